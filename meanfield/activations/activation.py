@@ -1,0 +1,189 @@
+"""The activation as the rest of the package sees it: values, derivatives, breakpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from meanfield.activations.breakpoint import Breakpoint
+from meanfield.errors import ActivationError, DomainError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+DOUBLE_NOISE = 2.0**-52
+
+
+class Activation:
+    """A function φ of one real number, with its first two derivatives and the points where it is not analytic.
+
+    Objects come from `meanfield.activation`; this class is what they have in common. They never change after
+    construction, compare and hash by identity, and may be used from several threads.
+
+    Attributes
+    ----------
+    name : str
+        The catalogue name, the text of the formula, or the name given for a callable.
+    breakpoints : tuple of Breakpoint
+        Every point where φ is not analytic, ascending.
+    parameters : mapping
+        The parameters and their values.
+    relative_noise : float
+        Relative size of the rounding noise in the values: 2.2e-16, or more for a callable that computes in single precision.
+
+    Examples
+    --------
+    >>> from meanfield import activation
+    >>> act = activation("leaky_relu", negative_slope=0.25)
+    >>> act(-2.0), act.derivative(-2.0), act.second_derivative(-2.0)
+    (-0.5, 0.25, 0.0)
+    """
+
+    name: str
+    breakpoints: tuple[Breakpoint, ...]
+    parameters: Mapping[str, Any]
+    relative_noise: float
+
+    def __init__(
+        self,
+        name: str,
+        breakpoints: tuple[Breakpoint, ...] = (),
+        parameters: Mapping[str, Any] | None = None,
+        relative_noise: float = DOUBLE_NOISE,
+    ) -> None:
+        self.name = name
+        self.breakpoints = breakpoints
+        self.parameters = MappingProxyType(dict(parameters or {}))
+        self.relative_noise = relative_noise
+
+    @property
+    def formula(self) -> Any:
+        """The SymPy expression of φ in the symbol x, or None where there is none."""
+        return None
+
+    @overload
+    def __call__(self, x: float) -> float: ...
+    @overload
+    def __call__(self, x: NDArray[Any]) -> Array: ...
+    @overload
+    def __call__(self, x: ArrayLike) -> Any: ...
+    def __call__(self, x: Any) -> Any:
+        """φ(x), of the shape of x; a float for a scalar."""
+        return self._shaped(x, 0)
+
+    @overload
+    def derivative(self, x: float) -> float: ...
+    @overload
+    def derivative(self, x: NDArray[Any]) -> Array: ...
+    @overload
+    def derivative(self, x: ArrayLike) -> Any: ...
+    def derivative(self, x: Any) -> Any:
+        """φ'(x), almost everywhere: at a breakpoint one of the two one-sided values, or their mean."""
+        return self._shaped(x, 1)
+
+    @overload
+    def second_derivative(self, x: float) -> float: ...
+    @overload
+    def second_derivative(self, x: NDArray[Any]) -> Array: ...
+    @overload
+    def second_derivative(self, x: ArrayLike) -> Any: ...
+    def second_derivative(self, x: Any) -> Any:
+        """φ''(x), almost everywhere: the deltas at the slope jumps are left out."""
+        return self._shaped(x, 2)
+
+    def values(self, x: Array, k: int) -> Array:
+        """φ^(k) at a contiguous one-dimensional array of finite numbers: the raw, fast road.
+
+        Parameters
+        ----------
+        x : ndarray of float64, one-dimensional
+            Where to evaluate; taken to be finite.
+        k : {0, 1, 2}
+            Which derivative.
+
+        Returns
+        -------
+        ndarray of float64
+            May hold ±inf where φ^(k) overflows, never NaN.
+
+        Raises
+        ------
+        ActivationError
+            Where φ^(k) is not a number; the message names the first such x.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from meanfield import activation
+        >>> activation("relu").values(np.array([-1.0, 2.0]), 1)
+        array([0., 1.])
+        """
+        with np.errstate(all="ignore"):
+            y = self._raw(x, k)
+        undefined = np.isnan(y)
+        if undefined.any():
+            raise self._undefined(float(x[int(np.argmax(undefined))]), k)
+        return y
+
+    def one_sided(self, x: float, side: int, k: int) -> float:
+        """The limit of φ^(k) at x from the right (side = +1) or the left (side = −1).
+
+        Examples
+        --------
+        >>> from meanfield import activation
+        >>> activation("relu").one_sided(0.0, +1, 1), activation("relu").one_sided(0.0, -1, 1)
+        (1.0, 0.0)
+        """
+        x = float(x)
+        if side not in (-1, 1):
+            raise DomainError(f"side must be +1 or -1, not {side!r}")
+        if k not in (0, 1, 2):
+            raise DomainError(f"k must be 0, 1 or 2, not {k!r}")
+        if not np.isfinite(x):
+            raise DomainError(f"x must be finite, not {x!r}")
+        if any(point.location == x for point in self.breakpoints):
+            return self._limit(x, side, k)
+        return float(self.values(np.array([x]), k)[0])
+
+    def _raw(self, x: Array, k: int) -> Array:
+        """φ^(k) at x; NaN where undefined."""
+        raise NotImplementedError
+
+    def _limit(self, x: float, side: int, k: int) -> float:
+        """φ^(k)(x±) at a breakpoint x."""
+        raise NotImplementedError
+
+    def _undefined(self, x: float, k: int) -> ActivationError:
+        what = ("", "the derivative of ", "the second derivative of ")[k]
+        return ActivationError(f"{what}{shortened(self.name)} is not defined at x = {x!r}")
+
+    def _shaped(self, x: Any, k: int) -> Any:
+        if type(x) is float:
+            if x != x:
+                raise DomainError("x must be a number, not nan")
+            return float(self.values(np.array([x]), k)[0])
+        try:
+            given = np.asarray(x)
+            if given.dtype.kind not in "fiub":
+                raise TypeError(f"dtype {given.dtype}")
+            points = np.ascontiguousarray(given, dtype=np.float64).ravel()
+        except (TypeError, ValueError) as error:
+            raise DomainError(f"x must be a real number or an array of real numbers, not {type(x).__name__} ({error})") from error
+        if np.isnan(points).any():
+            raise DomainError("x must hold numbers, not nan")
+        y = self.values(points, k)
+        return float(y[0]) if given.ndim == 0 else y.reshape(given.shape)
+
+    def __repr__(self) -> str:
+        parameters = "".join(f", {key}={value!r}" for key, value in self.parameters.items())
+        return f"activation({shortened(self.name)!r}{parameters})"
+
+
+def shortened(text: str, length: int = 80) -> str:
+    """The text, cut in the middle where it is too long to print."""
+    return text if len(text) <= length else f"{text[: length - 20]} … {text[-16:]}"

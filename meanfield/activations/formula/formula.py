@@ -1,0 +1,158 @@
+"""The activation of a formula."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from meanfield.activations.activation import Activation, Array, shortened
+from meanfield.activations.formula.fields import Doubles
+from meanfield.activations.formula.jets import Decisions, evaluate
+from meanfield.activations.formula.parse import check_parameter_name, parse
+from meanfield.activations.formula.rewrite import rewritten
+from meanfield.activations.formula.tree import Node, tape
+from meanfield.errors import AccuracyWarning, ActivationError
+
+_DOUBLES = Doubles()
+# Points that may have lost more than about three digits are evaluated again.
+_LOST = 2.0**-52 * 2000.0
+_STEP = 1e-6
+_ULPS = 32.0
+# An error that is this small beside |φ^(k)| at smaller |x|, where any Gaussian weighs more, changes no expectation.
+_HARMLESS = 1e-11
+_NEGLIGIBLE = 1e-300
+
+
+def checked_parameters(text: str, parameters: Mapping[str, Any]) -> dict[str, float]:
+    """The parameters of a formula as finite floats."""
+    numbers = {}
+    for name, value in parameters.items():
+        check_parameter_name(text[:200], name)
+        try:
+            number = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ActivationError(f"the parameter {name} of the formula {shortened(text)!r} must be a finite number, not {value!r}")
+        numbers[name] = number
+    return numbers
+
+
+class FormulaActivation(Activation):
+    """An activation given by a formula in x."""
+
+    def __init__(self, tree: Node, name: str, parameters: Mapping[str, float], origin: Any) -> None:
+        from meanfield.activations.formula.singular_points import check_defined, find_breakpoints
+
+        super().__init__(name, (), parameters)
+        self._tree = tree
+        self._origin = origin
+        self._tape = tape(rewritten(tree))
+        check_defined(self)
+        self.breakpoints = find_breakpoints(self)
+
+    @classmethod
+    def from_text(cls, text: str, parameters: Mapping[str, float]) -> FormulaActivation:
+        """The activation of a formula's text, its parameters checked already."""
+        return cls(parse(text, parameters), text, parameters, None)
+
+    @classmethod
+    def from_sympy(cls, expression: Any) -> FormulaActivation:
+        """The activation of a SymPy expression with one free symbol."""
+        from meanfield.activations.formula.sympy_bridge import from_sympy
+
+        return cls(from_sympy(expression), str(expression), {}, expression)
+
+    @functools.cached_property
+    def formula(self) -> Any:
+        """The SymPy expression of φ in the symbol x."""
+        from meanfield.activations.formula.sympy_bridge import to_sympy
+
+        return to_sympy(self._tree)
+
+    def _raw(self, x: Array, k: int) -> Array:
+        return self.follow(x, k)
+
+    def follow(self, x: Array, k: int, frozen: Decisions | None = None) -> Array:
+        """φ^(k), or with `frozen` branches the analytic continuation of one of its pieces; NaN where undefined."""
+        with np.errstate(all="ignore"):
+            ball = evaluate(self._tape, x, k, _DOUBLES, frozen)[k]
+            if ball is None:
+                ball = evaluate(self._tape, x, 0, _DOUBLES, frozen)[0]  # zero, but only where φ is defined
+                assert ball is not None
+                return np.where(np.isnan(self.follow(x, 0, frozen)), np.nan, 0.0)
+            y = np.array(np.broadcast_to(ball.value, x.shape), dtype=np.float64)
+            kept = np.isfinite(y) & (ball.error <= _LOST * np.abs(y) + _NEGLIGIBLE)
+        if not kept.all():
+            doubtful = np.flatnonzero(~np.broadcast_to(kept, x.shape))
+            error = np.broadcast_to(ball.error, x.shape)
+            doubtful = doubtful[~self._well_posed(x[doubtful], y[doubtful], error[doubtful], k, frozen)]
+            if doubtful.size:
+                self._refine(x, y, error, doubtful, k, frozen)
+        return y
+
+    def _well_posed(self, x: Array, y: Array, error: Array, k: int, frozen: Decisions | None) -> Any:
+        """Where the error is no more than a few ulp of x itself would cause, as at the zeros of sin(5 x).
+
+        No double precision arithmetic does better there, and an integral over x sees it as a shift of the nodes. The
+        derivative is a difference over 10⁻⁶ |x|.
+        """
+        step = _STEP * np.abs(x)
+        with np.errstate(all="ignore"):
+            there = evaluate(self._tape, x + step, k, _DOUBLES, frozen)[k]
+            assert there is not None
+            change = np.abs(np.broadcast_to(there.value, x.shape) - y)
+            return np.isfinite(y) & (error <= _ULPS * 2.0**-52 * (np.abs(y) + change / _STEP))
+
+    def _refine(self, x: Array, y: Array, error: Array, doubtful: Any, k: int, frozen: Decisions | None) -> None:
+        from meanfield.activations.formula.precise import precise
+
+        # Undefined and overflowing points first: they can't wait; then the others as far as the time goes.
+        order = np.argsort(np.isfinite(y[doubtful]), kind="stable")
+        doubtful = doubtful[order]
+        better, done = precise(self._tape, x[doubtful], k, frozen=frozen)
+        y[doubtful[:done]] = better[:done]
+        if done < len(doubtful):
+            left = doubtful[done:]
+            if not np.isfinite(y[left]).all():
+                raise ActivationError(f"{shortened(self.name)} can't be evaluated in reasonable time at x = {float(x[left[0]])!r}")
+            left = left[error[left] > _HARMLESS * _largest_inside(x, y)[left]]
+            if left.size == 0:
+                return
+            warnings.warn(
+                f"{shortened(self.name)} loses digits at {len(left)} of {len(x)} points, x = {float(x[left[0]])!r} among them, "
+                "and evaluating them all with more digits would take too long",
+                AccuracyWarning,
+                stacklevel=4,
+            )
+
+    def _limit(self, x: float, side: int, k: int) -> float:
+        from meanfield.activations.formula.singular_points import limit
+
+        return limit(self, x, side, k)
+
+    def __reduce__(self) -> Any:
+        from meanfield.activations.lookup import activation
+
+        if self._origin is not None:
+            return activation, (self._origin,)
+        return _restored, (self.name, dict(self.parameters))
+
+
+def _largest_inside(x: Array, y: Array) -> Array:
+    """For each point the largest |y| among those with |x| up to its own."""
+    order = np.argsort(np.abs(x), kind="stable")
+    largest = np.empty_like(y)
+    largest[order] = np.maximum.accumulate(np.abs(y[order]))
+    return largest
+
+
+def _restored(text: str, parameters: dict[str, Any]) -> Activation:
+    from meanfield.activations.lookup import activation
+
+    return activation(text, **parameters)

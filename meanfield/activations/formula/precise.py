@@ -1,0 +1,106 @@
+"""Re-evaluation with as many digits as it takes, where double precision is not enough."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from meanfield.activations.activation import Array
+from meanfield.activations.formula.fields import ManyDigits
+from meanfield.activations.formula.jets import Decisions, evaluate
+from meanfield.activations.formula.tree import Step
+
+_lock = threading.Lock()
+_PRECISIONS = (120, 260, 600, 1500, 3600, 9000)
+_SMALLEST = -1060  # a value below 2^−1060 counts as 0
+
+
+@functools.cache
+def _field() -> ManyDigits:
+    return ManyDigits()
+
+
+def precise(steps: Sequence[Step], points: Array, order: int, seconds: float = 1.5, frozen: Decisions | None = None) -> tuple[Array, int]:
+    """φ^(order) at each point to double precision, NaN where undefined, and how many points were done in the time allowed.
+
+    The digits are raised until the running error bound is below the last bit of the result.
+    """
+    values = np.full(points.shape, np.nan)
+    deadline = time.monotonic() + seconds
+    with _lock:
+        for index, x in enumerate(points):
+            values[index] = _one(steps, float(x), order, _field(), deadline, frozen)
+            if time.monotonic() > deadline:
+                return values, index + 1
+    return values, len(points)
+
+
+def _one(steps: Sequence[Step], x: float, order: int, field: ManyDigits, deadline: float, frozen: Decisions | None) -> float:
+    context = field.context
+    value: Any = context.nan
+    for bits in _PRECISIONS:
+        field.set_precision(bits)
+        ball = evaluate(steps, context.mpf(x), order, field, frozen)[order]
+        if ball is None:
+            return 0.0
+        value, error = ball
+        if context.isnan(value) or not context.isfinite(error):
+            if bits >= 600:
+                return float("nan")
+            continue
+        if context.isinf(value):
+            return float("nan")
+        if error <= context.ldexp(abs(value), -54) or (_magnitude(context, value) < _SMALLEST and _magnitude(context, error) < _SMALLEST):
+            break
+        if time.monotonic() > deadline + 1.0:
+            break
+    return float(value)
+
+
+def _magnitude(context: Any, value: Any) -> float:
+    return float("-inf") if value == 0 else int(context.mag(value))
+
+
+def affine_zero(steps: Sequence[Step]) -> float | None:
+    """The zero of an affine function, correctly rounded; None where it is constant or the zero is no double."""
+    with _lock:
+        field = _field()
+        field.set_precision(200)
+        value, slope = evaluate(steps, field.context.mpf(0), 1, field)[:2]
+        if slope is None or value is None or not field.context.isfinite(value.value) or abs(slope.value) <= 4 * slope.error:
+            return None
+        zero = float(-value.value / slope.value)
+    return zero if np.isfinite(zero) else None
+
+
+def polished_zero(steps: Sequence[Step], x: float, order: int) -> float | None:
+    """The zero of the function near x (order 0), or of its slope if the function vanishes there too (order 1)."""
+    with _lock:
+        field = _field()
+        field.set_precision(200)
+        context = field.context
+        point = context.mpf(x)
+        for _ in range(6):
+            jet = evaluate(steps, point, order + 1, field)
+            value, slope = jet[order], jet[order + 1]
+            if value is None or not context.isfinite(value.value):
+                return x
+            if slope is None or slope.value == 0 or not context.isfinite(slope.value):
+                break
+            step = value.value / slope.value
+            if abs(point - step - x) > 1e-7 * (1e-9 + abs(x)):
+                break
+            point -= step
+            if abs(step) <= context.ldexp(abs(point), -120):
+                break
+        if order == 1:
+            ball = evaluate(steps, point, 0, field)[0]
+            if ball is not None and abs(ball.value) > 1e-12 * abs(point) ** 2 * 1e-12 + 1e-30:
+                return None
+        nearest = float(point)
+    return nearest if abs(nearest) > 1e-30 else 0.0

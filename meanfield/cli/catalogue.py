@@ -1,0 +1,70 @@
+"""``meanfield activations``: the catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+
+
+def activations(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+) -> None:
+    """The activations known by name, with their parameters and the points where they have a jump or a kink."""
+    if as_json and as_csv:
+        raise DomainError("--json and --csv can't both be given; choose one")
+    from meanfield.activations import activation as find
+    from meanfield.activations import activations as names
+
+    entries = [find(name) for name in names()]
+    if as_json:
+        _print_json(entries)
+    elif as_csv:
+        from meanfield.cli.machine_output import write_csv
+
+        write_csv(("name", "parameters", "breakpoints"), ((entry.name, _parameters(entry), _breakpoints(entry)) for entry in entries))
+    else:
+        from meanfield.cli.table import print_table
+
+        print_table(
+            title=f"{len(entries)} activations",
+            header=("name", "parameters and defaults", "not smooth at"),
+            rows=((entry.name, _parameters(entry), _breakpoints(entry)) for entry in entries),
+            notes=("Anything else is read as a formula in x, such as 'x*sigmoid(1.7*x)'.",),
+        )
+
+
+def _print_json(entries: list[Activation]) -> None:
+    from meanfield import __version__
+    from meanfield.cli.machine_output import write_json
+
+    write_json(
+        {
+            "activations": [
+                {
+                    "name": entry.name,
+                    "parameters": entry.parameters,
+                    "breakpoints": [
+                        {"location": point.location, "value_jump": point.value_jump, "slope_jump": point.slope_jump}
+                        for point in entry.breakpoints
+                    ],
+                }
+                for entry in entries
+            ],
+            "version": __version__,
+        }
+    )
+
+
+def _parameters(entry: Activation) -> str:
+    return " ".join(f"{name}={value}" for name, value in entry.parameters.items())
+
+
+def _breakpoints(entry: Activation) -> str:
+    return " ".join(f"{point.location:.10g}" for point in entry.breakpoints)

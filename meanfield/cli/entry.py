@@ -1,0 +1,112 @@
+"""From an argument list to an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from meanfield.cli.standard_output import ReaderGone
+from meanfield.errors import MeanFieldError
+
+BAD_INPUT = 64  # EX_USAGE of sysexits.h
+INPUT_OUTPUT = 74  # EX_IOERR
+INTERRUPTED = 130  # what a shell reports after SIGINT
+BROKEN_PIPE = 141  # what a shell reports after SIGPIPE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after the program's name; ``sys.argv[1:]`` by default.
+
+    Returns
+    -------
+    int
+        0, or 64 for bad input, 74 where output can't be written, 130 after Ctrl-C, 141 where the reader of a pipe went away.
+
+    Examples
+    --------
+    >>> main(["eoc", "tanh", "--sigma-b", "-1"])
+    64
+    """
+    # A terminal that can't show σ gets a question mark, not a crash.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        with _plain_warnings():
+            status = _run(list(sys.argv[1:] if arguments is None else arguments))
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except (ReaderGone, BrokenPipeError):
+        # What is left in the buffer has nowhere to go; without this the interpreter would complain about it on exit.
+        _discard(sys.stdout)
+        return BROKEN_PIPE
+    except MeanFieldError as error:
+        _complain(f"error: {error}")
+        return BAD_INPUT
+    except OSError as error:
+        _complain(f"error: {error}")
+        _discard(sys.stdout)
+        return INPUT_OUTPUT
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    import typer
+
+    from meanfield.cli.application import application
+
+    # Older typer uses click, newer typer its own copy; the errors' base class has this name in both.
+    usage_error: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+    command = typer.main.get_command(application)
+    try:
+        result = command.main(args=arguments, prog_name="meanfield", standalone_mode=False)
+    except typer.Abort:
+        _complain("interrupted")
+        return INTERRUPTED
+    except usage_error as error:
+        message = error.format_message()
+        _complain(f"error: {message}{_hint(error, arguments)}")
+        return BAD_INPUT
+    return result if isinstance(result, int) else 0
+
+
+def _hint(error: BaseException, arguments: Sequence[str]) -> str:
+    if type(error).__name__ == "NoSuchOption" and "--" not in arguments:
+        return "\nA formula that starts with '-' goes after '--', at the end: meanfield eoc --sigma-b 0:1:0.1 -- \"-x\""
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "meanfield")
+    return f"\nTry: {path} --help"
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings as one line on stderr, without the source line that Python shows to programmers."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        _complain(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"meanfield: {message}\n")
+        sys.stderr.flush()
+
+
+def _discard(stream: object) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[attr-defined]

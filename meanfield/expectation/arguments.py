@@ -1,0 +1,58 @@
+"""Checks of the arguments that every expectation takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+
+SMALLEST, LARGEST = 1e-280, 1e280  # positive variances that are served
+
+
+def real_array(name: str, value: Any) -> Array:
+    """The argument as float64; complex numbers, text and NaN are errors that name it."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DomainError(f"{name} must be a real number or an array of them, not {type(value).__name__} {value!r}"[:300]) from None
+    if np.isnan(array).any():
+        raise DomainError(f"{name} must not be NaN")
+    return array
+
+
+def variance(name: str, value: Any) -> Array:
+    """A variance: 0 or in [SMALLEST, LARGEST]."""
+    array = real_array(name, value)
+    bad = ~((array == 0) | ((array >= SMALLEST) & (array <= LARGEST)))
+    if bad.any():
+        raise DomainError(f"{name} = {float(array[bad].flat[0])!r} is out of range: a variance is 0 or in [{SMALLEST:g}, {LARGEST:g}]")
+    return array
+
+
+def within(name: str, value: Any, low: float, high: float) -> Array:
+    """A number in [low, high]."""
+    array = real_array(name, value)
+    bad = ~((array >= low) & (array <= high))
+    if bad.any():
+        raise DomainError(f"{name} = {float(array[bad].flat[0])!r} is out of range: it must lie in [{low:g}, {high:g}]")
+    return array
+
+
+def derivative_order(value: Any) -> int:
+    """k in 0, 1, 2."""
+    if isinstance(value, (bool, np.bool_)) or value not in (0, 1, 2):
+        raise DomainError(f"derivative = {value!r} is out of range: it must be 0, 1 or 2")
+    return int(value)
+
+
+def unwrap(array: Array) -> Any:
+    """A Python float for a 0-d array, the array otherwise."""
+    return float(array) if array.ndim == 0 else array

@@ -1,0 +1,31 @@
+"""Compiled projection onto Hermite functions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.jit import kernel
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+
+
+@kernel("void(float64[::1], float64[::1], float64[::1], float64[::1])")
+def project(z: Array, weighted: Array, half: Array, coefficients: Array) -> None:
+    """coefficients[n] += Σ_j weighted_j · (h_n √N)(z_j), with √(n+1) h_{n+1} = z h_n − √n h_{n−1} and half = √N(z)."""
+    terms = coefficients.size
+    before = np.zeros(z.size)
+    now = half.copy()
+    for n in range(terms):
+        total = 0.0
+        for j in range(z.size):
+            total += weighted[j] * now[j]
+        coefficients[n] += total
+        up, down = 1.0 / math.sqrt(n + 1.0), math.sqrt(n / (n + 1.0))
+        for j in range(z.size):
+            after = up * z[j] * now[j] - down * before[j]
+            before[j] = now[j]
+            now[j] = after

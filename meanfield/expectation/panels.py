@@ -1,0 +1,264 @@
+"""Panels of the x axis on which φ is a polynomial to working accuracy.
+
+Everything that integrates φ against a Gaussian starts from the same partition of the line: dyadic shells
+2^j ≤ |x| < 2^(j+1) on both sides of a core |x| < 2^j, cut at the breakpoints of φ and bisected until the Legendre
+series of φ (and φ') on a panel has decayed. A shell is resolved once and kept, so that every later variance q that
+reaches it pays nothing for φ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.polynomial import legendre
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array, Indices, Mask
+
+ORDER = 16  # Gauss–Legendre nodes on a panel: exact to degree 31, so for the square of what degree 15 resolves
+RESOLVED = 4e-15  # the last Legendre coefficients, relative to the panel's largest |φ|
+NOISE = 1e-6  # below this a tail that bisection does not improve is rounding noise of φ, not structure
+DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and float64 has room for them there
+MOST_PANELS = 120_000  # of one resolve call: past that the rest stays as it is, and the error estimate says so
+
+
+@lru_cache(maxsize=8)
+def gauss_legendre(order: int = ORDER) -> tuple[Array, Array]:
+    """Nodes and weights on [−1, 1]."""
+    nodes, weights = legendre.leggauss(order)
+    return nodes, weights
+
+
+@lru_cache(maxsize=8)
+def _tail_matrix(order: int = ORDER) -> Array:
+    """Rows that take values at the nodes to the last three Legendre coefficients c_k = (2k+1)/2 Σ w φ P_k."""
+    nodes, weights = gauss_legendre(order)
+    rows = [(2 * k + 1) / 2 * weights * legendre.legval(nodes, [0.0] * k + [1.0]) for k in (order - 3, order - 2, order - 1)]
+    return np.array(rows)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A sorted partition into panels, with φ⁽ᵏ⁾ at the Gauss–Legendre nodes of each.
+
+    Attributes
+    ----------
+    lower, upper : arrays of shape (m,)
+    nodes, weights : arrays of shape (m, ORDER); the weights are those of ∫ dx
+    values : arrays of shape (m, ORDER), one for each derivative order held; ±inf where φ overflows
+    tails : arrays of shape (m,), one for each order: what the Legendre series leaves out, relative to the largest value
+    stuck : bool array of shape (m,): the panel is not resolved and can't be bisected further
+    near, far : arrays of shape (m,): the smallest and largest |x| of the panel
+    log_width : array of shape (m,)
+    log_size : arrays of shape (m,), one for each order: log of the largest |φ⁽ᵏ⁾| at the nodes, inf where it overflows
+    """
+
+    lower: Array
+    upper: Array
+    nodes: Array
+    weights: Array
+    values: tuple[Array, ...]
+    tails: tuple[Array, ...]
+    stuck: Mask
+    near: Array
+    far: Array
+    log_width: Array
+    log_size: tuple[Array, ...]
+
+    @staticmethod
+    def measured(
+        lower: Array,
+        upper: Array,
+        nodes: Array,
+        weights: Array,
+        values: tuple[Array, ...],
+        tails: tuple[Array, ...],
+        stuck: Mask,
+    ) -> Panels:
+        """Panels with the quantities that follow from their ends and values."""
+        ends = np.abs(lower), np.abs(upper)
+        near = np.where((lower <= 0) & (upper >= 0), 0.0, np.minimum(*ends))
+        with np.errstate(divide="ignore"):
+            log_size = tuple(np.log(np.max(np.abs(v), axis=1)) for v in values)
+        return Panels(lower, upper, nodes, weights, values, tails, stuck, near, np.maximum(*ends), np.log(upper - lower), log_size)
+
+    @staticmethod
+    def join(parts: list[Panels]) -> Panels:
+        """All panels of several disjoint partitions, sorted by position."""
+        order = np.argsort(np.concatenate([p.lower for p in parts]), kind="stable")
+        count = len(parts[0].values)
+        return Panels(
+            np.concatenate([p.lower for p in parts])[order],
+            np.concatenate([p.upper for p in parts])[order],
+            np.concatenate([p.nodes for p in parts])[order],
+            np.concatenate([p.weights for p in parts])[order],
+            tuple(np.concatenate([p.values[k] for p in parts])[order] for k in range(count)),
+            tuple(np.concatenate([p.tails[k] for p in parts])[order] for k in range(count)),
+            np.concatenate([p.stuck for p in parts])[order],
+            np.concatenate([p.near for p in parts])[order],
+            np.concatenate([p.far for p in parts])[order],
+            np.concatenate([p.log_width for p in parts])[order],
+            tuple(np.concatenate([p.log_size[k] for p in parts])[order] for k in range(count)),
+        )
+
+    def take(self, which: Mask | Indices | slice) -> Panels:
+        """The panels that an index or mask selects."""
+        return Panels(
+            self.lower[which],
+            self.upper[which],
+            self.nodes[which],
+            self.weights[which],
+            tuple(v[which] for v in self.values),
+            tuple(t[which] for t in self.tails),
+            self.stuck[which],
+            self.near[which],
+            self.far[which],
+            self.log_width[which],
+            tuple(v[which] for v in self.log_size),
+        )
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+
+def sample(activation: Activation, orders: tuple[int, ...], lower: Array, upper: Array) -> tuple[Array, Array, tuple[Array, ...]]:
+    """Nodes, weights and φ⁽ᵏ⁾ values on given panels; the nodes stay strictly inside."""
+    unit, unit_weights = gauss_legendre()
+    half = 0.5 * (upper - lower)
+    nodes = 0.5 * (lower + upper)[:, None] + half[:, None] * unit
+    # Rounding must not carry a node onto the end of a panel a few floats wide: φ may be infinite there.
+    np.clip(nodes, np.nextafter(lower, np.inf)[:, None], np.nextafter(upper, -np.inf)[:, None], out=nodes)
+    weights = half[:, None] * unit_weights
+    flat = np.ascontiguousarray(nodes.ravel())
+    return nodes, weights, tuple(activation.values(flat, k).reshape(nodes.shape) for k in orders)
+
+
+def resolve(
+    activation: Activation, orders: tuple[int, ...], lower: Array, upper: Array, floor: tuple[Array, ...] | None = None
+) -> tuple[Panels, Indices]:
+    """Bisect intervals (already cut at breakpoints) until φ⁽ᵏ⁾, k in orders, is a polynomial on each.
+
+    Parameters
+    ----------
+    floor : arrays like lower, one for each order
+        A size of φ⁽ᵏ⁾ below which nothing on the interval matters, whatever the variance: what φ⁽ᵏ⁾ reaches nearer to 0.
+
+    Returns
+    -------
+    panels : Panels, unsorted
+    owner : the index of the interval that each panel came from
+    """
+    tail_matrix = _tail_matrix()
+    owner = np.arange(len(lower))
+    parent = tuple(np.full(len(lower), np.inf) for _ in orders)
+    floor = floor or tuple(np.zeros(len(lower)) for _ in orders)
+    done: list[Panels] = []
+    owners: list[Indices] = []
+    total = 0
+    for depth in range(DEEPEST + 1):
+        nodes, weights, values = sample(activation, orders, lower, upper)
+        accepted = np.ones(len(lower), dtype=bool)
+        overflowing = np.zeros(len(lower), dtype=bool)
+        tails: list[Array] = []
+        absolute: list[Array] = []
+        for k, value in enumerate(values):
+            finite = np.isfinite(value)
+            infinite = ~finite.all(axis=1)
+            largest = np.max(np.abs(value), axis=1, initial=0.0, where=finite)
+            largest = np.maximum(largest, floor[k])
+            scaled = np.where(finite, value, 0.0) / np.where(largest > 0, largest, 1.0)[:, None]
+            tail = np.max(np.abs(scaled @ tail_matrix.T), axis=1)
+            # A tail that two halves do not lessen, and that is small, is the noise of φ's own rounding.
+            noise = (tail <= NOISE) & (tail * largest > 0.2 * parent[k])
+            accepted &= ((tail <= RESOLVED) | noise) & (~infinite | ~finite.any(axis=1))
+            overflowing |= infinite
+            tails.append(tail)
+            absolute.append(tail * largest)
+        # Once the nodes of a panel are no longer distinct floats there is nothing left to bisect.
+        width = upper - lower
+        atomic = width <= 256 * np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
+        # Where φ overflows, ten bisections isolate the finite part: no integral is finite much further out.
+        atomic |= overflowing & (width <= 1e-3 * np.maximum(np.abs(lower), np.abs(upper)))
+        if depth == DEEPEST or total + 2 * len(lower) > MOST_PANELS:
+            atomic[:] = True
+        keep = accepted | atomic
+        if keep.any():
+            panels = Panels.measured(lower, upper, nodes, weights, values, tuple(tails), ~accepted & ~overflowing)
+            done.append(panels.take(keep))
+            owners.append(owner[keep])
+            total += int(keep.sum())
+        split = ~keep
+        if not split.any():
+            break
+        middle = 0.5 * (lower[split] + upper[split])
+        lower, upper = np.concatenate([lower[split], middle]), np.concatenate([middle, upper[split]])
+        owner = np.concatenate([owner[split], owner[split]])
+        parent = tuple(np.concatenate([a[split], a[split]]) for a in absolute)
+        floor = tuple(np.concatenate([a[split], a[split]]) for a in floor)
+    return Panels.join(done), np.concatenate(owners)[np.argsort(np.concatenate([p.lower for p in done]), kind="stable")]
+
+
+class Partition:
+    """The panels of one activation, resolved shell by shell as they are asked for."""
+
+    def __init__(self, activation: Activation, orders: tuple[int, ...]) -> None:
+        self.activation = activation
+        self.orders = orders
+        self._breaks = np.array([b.location for b in activation.breakpoints], dtype=float)
+        self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
+        self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
+
+    def ensure(self, shells: range, cores: range | tuple[int, ...]) -> None:
+        """Resolve the shells and cores that are not held yet, in one pass over φ."""
+        pieces: list[tuple[float, float]] = []
+        homes: list[tuple[dict[int, Panels], int]] = []
+        for held, wanted in ((self._shells, shells), (self._cores, cores)):
+            for j in wanted:
+                if j in held:
+                    continue
+                outer = float(np.ldexp(1.0, j + 1 if held is self._shells else j))
+                inner = float(np.ldexp(1.0, j)) if held is self._shells else 0.0
+                for a, b in ((-outer, -inner), (inner, outer)):
+                    cuts = [a, *self._breaks[(self._breaks > a) & (self._breaks < b)], b]
+                    pieces += list(pairwise(cuts))
+                    homes += [(held, j)] * (len(cuts) - 1)
+        if not pieces:
+            return
+        ends = np.array(pieces)
+        number = np.array([j for _, j in homes])
+        is_shell = np.array([held is self._shells for held, _ in homes])
+        floor = tuple(np.where(is_shell, f[number - number.min()], 0.0) for f in self._floors(int(number.min()), int(number.max())))
+        panels, owner = resolve(self.activation, self.orders, ends[:, 0], ends[:, 1], floor)
+        for held, shell in ((self._shells, True), (self._cores, False)):
+            for j in {int(n) for n, s in zip(number, is_shell, strict=True) if s == shell}:
+                held[j] = panels.take((number[owner] == j) & (is_shell[owner] == shell))
+
+    def _floors(self, first: int, last: int) -> list[Array]:
+        """For shells first … last: what |φ⁽ᵏ⁾| reaches at smaller |x|, less √½ for each shell of distance.
+
+        The Gaussian is larger there, and a shell is twice as wide as the one before: so E[φ⁽ᵏ⁾²] from this shell never
+        exceeds, at any q, what a φ⁽ᵏ⁾ of that size would give.
+        """
+        lowest = min(first, -8)
+        shells = np.arange(lowest, last + 1)
+        probes = np.ldexp(1.0, shells)[:, None] * np.array([-1.83, -1.41, -1.09, 1.09, 1.41, 1.83])
+        floors = []
+        for k in self.orders:
+            values = np.abs(self.activation.values(np.ascontiguousarray(probes.ravel()), k)).reshape(probes.shape)
+            largest = np.max(np.where(np.isfinite(values), values, 0.0), axis=1)
+            floor = np.zeros(len(shells))
+            for i in range(1, len(shells)):
+                floor[i] = max(floor[i - 1], largest[i - 1]) / np.sqrt(2.0)
+            floors.append(floor[first - lowest :])
+        return floors
+
+    def within(self, core: int, outermost: int) -> Panels:
+        """All panels of |x| < 2^(outermost + 1), with |x| < 2^core in one core."""
+        shells = range(core, outermost + 1)
+        self.ensure(shells, (core,))
+        return Panels.join([self._cores[core], *(self._shells[j] for j in shells)])

@@ -1,0 +1,207 @@
+"""The quadrature rule for one φ and a range of variances: nodes and weights that follow the integrand's mass.
+
+The integrals are ∫ g(x) N(x; 0, q) dx with g built from φ and its derivatives. The panels of `Partition` resolve φ;
+here they are cut further until the Gaussian is resolved too, dropped where they can't matter, and added outwards for
+as long as φ² grows faster than the Gaussian falls. The mass need not lie at |x| ~ √q: for max(0, x − 0.7) at
+q = 0.0025 it lies at 14 standard deviations.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.expectation.panels import RESOLVED, Panels, Partition, sample
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array, Indices, Mask
+
+NEGLIGIBLE = 42.0  # e⁻⁴² = 6e-19 of the largest panel
+GAUSSIAN_DROP = 10.0  # e-folds of the Gaussian on one panel: 16 nodes integrate exp(−10 t) to 1e-17
+LOG_OVERFLOW = 2 * math.log(np.finfo(float).max)  # log φ² where φ overflows
+FURTHEST = 64.0  # standard deviations: past that exp(−z²/2) underflows to 0 twice over
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Nodes x, weights of ∫ dx (the Gaussian not included) and φ⁽ᵏ⁾ there, for q_low ≤ q ≤ q_high.
+
+    Attributes
+    ----------
+    x, weights : arrays of shape (n,)
+    values : one array of shape (n,) for each order of the partition
+    tail : one array of shape (n,) for each order: the error of φ⁽ᵏ⁾ on the node's panel, absolute, 0 where resolved
+    infinite : one string for each order: why E[φ⁽ᵏ⁾²] is infinite, "" where it is finite
+    reach : the largest |x|/√q_high that matters
+    divergent_signs : the signs that φ takes where its integral diverges
+    """
+
+    x: Array
+    weights: Array
+    values: tuple[Array, ...]
+    tail: tuple[Array, ...]
+    infinite: tuple[str, ...]
+    reach: float
+    divergent_signs: tuple[float, ...] = ()
+
+
+def select(partition: Partition, q_low: float, q_high: float, weights: tuple[tuple[int, float], ...]) -> tuple[Panels, Mask]:
+    """Panels reaching as far out as φ needs, and which of them matter.
+
+    Each (power, spread) in weights stands for integrals of |φ⁽ᵏ⁾|^power exp(−x²/(2·spread·q)); a panel matters if it
+    carries more than e^−NEGLIGIBLE of the largest for any of them, any order and either end of the range of q.
+    """
+    core = min(math.floor(0.5 * math.log2(q_low)) - 3, -4)
+    outermost = math.ceil(math.log2(10.0 * math.sqrt(q_high))) - 1
+    furthest = math.ceil(math.log2(FURTHEST * math.sqrt(q_high)))
+    while True:
+        panels = partition.within(core, outermost)
+        edge = panels.far >= math.ldexp(1.0, outermost + 1) * (1 - 1e-12)
+        further = False
+        for power, spread in weights:
+            bound, peak = _log_mass(panels, spread * q_high, power)
+            beyond = (panels.near[edge] ** 2 - panels.far[edge] ** 2) / (2 * spread * q_high)
+            # A peak of −inf: φ is 0 so far, and its mass, if any, lies further out.
+            further |= peak == -math.inf or bool(np.any(bound[edge] + beyond >= peak - NEGLIGIBLE))
+        if outermost >= furthest or not further:
+            break
+        outermost += 1
+    kept = np.zeros(len(panels), dtype=bool)
+    for q in {q_low, q_high}:
+        for power, spread in weights:
+            bound, peak = _log_mass(panels, spread * q, power)
+            kept |= bound >= peak - NEGLIGIBLE
+    return panels, kept
+
+
+def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int = 2) -> Rule:
+    """The rule for E[|φ⁽ᵏ⁾|^power] and E[φ⁽ᵏ⁾] at any q in [q_low, q_high]; with orders (0, 1) for E[x²] too."""
+    panels, kept = select(partition, q_low, q_high, ((2, 1.0), (1, 1.0)) if power == 2 else ((1, 1.0),))
+    near, far = panels.near, panels.far
+    if len(partition.orders) > 1:  # moments of ρ = φ − λx are formed too
+        kept |= near <= 9.5 * math.sqrt(q_high)
+    if not kept.any():
+        kept = far <= 10 * math.sqrt(q_high)
+    infinite = _divergence(partition, panels, kept, power)
+    signs = _divergent_signs(panels, kept) if any(infinite) else ()
+    finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
+    kept &= finite
+    if not kept.any():
+        empty = np.zeros(0)
+        nothing = tuple(empty for _ in panels.values)
+        reasons = tuple(r or "φ overflows everywhere that matters" for r in infinite)
+        return Rule(empty, empty, nothing, nothing, reasons, 0.0, signs)
+    near, far = near[kept], far[kept]
+    panels = panels.take(kept)
+    nodes, weights, values, source = _cut_for_gaussian(partition, panels, near, far, q_low)
+    tails = tuple(np.where(t > 4 * RESOLVED, t, 0.0) * np.max(np.abs(v), axis=1) for t, v in zip(panels.tails, panels.values, strict=True))
+    size = nodes.shape[1]
+    return Rule(
+        nodes.ravel(),
+        weights.ravel(),
+        tuple(v.ravel() for v in values),
+        tuple(np.repeat(t[source], size) for t in tails),
+        infinite,
+        float(np.max(near + np.minimum(far - near, 2 * math.sqrt(q_high)))) / math.sqrt(q_high),
+        signs,
+    )
+
+
+def _log_mass(panels: Panels, q: float, power: int) -> tuple[Array, float]:
+    """An upper bound of log ∫|φ|^power exp(−x²/2q) on each panel, and a lower bound of its maximum over panels.
+
+    The maximum is that of the order which is smallest: every order keeps its own accuracy.
+    """
+    logs = [np.minimum(power * log, 0.5 * power * LOG_OVERFLOW) for log in panels.log_size]
+    peak = math.inf
+    farthest = panels.log_width - panels.far**2 / (2 * q)
+    for log in logs:
+        highest = float(np.max(log + farthest))
+        if highest > -math.inf:
+            peak = min(peak, highest)
+    bound = logs[0] if len(logs) == 1 else np.maximum(logs[0], logs[1])
+    return bound + panels.log_width - panels.near**2 / (2 * q), peak if peak < math.inf else -math.inf
+
+
+def _divergence(partition: Partition, panels: Panels, kept: Mask, power: int) -> tuple[str, ...]:
+    """Why E[|φ⁽ᵏ⁾|^power] is infinite, for each order k: overflow where it matters, or a singularity too strong."""
+    reasons = []
+    for k, (order, values, tails) in enumerate(zip(partition.orders, panels.values, panels.tails, strict=True)):
+        name = partition.activation.name
+        what = "φ" + "'" * order
+        overflow = kept & ~np.isfinite(values).all(axis=1)
+        if overflow.any():
+            where = panels.lower[overflow][np.argmin(np.abs(panels.lower[overflow]))]
+            reasons.append(f"{what} of {name} overflows at x = {where:.6g}, where the Gaussian has not yet made up for it")
+            continue
+        reason = ""
+        # A panel that no bisection resolves touches a singularity |x − t|^(−p), integrable for p·power < 1 only.
+        for i in np.flatnonzero(kept & panels.stuck & (tails > 1e-3)):
+            if power * singularity(partition, panels, int(i), k) > 0.995:
+                reason = f"{f'({what})²' if power == 2 else what} of {name} is not integrable at x = {panels.lower[i]:.6g}"
+                break
+        reasons.append(reason)
+    return tuple(reasons)
+
+
+def _divergent_signs(panels: Panels, kept: Mask) -> tuple[float, ...]:
+    """The signs of φ where it overflows, and on both sides of the panels that no bisection resolves."""
+    values = panels.values[0]
+    signs = set(np.sign(values[kept & ~np.isfinite(values).all(axis=1)].ravel()))
+    stuck = np.flatnonzero(kept & panels.stuck)
+    for i in stuck:
+        for j in (i - 1, i, i + 1):
+            if 0 <= j < len(panels):
+                signs |= set(np.sign(values[j]))
+    return tuple(sorted(float(s) for s in signs if s != 0.0))
+
+
+def singularity(partition: Partition, panels: Panels, i: int, k: int) -> float:
+    """p of |φ⁽ᵏ⁾| ~ |x − t|^(−p) at a stuck panel around t, from values 2⁶, 2¹⁰ and 2¹⁴ widths away; 0 if it does not grow.
+
+    A power law shows the same p at both scales; a function that merely grows fast (or is noisy) does not.
+    """
+    width = panels.upper[i] - panels.lower[i]
+    if width > 1e-9 * max(abs(panels.lower[i]), abs(panels.upper[i]), 1e-6):
+        return 0.0
+    order = partition.orders[k]
+    steepest = 0.0
+    for end, side in ((panels.upper[i], 1.0), (panels.lower[i], -1.0)):
+        values = np.abs(partition.activation.values(end + side * width * np.array([2.0**6, 2.0**10, 2.0**14]), order))
+        if np.isfinite(values).all() and values[0] > values[1] > values[2] > 0:
+            slopes = np.log2(values[:2] / values[1:]) / 4
+            steepest = max(steepest, float(np.min(slopes)))
+    return steepest
+
+
+def _cut_for_gaussian(
+    partition: Partition, panels: Panels, near: Array, far: Array, q_low: float
+) -> tuple[Array, Array, tuple[Array, ...], Indices]:
+    """Cut the panels on which exp(−x²/2q) falls by more than GAUSSIAN_DROP e-folds, and evaluate φ on the pieces."""
+    # Beyond the panel's own near end the Gaussian has fallen by e^−60 at r: what lies past r does not matter.
+    reach = np.sqrt(near**2 + 2 * q_low * 100.0)
+    drop = (np.minimum(far, reach) ** 2 - near**2) / (2 * q_low)
+    pieces = np.maximum(1, np.ceil(drop / GAUSSIAN_DROP * (far - near) / (np.minimum(far, reach) - near))).astype(int)
+    whole = pieces == 1
+    nodes, weights, values = panels.nodes[whole], panels.weights[whole], tuple(v[whole] for v in panels.values)
+    source = np.flatnonzero(whole)
+    if whole.all():
+        return nodes, weights, values, source
+    count = pieces[~whole]
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    lower, upper = np.repeat(panels.lower[~whole], count), np.repeat(panels.upper[~whole], count)
+    step = (upper - lower) / np.repeat(count, count)
+    ends = (lower + number * step, np.where(number == np.repeat(count, count) - 1, upper, lower + (number + 1) * step))
+    cut_source = np.repeat(np.flatnonzero(~whole), count)
+    # Pieces that lie past the reach of their panel are left out.
+    alive = np.minimum(np.abs(ends[0]), np.abs(ends[1])) <= reach[cut_source]
+    cut_nodes, cut_weights, cut_values = sample(partition.activation, partition.orders, ends[0][alive], ends[1][alive])
+    return (
+        np.concatenate([nodes, cut_nodes]),
+        np.concatenate([weights, cut_weights]),
+        tuple(np.concatenate([a, b]) for a, b in zip(values, cut_values, strict=True)),
+        np.concatenate([source, cut_source[alive]]),
+    )

@@ -1,0 +1,155 @@
+"""Two-input expectations by conditional smoothing: any φ, any q1, q2, any correlation.
+
+Given a common part A ~ N(0, 1) the two inputs are independent,
+    u = √q1 (√a A + √(1−a) T),   v = √q2 (s √a A + √(1−a) T'),   a = |c|, s = sign c,
+so that E[φ(u)φ(v)] = E_A[m₁ m₂] with m_i = E_T φ, and at q1 = q2, c ≥ 0: ½E[(φ(u) − φ(v))²] = E_A[Var_T φ], which loses no
+digits as c → 1. Each inner integral is split at the kinks of φ on a line; the outer integrand is smooth on the scale
+δ = √((1−a)/a) of A, with steps of that width near the kinks.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from meanfield.expectation.panels import ORDER, gauss_legendre
+from meanfield.expectation.rule import build_rule
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+    from meanfield.expectation.panels import Partition
+
+REACH = 8.6  # standard deviations: exp(−8.6²/2) = 9e-17
+BLOCK = 1_000_000  # inner nodes held at a time
+GRADES = np.array([0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.5])  # steps, in units of δ, beside a kink's image
+
+
+@lru_cache(maxsize=1)
+def _gauss_hermite() -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(ORDER)
+    return nodes, weights / np.sum(weights)
+
+
+class Smoother:
+    """E_T and Var_T of φ⁽ᵏ⁾(X + τT) at given centres X, for variances up to q."""
+
+    def __init__(self, activation: Activation, partition: Partition, order: int, q: float) -> None:
+        self.activation = activation
+        self.order = order
+        rule = build_rule(partition, q, q)
+        self.infinite = rule.infinite[partition.orders.index(order)]
+        self.reach = max(REACH, rule.reach + 1.0)
+        core = min(math.floor(0.5 * math.log2(q)) - 3, -4)
+        outermost = math.ceil(math.log2(1.5 * self.reach * math.sqrt(q))) - 1
+        panels = partition.within(core, outermost)
+        self.edges = np.unique(np.concatenate([panels.lower, panels.upper]))
+        self.jumps = [
+            (b.location, b.value_jump if order == 1 else b.slope_jump, b.value_jump if order == 2 else 0.0)
+            for b in activation.breakpoints
+            if order > 0 and (b.value_jump != 0.0 or (order == 2 and b.slope_jump != 0.0))
+        ]
+
+    def apply(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
+        """E_T φ⁽ᵏ⁾ (deltas included) or Var_T φ⁽ᵏ⁾ (deltas left out) at each centre."""
+        from meanfield.expectation.smoothing_kernels import count_nodes, means, place_nodes, variances
+
+        hermite, hermite_weights = _gauss_hermite()
+        legendre, legendre_weights = gauss_legendre()
+        counts = np.empty(centres.size, dtype=np.int64)
+        count_nodes(centres, tau, self.reach, self.edges, hermite.size, legendre.size, counts)
+        total = np.concatenate([[0], np.cumsum(counts)])
+        out = np.empty(centres.size)
+        start = 0
+        while start < centres.size:
+            stop = max(start + 1, int(np.searchsorted(total, total[start] + BLOCK, side="right")) - 1)
+            block = np.ascontiguousarray(centres[start:stop])
+            offsets = total[start : stop + 1] - total[start]
+            x, weights = np.empty(offsets[-1]), np.empty(offsets[-1])
+            place_nodes(block, tau, self.reach, self.edges, hermite, hermite_weights, legendre, legendre_weights, offsets, x, weights)
+            values = self.activation.values(x, self.order)
+            if what == "mean":
+                means(values, weights, offsets, out[start:stop])
+            else:
+                reference = self.activation.values(block, self.order)
+                variances(values, weights, offsets, reference, out[start:stop])
+            start = stop
+        if what == "mean":
+            for location, delta, dipole in self.jumps:
+                d = (location - centres) / tau
+                density = np.exp(-0.5 * d * d) / (math.sqrt(2 * math.pi) * tau)
+                out += (delta + dipole * d / tau) * density  # ∫ δ'(x − t) N(x; X, τ²) dx = ((t − X)/τ²) N
+        return out
+
+    def images(self, scale: float) -> tuple[Array, Array]:
+        """Panel edges and breakpoints of φ as values of A, for u = scale · A + …"""
+        points = np.array([b.location for b in self.activation.breakpoints])
+        return self.edges / scale, points / scale
+
+
+def outer_rule(smoothers: list[tuple[Smoother, float]], delta: float, reach: float) -> tuple[Array, Array]:
+    """Nodes A and weights (Gaussian included); smoothers come with the factor √(q a) of A in their input, signed."""
+    from meanfield.expectation.smoothing_kernels import thin
+
+    steps = np.arange(0.0, min(reach, 10.0) + 1.0, 1.0)
+    while steps[-1] < reach:
+        steps = np.append(steps, steps[-1] + 10.0 / steps[-1])
+    edges = [np.concatenate([-steps[:0:-1], steps])]
+    for smoother, scale in smoothers:
+        panel_edges, kinks = smoother.images(scale)
+        edges.append(panel_edges)
+        if kinks.size:
+            grades = delta * np.concatenate([-GRADES[:0:-1], GRADES])
+            edges.append((kinks[:, None] + grades).ravel())
+    limit = steps[-1]
+    points = np.unique(np.concatenate(edges))
+    points = points[np.abs(points) <= limit]
+    # Smoothed on the scale δ, nothing needs panels narrower than about 3δ: leave out edges that only make such.
+    ends = points[: thin(points, 2.5 * delta)]
+    unit, unit_weights = gauss_legendre()
+    half = 0.5 * np.diff(ends)
+    nodes = (0.5 * (ends[1:] + ends[:-1])[:, None] + half[:, None] * unit).ravel()
+    weights = (half[:, None] * unit_weights).ravel() * np.exp(-0.5 * nodes * nodes) / math.sqrt(2 * math.pi)
+    return nodes, weights
+
+
+def covariance_by_smoothing(activation: Activation, partition: Partition, order: int, q1: float, q2: float, c: float) -> float:
+    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] for 0 < |c| < 1."""
+    first = Smoother(activation, partition, order, q1)
+    second = first if q2 == q1 else Smoother(activation, partition, order, q2)
+    a, sign = abs(c), math.copysign(1.0, c)
+    # Where 1 − a is rounded away the two inputs are still not the same: 1 − |c| is exact in float64.
+    root, rest = math.sqrt(a), math.sqrt(1.0 - a)
+    delta = rest / root
+    reach = max(first.reach, second.reach)
+    nodes, weights = outer_rule([(first, math.sqrt(q1) * root), (second, sign * math.sqrt(q2) * root)], delta, reach)
+    left = first.apply(math.sqrt(q1) * root * nodes, math.sqrt(q1) * rest, "mean")
+    same = q1 == q2 and sign > 0
+    right = left if same else second.apply(sign * math.sqrt(q2) * root * nodes, math.sqrt(q2) * rest, "mean")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sum(weights * left * right))
+
+
+def decorrelation_by_smoothing(activation: Activation, partition: Partition, order: int, q: float, epsilon: float) -> float:
+    """½E[(φ⁽ᵏ⁾(u) − φ⁽ᵏ⁾(v))²] at q1 = q2 = q and c = 1 − ε ∈ (0, 1), φ⁽ᵏ⁾ without its deltas."""
+    smoother = Smoother(activation, partition, order, q)
+    root, rest = math.sqrt(1.0 - epsilon), math.sqrt(epsilon)
+    nodes, weights = outer_rule([(smoother, math.sqrt(q) * root)], rest / root, smoother.reach)
+    variance = smoother.apply(math.sqrt(q) * root * nodes, math.sqrt(q) * rest, "variance")
+    return float(np.sum(weights * variance))
+
+
+def collinear_covariance(activation: Activation, partition: Partition, order: int, q1: float, q2: float, sign: float) -> float:
+    """E[φ⁽ᵏ⁾(√q1 A)φ⁽ᵏ⁾(s √q2 A)], almost everywhere part: c = ±1."""
+    smoothers = [
+        (Smoother(activation, partition, order, q1), math.sqrt(q1)),
+        (Smoother(activation, partition, order, q2), sign * math.sqrt(q2)),
+    ]
+    reach = max(s.reach for s, _ in smoothers)
+    nodes, weights = outer_rule(smoothers, 0.0, reach)
+    left = activation.values(np.ascontiguousarray(math.sqrt(q1) * nodes), order)
+    right = activation.values(np.ascontiguousarray(sign * math.sqrt(q2) * nodes), order)
+    return float(np.sum(weights * left * right))

@@ -1,0 +1,132 @@
+"""Compiled loops of conditional smoothing: where to ask φ for its values, and what to make of them.
+
+For each centre X the rule integrates over T ~ N(0, 1) at x = X + τT. If |T| ≤ reach stays on one panel of φ, where φ is
+a polynomial of degree 15, 16 Gauss–Hermite nodes are exact. Otherwise T is cut at the panels' edges and into steps on
+which the Gaussian is resolved, with Gauss–Legendre nodes on each.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.jit import kernel
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array, Integers
+
+
+@kernel("void(float64[::1], float64, float64, float64[::1], int64, int64, int64[::1])")
+def count_nodes(centres: Array, tau: float, reach: float, edges: Array, hermite_nodes: int, legendre_nodes: int, counts: Integers) -> None:
+    """How many nodes each centre needs."""
+    for i in range(centres.size):
+        low, high = centres[i] - reach * tau, centres[i] + reach * tau
+        first = np.searchsorted(edges, low, side="right")
+        last = np.searchsorted(edges, high, side="left")
+        if first >= last:
+            counts[i] = hermite_nodes
+            continue
+        pieces = 0
+        start = -reach
+        for k in range(first, last + 1):
+            stop = (edges[k] - centres[i]) / tau if k < last else reach
+            if stop > start:
+                # Steps of 2 near 0, and such that exp(−T²/2) falls by at most e^−12 further out.
+                widest = max(abs(start), abs(stop))
+                pieces += max(1, math.ceil((stop - start) / min(2.0, 12.0 / max(widest, 1e-3))))
+                start = stop
+        counts[i] = pieces * legendre_nodes
+
+
+@kernel(
+    "void(float64[::1], float64, float64, float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], int64[::1], "
+    "float64[::1], float64[::1])"
+)
+def place_nodes(
+    centres: Array,
+    tau: float,
+    reach: float,
+    edges: Array,
+    hermite: Array,
+    hermite_weights: Array,
+    legendre: Array,
+    legendre_weights: Array,
+    offsets: Integers,
+    x: Array,
+    weights: Array,
+) -> None:
+    """Fill x = X + τT and the weights (the Gaussian included); centre i owns offsets[i] … offsets[i + 1]."""
+    norm = 1.0 / math.sqrt(2.0 * math.pi)
+    for i in range(centres.size):
+        low, high = centres[i] - reach * tau, centres[i] + reach * tau
+        first = np.searchsorted(edges, low, side="right")
+        last = np.searchsorted(edges, high, side="left")
+        at = offsets[i]
+        if first >= last:
+            for j in range(hermite.size):
+                x[at + j] = centres[i] + tau * hermite[j]
+                weights[at + j] = hermite_weights[j]
+            continue
+        start = -reach
+        for k in range(first, last + 1):
+            stop = (edges[k] - centres[i]) / tau if k < last else reach
+            if stop > start:
+                widest = max(abs(start), abs(stop))
+                pieces = max(1, math.ceil((stop - start) / min(2.0, 12.0 / max(widest, 1e-3))))
+                half = 0.5 * (stop - start) / pieces
+                for p in range(pieces):
+                    middle = start + (2 * p + 1) * half
+                    for j in range(legendre.size):
+                        t = middle + half * legendre[j]
+                        value = centres[i] + tau * t
+                        # Rounding must not carry a node across the edge that its panel ends at.
+                        if k < last and value >= edges[k]:
+                            value = np.nextafter(edges[k], -math.inf)
+                        if k > first and value <= edges[k - 1]:
+                            value = np.nextafter(edges[k - 1], math.inf)
+                        x[at] = value
+                        weights[at] = half * legendre_weights[j] * norm * math.exp(-0.5 * t * t)
+                        at += 1
+                start = stop
+
+
+@kernel("void(float64[::1], float64[::1], int64[::1], float64[::1])")
+def means(values: Array, weights: Array, offsets: Integers, out: Array) -> None:
+    """out[i] = Σ w φ over the nodes of centre i: E_T φ(X + τT)."""
+    for i in range(out.size):
+        total = 0.0
+        for j in range(offsets[i], offsets[i + 1]):
+            total += weights[j] * values[j]
+        out[i] = total
+
+
+@kernel("void(float64[::1], float64[::1], int64[::1], float64[::1], float64[::1])")
+def variances(values: Array, weights: Array, offsets: Integers, reference: Array, out: Array) -> None:
+    """out[i] = Var_T φ(X + τT), from differences to a reference value so that small variances keep their digits."""
+    for i in range(out.size):
+        total = 0.0
+        mean = 0.0
+        for j in range(offsets[i], offsets[i + 1]):
+            mean += weights[j] * (values[j] - reference[i])
+            total += weights[j]
+        mean /= total
+        square = 0.0
+        for j in range(offsets[i], offsets[i + 1]):
+            difference = (values[j] - reference[i]) - mean
+            square += weights[j] * difference * difference
+        out[i] = square
+
+
+@kernel("int64(float64[::1], float64)")
+def thin(points: Array, widest: float) -> int:
+    """Drop, in place, sorted points that only make panels narrower than `widest`, or as narrow as rounding; their new number."""
+    last = 0
+    for i in range(1, points.size - 1):
+        here = points[i]
+        if points[i + 1] - points[last] > widest and here - points[last] > 1e-13 * max(1.0, abs(here)):
+            last += 1
+            points[last] = here
+    points[last + 1] = points[points.size - 1]
+    return last + 2

@@ -1,0 +1,147 @@
+"""E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] and ½E[(φ(u) − φ(v))²]: which of the two methods computes them.
+
+Mehler's series (hermite.py) where its 128 terms reach full precision, conditional smoothing (smoothing.py) elsewhere.
+Both hold for any activation; docs/design.md has the comparison that chose them.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.expectation.hermite import HermiteSeries, hermite_series, mehler, mehler_decorrelation
+from meanfield.expectation.moments import MEAN, V1, V, moment_table
+from meanfield.expectation.panels import Partition, gauss_legendre
+from meanfield.expectation.smoothing import collinear_covariance, covariance_by_smoothing, decorrelation_by_smoothing
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+
+_SERIES_HELD = 64  # Hermite series kept per activation
+_series: weakref.WeakKeyDictionary[Activation, dict[tuple[int, float], HermiteSeries | None]] = weakref.WeakKeyDictionary()
+_series_lock = threading.Lock()
+
+
+def _partition(activation: Activation, order: int) -> Partition:
+    return moment_table(activation, (2,) if order == 2 else (0, 1)).partition
+
+
+def series(activation: Activation, order: int, q: float) -> HermiteSeries | None:
+    """The Hermite series of φ⁽ᵏ⁾ at q, kept for the next correlation."""
+    with _series_lock:
+        held = _series.setdefault(activation, {})
+        if (order, q) in held:
+            return held[order, q]
+    made = hermite_series(activation, _partition(activation, order), order, q)
+    with _series_lock:
+        while len(held) >= _SERIES_HELD:
+            held.pop(next(iter(held)))
+        held[order, q] = made
+    return made
+
+
+def at_zero(activation: Activation, order: int) -> tuple[float, float]:
+    """φ⁽ᵏ⁾(0−) and φ⁽ᵏ⁾(0+): what an input of variance 0 sees, half the time each."""
+    return activation.one_sided(0.0, -1, order), activation.one_sided(0.0, +1, order)
+
+
+def mean(activation: Activation, order: int, q: float) -> float:
+    """E[φ⁽ᵏ⁾(√q Z)] by its Hermite coefficient a₀ (the deltas of φ⁽ᵏ⁾ included)."""
+    if q == 0.0:
+        return 0.5 * sum(at_zero(activation, order))
+    if order == 0:
+        return float(moment_table(activation)(MEAN, np.array([q]))[0])
+    found = series(activation, order, q)
+    return math.inf if found is None else float(found.coefficients[0])
+
+
+def covariance_at(activation: Activation, q1: float, q2: float, c: float, order: int) -> float:
+    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] for scalars in range."""
+    if q1 == 0.0 or q2 == 0.0:
+        if q1 == q2:
+            low, high = at_zero(activation, order)
+            if c in (1.0, -1.0):
+                return 0.5 * (low * low + high * high) if c > 0 else low * high
+            # The signs of u and v agree with probability ½ + arcsin(c)/π.
+            agree = 0.5 + math.asin(c) / math.pi
+            return 0.5 * agree * (low * low + high * high) + (1 - agree) * low * high
+        return mean(activation, order, 0.0) * mean(activation, order, max(q1, q2))
+    if c == 0.0:
+        return mean(activation, order, q1) * mean(activation, order, q2)
+    if c == 1.0 and q1 == q2:
+        orders, column = ((2,), 0) if order == 2 else ((0, 1), V1 if order else V)
+        return float(moment_table(activation, orders)(column, np.array([q1]))[0])
+    if abs(c) == 1.0:
+        return _collinear(activation, order, q1, q2, c)
+    first, second = series(activation, order, q1), series(activation, order, q2)
+    if first is not None and second is not None:
+        value = mehler(first, second, c)
+        if value is not None:
+            return value
+    return covariance_by_smoothing(activation, _partition(activation, order), order, q1, q2, c)
+
+
+def _collinear(activation: Activation, order: int, q1: float, q2: float, sign: float) -> float:
+    """c = ±1: one Gaussian drives both inputs, and two deltas that meet make the expectation infinite."""
+    total = collinear_covariance(activation, _partition(activation, order), order, q1, q2, sign)
+    if order == 0:
+        return total
+    jumps = [
+        (b.location, b.value_jump if order == 1 else b.slope_jump, b.value_jump if order == 2 else 0.0) for b in activation.breakpoints
+    ]
+    jumps = [j for j in jumps if j[1] != 0.0 or j[2] != 0.0]
+    ratio = sign * math.sqrt(q2 / q1)  # v = ratio · u
+    for t, jump, _ in jumps:
+        for s, other, _ in jumps:
+            if abs(ratio * t - s) <= 1e-14 * (abs(s) + abs(t)):
+                return math.copysign(math.inf, jump * other * sign) if order == 1 else math.inf
+    for t, jump, dipole in jumps:
+        if dipole != 0.0:
+            return math.inf  # φ'' holds a derivative of a delta, and no density is left to smooth it
+        for q, factor in ((q1, ratio), (q2, 1.0 / ratio)):
+            partner = float(activation.values(np.array([factor * t]), order)[0])
+            total += jump * partner * math.exp(-t * t / (2 * q)) / math.sqrt(2 * math.pi * q)
+    return total
+
+
+def decorrelation_at(activation: Activation, q: float, epsilon: float, order: int = 0) -> float:
+    """½E[(φ⁽ᵏ⁾(u) − φ⁽ᵏ⁾(v))²] at c = 1 − ε, for scalars in range; relative accuracy for k = 0."""
+    if epsilon == 0.0:
+        return 0.0
+    c = 1.0 - epsilon
+    if q == 0.0:
+        low, high = at_zero(activation, order)
+        return 0.5 * (high - low) ** 2 * math.asin(math.sqrt(0.5 * epsilon)) * 2 / math.pi
+    found = series(activation, order, q)
+    if found is not None:
+        value = mehler_decorrelation(found, epsilon)
+        if value is not None:
+            return value
+    if epsilon >= 1.0 or c < 0.3:
+        orders, column = ((2,), 0) if order == 2 else ((0, 1), V1 if order else V)
+        square = float(moment_table(activation, orders)(column, np.array([q]))[0])
+        return square - covariance_at(activation, q, q, c, order)
+    partition = _partition(activation, order)
+    continuous = all(b.value_jump == 0.0 for b in activation.breakpoints)
+    if order == 0 and epsilon < 1e-6 and continuous:
+        slope = float(moment_table(activation)(V1, np.array([q]))[0])
+        if math.isfinite(slope) and decorrelation_by_smoothing(activation, partition, 1, q, epsilon) < 0.01 * slope:
+            # Price: dD/dε = q E[φ'(u)φ'(v)] = q (V[φ'] − D[φ']), and D[φ'] ~ √ε is small: no digits are lost to
+            # differences of φ at points that are 10⁻⁶ apart. With ε' = ε s² the integrand is smooth in s.
+            unit, weights = gauss_legendre(8)
+            s = 0.5 * (1.0 + unit)
+            loss = sum(
+                w * t * decorrelation_by_smoothing(activation, partition, 1, q, epsilon * t * t) for t, w in zip(s, weights, strict=True)
+            )
+            return q * epsilon * (slope - float(loss))
+    return decorrelation_by_smoothing(activation, partition, order, q, epsilon)
+
+
+def is_quick(activation: Activation, q1: float, q2: float, c: float, order: int) -> bool:
+    """Whether Mehler's series serves every correlation up to |c|: microseconds each, where smoothing takes milliseconds."""
+    first, second = series(activation, order, q1), series(activation, order, q2)
+    return first is not None and second is not None and mehler(first, second, c) is not None

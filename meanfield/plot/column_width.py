@@ -1,0 +1,53 @@
+"""Figures sized for one column of a two-column paper: 3.4 inches, 8 point text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMN_WIDTH = 3.4
+"""Width in inches of a column in the usual two-column formats."""
+
+HEIGHT = 2.6
+
+
+def new_axes() -> Axes:
+    """Axes on a fresh pyplot figure, so that a notebook shows it.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> ax = new_axes()
+    >>> float(ax.figure.get_figwidth())
+    3.4
+    >>> import matplotlib.pyplot as plt
+    >>> plt.close(ax.figure)
+    """
+    import matplotlib.pyplot as plt
+
+    return _sized(plt.figure(figsize=(COLUMN_WIDTH, HEIGHT), layout="constrained"))
+
+
+def detached_axes() -> Axes:
+    """Axes on a figure that pyplot does not know: no display is needed and nothing is left to close.
+
+    Examples
+    --------
+    >>> detached_axes().get_xlabel()
+    ''
+    """
+    from matplotlib.figure import Figure
+
+    return _sized(Figure(figsize=(COLUMN_WIDTH, HEIGHT), layout="constrained"))
+
+
+def _sized(figure: Figure) -> Axes:
+    axes = figure.add_subplot()
+    axes.tick_params(labelsize=8)
+    axes.xaxis.label.set_fontsize(9)
+    axes.yaxis.label.set_fontsize(9)
+    return axes

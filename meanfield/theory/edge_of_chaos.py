@@ -1,0 +1,365 @@
+"""The edge of chaos: the σ_w, σ_b where χ₁ = σ_w² V[φ'](q) = 1 at a fixed point q of the variance map.
+
+Parametrised by q it needs no root: σ_w² = 1/V[φ'](q), σ_b² = q − V[φ](q)/V[φ'](q), wherever that is not negative
+(Hayou et al. 2018, section 3.1; Poole et al. 2016). By σ_b it needs one scalar root for each.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.activations import activation as find_activation
+from meanfield.expectation.arguments import variance
+from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
+from meanfield.theory.arguments import standard_deviation
+from meanfield.theory.scan import octave_grid, polish, with_extrema
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+LARGEST_Q = 2.0**20  # how far solutions are searched
+SMALLEST_Q = 2.0**-100
+NEUTRAL = 1e-12  # |F' − 1| below this can't be told from 1
+
+
+@dataclass(frozen=True)
+class EdgePoint:
+    """One solution of χ₁ = 1 at a variance fixed point."""
+
+    sigma_b: float
+    sigma_w: float
+    q: float
+    variance_slope: float
+    stable: bool
+    status: str
+
+
+@dataclass(frozen=True)
+class EdgeOfChaos:
+    """The edge-of-chaos curve of one activation.
+
+    Attributes
+    ----------
+    activation : Activation
+    sigma_b, sigma_w : float or ndarray
+        Standard deviations on the edge; nan where there is no such point.
+    q : float or ndarray
+        The variance fixed point, the smallest where there are several.
+    variance_slope : float or ndarray
+        F'(q) there.
+    stable : bool or ndarray
+        Whether nearby variances return to q: status == "attracting".
+    status : str or ndarray
+        "attracting" (F' < 1), "repelling" (F' > 1), "neutral" (F' = 1) or "none".
+    reason : str or ndarray
+        Why there is no point; "" where there is one.
+    """
+
+    activation: Activation
+    sigma_b: Any
+    sigma_w: Any
+    q: Any
+    variance_slope: Any
+    stable: Any
+    status: Any
+    reason: Any
+
+    def all_points(self, i: int = 0) -> tuple[EdgePoint, ...]:
+        """Every solution at sigma_b[i] with q ≤ 2²⁰, by ascending q.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> [round(p.q, 4) for p in mf.edge_of_chaos("tanh", sigma_b=0.2).all_points()]
+        [0.5121]
+        """
+        sigma_b = float(np.ravel(self.sigma_b)[i])
+        return () if math.isnan(sigma_b) else _solutions(self.activation, sigma_b)
+
+    def __str__(self) -> str:
+        lines = [f"Edge of chaos of {self.activation.name}", f"{'sigma_b':>12} {'sigma_w':>14} {'q':>14} {'F(q) slope':>12}  status"]
+        columns = [np.ravel(np.asarray(c)) for c in (self.sigma_b, self.sigma_w, self.q, self.variance_slope, self.status, self.reason)]
+        for b, w, q, slope, status, reason in zip(*columns, strict=True):
+            lines.append(f"{b:>12.6g} {w:>14.9g} {q:>14.9g} {slope:>12.6g}  {status}{': ' + reason if reason else ''}")
+        return "\n".join(lines)
+
+
+def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
+    """The edge of chaos at given σ_b: the point with the smallest q.
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts.
+    sigma_b : float or array
+        Standard deviation of the biases (σ, not σ²), in [0, 1e100].
+
+    Returns
+    -------
+    EdgeOfChaos
+        Fields shaped like sigma_b; scalars for a scalar.
+
+    Raises
+    ------
+    ActivationError
+        If the activation can't be understood or evaluated.
+    DomainError
+        If sigma_b is out of range.
+
+    Notes
+    -----
+    At σ_b = 0 with φ(0) = 0 the point is q = 0, σ_w² = 2/(φ'(0+)² + φ'(0−)²). For φ that is linear on both sides of 0
+    every q is a fixed point there, and q = 1 is given. Solutions are searched for q ≤ 2²⁰.
+
+    References
+    ----------
+    Hayou, Doucet, Rousseau (2018), section 3.1; Schoenholz et al. (2017).
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> edge = mf.edge_of_chaos("tanh", sigma_b=0.2)
+    >>> round(edge.sigma_w, 6), round(edge.q, 6), edge.status
+    (1.304146, 0.512079, 'attracting')
+    """
+    act = find_activation(activation)
+    sigmas = standard_deviation("sigma_b", sigma_b)
+    flat = np.ascontiguousarray(sigmas.ravel())
+    q = np.full(flat.shape, math.nan)
+    table = moment_table(act)
+    why = _no_slope(table) if flat.size else ""
+    origin = None
+    if not why and flat.size:
+        origin = _origin(act, table)
+        positive = flat > 0
+        if origin is None:
+            q[:] = _smallest_roots(table, flat)
+        else:
+            q[~positive] = origin.q
+            if origin.status != "neutral" and positive.any():
+                q[positive] = _smallest_roots(table, flat[positive])
+    reason = why or _why_none(act, origin)
+    return _collect(act, table, sigmas.shape, flat, q, origin, reason)
+
+
+def edge_of_chaos_curve(activation: Any, q: Any) -> EdgeOfChaos:
+    """The edge of chaos parametrised by the variance fixed point q.
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts.
+    q : float or array
+        Variances: 0, or in [1e-280, 1e280].
+
+    Returns
+    -------
+    EdgeOfChaos
+        Fields shaped like q. Where σ_b² = q − V[φ](q)/V[φ'](q) is negative there is no such network: "none".
+
+    Raises
+    ------
+    ActivationError, DomainError
+        As `edge_of_chaos`.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> curve = mf.edge_of_chaos_curve("silu", q=14.3202)
+    >>> round(curve.sigma_b**2, 4), round(curve.sigma_w**2, 4)
+    (0.5551, 1.988)
+    """
+    act = find_activation(activation)
+    variances = variance("q", q)
+    flat = np.ascontiguousarray(variances.ravel())
+    table = moment_table(act)
+    why = _no_slope(table) if flat.size else ""
+    origin = None if why or not flat.size else _origin(act, table)
+    sigma_b = np.full(flat.shape, math.nan)
+    at = np.full(flat.shape, math.nan)
+    if not why:
+        positive = flat > 0
+        if positive.any():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                square = table(DEFICIT, flat[positive]) / table(V1, flat[positive])
+                # A deficit of rounding size is 0: ReLU-like φ, where σ_b = 0 at every q.
+                square = np.where(np.abs(square) <= 1e-13 * flat[positive], np.maximum(square, 0.0), square)
+                sigma_b[positive] = np.sqrt(np.where(np.isfinite(square) & (square >= 0), square, math.nan))
+        if origin is not None and origin.status != "neutral":
+            sigma_b[~positive] = 0.0
+        at = np.where(np.isnan(sigma_b), math.nan, flat)
+    return _collect(act, table, variances.shape, sigma_b, at, origin, why or "σ_b² = q − V[φ](q)/V[φ'](q) < 0")
+
+
+def _no_slope(table: MomentTable) -> str:
+    """Why χ₁ is infinite at every q, or ""."""
+    return table.error(V1, 1.0)[1] if table.has_jumps else ""
+
+
+def _origin(act: Activation, table: MomentTable) -> EdgePoint | None:
+    """The point at σ_b = 0 that belongs to q = 0, or, for ReLU-like φ, to every q; None where there is none."""
+    left, right = act.one_sided(0.0, -1, 0), act.one_sided(0.0, 1, 0)
+    below, above = act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)
+    slope = 0.5 * (below * below + above * above)  # V[φ'](0+)
+    if left != 0 or right != 0 or not 0 < slope < math.inf:
+        return None
+    # F(q) − q = q (V(q)/(q V[φ'](0)) − 1) near 0: its sign, where it can first be seen, says whether 0 attracts.
+    q = np.ldexp(1.0, np.arange(-40, 21, 2))
+    for octave in q:
+        growth = float(table(V, np.array([octave]))[0]) / (octave * slope) - 1.0
+        if not abs(growth) <= NEUTRAL:
+            status = "attracting" if growth < 0 else "repelling"
+            return EdgePoint(0.0, 1.0 / math.sqrt(slope), 0.0, 1.0, status == "attracting", status)
+    return EdgePoint(0.0, 1.0 / math.sqrt(slope), 1.0, 1.0, False, "neutral")
+
+
+def _sigma_b_squared(table: MomentTable, q: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return table(DEFICIT, q) / table(V1, q)
+
+
+def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
+    """For each σ_b the smallest q > 0 with q − V/V[φ'] = σ_b²; nan where there is none up to LARGEST_Q."""
+    from meanfield.theory.edge_of_chaos_kernels import first_brackets, solve
+
+    targets = sigma_b * sigma_b
+    roots = np.full(targets.shape, math.nan)
+    waiting = np.flatnonzero(targets < LARGEST_Q)
+    if waiting.size == 0:
+        return roots
+    # σ_b² ≤ q on the edge, so nothing lies below the smallest σ_b²; look upwards, a few octaves at a time.
+    low = max(float(targets[waiting].min()), SMALLEST_Q)
+    low = math.ldexp(1.0, math.frexp(low)[1] - 1)
+    if float(targets[waiting].min()) == 0.0:
+        low = 2.0**-30
+    while low < LARGEST_Q and waiting.size:
+        high = min(low * 2.0**6, LARGEST_Q)
+        table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
+        grid = octave_grid(low, high)
+        values = _sigma_b_squared(table, grid)
+        finite = np.isfinite(values)
+        if not finite.all():  # φ overflows from some q on
+            stop = int(np.argmin(finite))
+            grid, values = grid[:stop], values[:stop]
+            high = LARGEST_Q
+            if stop < 2:
+                break
+        grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q))
+        found = np.empty(waiting.size, dtype=np.int64)
+        first_brackets(np.ascontiguousarray(targets[waiting]), grid, np.ascontiguousarray(values), found)
+        hit = found >= 0
+        if hit.any():
+            mine = waiting[hit]
+            first, state, start, pieces, deficit = table.packed(DEFICIT)
+            slope = table.packed(V1)[4]
+            used = state[math.frexp(grid[0])[1] - 1 - first : math.frexp(grid[-1])[1] - first]
+            if np.all(used == 0):
+                out = np.empty(mine.size)
+                solve(np.ascontiguousarray(targets[mine]), found[hit], grid, first, start, pieces, np.stack([deficit, slope]), out)
+                roots[mine] = out
+            else:  # an octave that no short series represents
+                k = found[hit]
+                roots[mine] = _polished(table, targets[mine], grid[k], grid[k + 1], values[k], values[k + 1])
+        waiting = waiting[~hit]
+        low = high
+    return roots
+
+
+def _polished(table: MomentTable, targets: Array, low: Array, high: Array, at_low: Array, at_high: Array) -> Array:
+    """The same roots without the kernel, one table lookup a step."""
+    return polish(lambda q: _sigma_b_squared(table, q) - targets, low, high, at_low - targets, at_high - targets)
+
+
+def _solutions(act: Activation, sigma_b: float) -> tuple[EdgePoint, ...]:
+    """Every solution at one σ_b, by ascending q."""
+    table = moment_table(act)
+    if _no_slope(table):
+        return ()
+    origin = _origin(act, table)
+    if origin is not None and origin.status == "neutral":
+        return (origin,) if sigma_b == 0 else ()
+    points = [origin] if origin is not None and sigma_b == 0 else []
+    target = sigma_b * sigma_b
+    low = max(target, SMALLEST_Q) if target > 0 else 2.0**-30
+    if low < LARGEST_Q:
+        grid = octave_grid(low, LARGEST_Q)
+        table.ensure(math.frexp(low)[1] - 1, 20)
+        values = _sigma_b_squared(table, grid)
+        grid, values = grid[np.isfinite(values)], values[np.isfinite(values)]
+        if grid.size > 2:
+            grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q))
+            side = np.sign(values - target)
+            k = np.flatnonzero((side[:-1] != side[1:]) & (side[:-1] != 0))
+            if k.size:
+                roots = _polished(table, np.full(k.shape, target), grid[k], grid[k + 1], values[k], values[k + 1])
+                roots = roots[np.concatenate([[True], np.diff(roots) > 1e-9 * roots[1:]])]
+                found = _collect(act, table, roots.shape, np.full(roots.shape, sigma_b), roots, None, "")
+                points += [
+                    EdgePoint(sigma_b, float(w), float(q), float(s), bool(a), str(t))
+                    for w, q, s, a, t in zip(found.sigma_w, found.q, found.variance_slope, found.stable, found.status, strict=True)
+                ]
+    return tuple(points)
+
+
+def _why_none(act: Activation, origin: EdgePoint | None) -> str:
+    if origin is not None and origin.status == "neutral":
+        return f"{act.name} is linear on both sides of 0: its edge of chaos is the single point σ_b = 0, σ_w = {origin.sigma_w:.9g}"
+    return "no variance fixed point q ≤ 2^20 has χ₁ = 1"
+
+
+def _collect(
+    act: Activation, table: MomentTable, shape: tuple[int, ...], sigma_b: Array, q: Array, origin: EdgePoint | None, reason: str
+) -> EdgeOfChaos:
+    """The result for flat σ_b and q (nan: none)."""
+    sigma_w, slope = np.full(q.shape, math.nan), np.full(q.shape, math.nan)
+    regular = q > 0
+    if regular.any():
+        at = np.ascontiguousarray(q[regular])
+        squares = table(V1, at)
+        sigma_w[regular] = 1.0 / np.sqrt(squares)
+        excess = table(EXCESS, at) / (at * squares)
+        direct = table(Q_DV, at) / (at * squares)
+        slope[regular] = np.where(np.abs(excess) < 0.5, 1.0 + excess, direct)
+    status = np.full(q.shape, "none", dtype="<U10")
+    status[slope < 1 - NEUTRAL] = "attracting"
+    status[slope > 1 + NEUTRAL] = "repelling"
+    status[np.abs(slope - 1) <= NEUTRAL] = "neutral"
+    if regular.any():
+        # Close to F' = 1 the sign still counts where it is more than rounding.
+        faint = np.zeros(q.shape, dtype=bool)
+        faint[regular] = (np.abs(excess) <= NEUTRAL) & (np.abs(excess) > 1e-15) & (at < 1e-3)
+        sign = np.zeros(q.shape)
+        sign[regular] = excess
+        status[faint & (sign < 0)] = "attracting"
+        status[faint & (sign > 0)] = "repelling"
+    if origin is not None:
+        at_origin = q == 0 if origin.q == 0 else sigma_b == 0
+        sigma_w[at_origin], slope[at_origin], status[at_origin] = origin.sigma_w, origin.variance_slope, origin.status
+    none = status == "none"
+    reasons = np.where(none, reason, "").astype(object) if none.any() else np.full(q.shape, "", dtype=object)
+    if shape == ():
+        return EdgeOfChaos(
+            act,
+            float(sigma_b[0]),
+            float(sigma_w[0]),
+            float(q[0]),
+            float(slope[0]),
+            bool(status[0] == "attracting"),
+            str(status[0]),
+            str(reasons[0]),
+        )
+    return EdgeOfChaos(
+        act,
+        sigma_b.reshape(shape),
+        sigma_w.reshape(shape),
+        q.reshape(shape),
+        slope.reshape(shape),
+        (status == "attracting").reshape(shape),
+        status.reshape(shape),
+        reasons.reshape(shape).astype(str),
+    )

@@ -1,0 +1,88 @@
+"""Compiled root search of the edge-of-chaos curve on the moment tables."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from meanfield.jit import kernel
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array, Integers
+
+
+@kernel("int64(float64[::1], float64[::1], float64[::1], int64[::1])")
+def first_brackets(targets: Array, q: Array, values: Array, found: Integers) -> int:
+    """found[i]: the first k with targets[i] between values[k] and values[k + 1], −1 where there is none."""
+    missing = 0
+    for i in range(targets.size):
+        found[i] = -1
+        before = values[0] - targets[i]
+        for k in range(q.size - 1):
+            after = values[k + 1] - targets[i]
+            if (
+                (before <= 0.0 and after > 0.0)
+                or (before >= 0.0 and after < 0.0)
+                or (before < 0.0 and after == 0.0)
+                or (before > 0.0 and after == 0.0)
+            ):
+                found[i] = k
+                break
+            before = after
+        if found[i] < 0:
+            missing += 1
+    return missing
+
+
+@kernel("void(float64[::1], int64[::1], float64[::1], int64, int64[::1], int64[::1], float64[:,:,::1], float64[::1])")
+def solve(
+    targets: Array, found: Integers, grid: Array, first: int, start: Integers, pieces: Integers, coefficients: Array, roots: Array
+) -> None:
+    """The q in [grid[k], grid[k + 1]] with DEFICIT(q) = target · V1(q), by bisection-safeguarded regula falsi.
+
+    coefficients[0] and [1] are the tables of DEFICIT and V1 (kernels.evaluate_octaves has their layout).
+    """
+    degree = coefficients.shape[2] - 1
+    for i in range(targets.size):
+        if found[i] < 0:
+            roots[i] = math.nan
+            continue
+        a, b = grid[found[i]], grid[found[i] + 1]
+        fa, fb = 0.0, 0.0
+        c, fc = a, 0.0
+        for step in range(-2, 100):
+            if step == -2:
+                c = a
+            elif step == -1:
+                c = b
+            else:
+                c = (a * fb - b * fa) / (fb - fa)
+                low, high = min(a, b), max(a, b)
+                if not (low < c < high) or step % 4 == 3:
+                    c = 0.5 * (a + b)
+            mantissa, exponent = math.frexp(c)
+            octave = exponent - 1 - first
+            count = pieces[octave]
+            position = (2.0 * mantissa - 1.0) * count
+            piece = min(int(position), count - 1)
+            t = 2.0 * (position - piece) - 1.0
+            row = start[octave] + piece
+            deficit, slope = coefficients[0, row, degree], coefficients[1, row, degree]
+            for k in range(degree - 1, -1, -1):
+                deficit = deficit * t + coefficients[0, row, k]
+                slope = slope * t + coefficients[1, row, k]
+            fc = deficit - targets[i] * slope
+            if step == -2:
+                fa = fc
+                continue
+            if step == -1:
+                fb = fc
+                continue
+            if (fc > 0) == (fb > 0):
+                fa *= 0.5
+            else:
+                a, fa = b, fb
+            b, fb = c, fc
+            if fc == 0.0 or abs(b - a) <= 4e-16 * abs(b):
+                break
+        roots[i] = b if fc == fb else c

@@ -1,0 +1,68 @@
+"""The correlation map where the variance is 0 or infinite: that of the slopes of φ there."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+FAR = 1e12  # where the tail slopes of φ are read off
+
+
+def slopes(act: Activation, q: float) -> tuple[float, float]:
+    """(β, λ): the slopes of φ on the left and on the right, at 0± for q = 0 and at ∓∞ for q = inf."""
+    if q == 0.0:
+        return act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)
+    left, right = act.values(np.array([-FAR, FAR]), 1)
+    return float(left), float(right)
+
+
+def map_of_slopes(left: float, right: float, c: Array) -> Array:
+    """f(c) of φ(x) = λx (x > 0), βx (x ≤ 0), at any variance and with σ_b = 0 [Hayou 2018, section 3.1; Cho, Saul 2009].
+
+    φ = a|x| + bx with a = (λ − β)/2, b = (λ + β)/2, and E|u||v| = (2/π)(√(1 − c²) + c arcsin c).
+    """
+    a, b = 0.5 * (right - left), 0.5 * (right + left)
+    total = a * a + b * b
+    if not 0 < total < math.inf:
+        raise DomainError("the correlation map has no limit there: the slopes of φ are 0 or infinite on both sides; give q")
+    even = 2.0 / math.pi * (np.sqrt((1 - c) * (1 + c)) + c * np.arcsin(c))
+    result: Array = (a * a * even + b * b * c) / total
+    return result
+
+
+def slope_of_slopes(left: float, right: float, c: Array) -> Array:
+    """f'(c) of the same map: (a² (2/π) arcsin c + b²)/(a² + b²)."""
+    a, b = 0.5 * (right - left), 0.5 * (right + left)
+    map_of_slopes(left, right, np.zeros(1))
+    result: Array = (a * a * 2.0 / math.pi * np.arcsin(c) + b * b) / (a * a + b * b)
+    return result
+
+
+def loss_of_slopes(left: float, right: float, epsilon: Array) -> Array:
+    """1 − f(1 − ε) of the same map, to relative accuracy.
+
+    With ε = 2 sin²(θ/2): 1 − (2/π)(sin θ + (π/2 − θ) cos θ) = (1 − cos θ) − (2/π)(sin θ − θ cos θ).
+    """
+    a, b = 0.5 * (right - left), 0.5 * (right + left)
+    map_of_slopes(left, right, np.zeros(1))
+    theta = 2 * np.arcsin(np.sqrt(0.5 * epsilon))
+    # sin θ − θ cos θ = θ³/3 − θ⁵/30 + …: its series below θ = 0.5, where the difference would lose digits.
+    square = theta * theta
+    term = theta * square
+    series = np.zeros_like(theta)
+    sign_factorial = 1.0
+    for k in range(1, 10):
+        sign_factorial *= (2 * k) * (2 * k + 1)
+        series += (-1) ** (k + 1) * 2 * k * term / sign_factorial
+        term = term * square
+    difference = np.where(theta < 0.5, series, np.sin(theta) - theta * np.cos(theta))
+    result: Array = epsilon - a * a / (a * a + b * b) * 2.0 / math.pi * difference
+    return result

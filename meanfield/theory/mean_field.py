@@ -1,0 +1,287 @@
+"""One network ensemble: an activation with σ_w and σ_b."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.activations import activation as find_activation
+from meanfield.errors import DomainError
+from meanfield.expectation.arguments import unwrap, variance, within
+from meanfield.expectation.covariance import covariances, decorrelations
+from meanfield.expectation.moments import V1, moment_table
+from meanfield.theory import limits
+from meanfield.theory.arguments import one_standard_deviation
+from meanfield.theory.variance import FixedPoint, fixed_points, limit, variance_map, variance_slope
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+
+CRITICAL = 1e-12  # |χ₁ − 1| up to this is called critical
+
+
+class MeanField:
+    """The mean-field theory of wide random networks h = W φ(h_prev) + b, W_ij ~ N(0, σ_w²/fan_in), b_i ~ N(0, σ_b²).
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts.
+    sigma_w, sigma_b : float
+        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100].
+
+    Raises
+    ------
+    ActivationError
+        If the activation can't be understood or evaluated.
+    DomainError
+        If sigma_w or sigma_b is out of range.
+
+    References
+    ----------
+    Poole et al. (2016); Schoenholz et al. (2017).
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> net = mf.MeanField("tanh", sigma_w=1.3, sigma_b=0.3)
+    >>> round(net.q_star, 6), round(net.chi_1, 6), net.phase
+    (0.607047, 0.939807, 'ordered')
+    """
+
+    def __init__(self, activation: Any, sigma_w: float, sigma_b: float) -> None:
+        self.activation = find_activation(activation)
+        self.sigma_w = one_standard_deviation("sigma_w", sigma_w)
+        self.sigma_b = one_standard_deviation("sigma_b", sigma_b)
+        self._weight = self.sigma_w**2
+        self._bias = self.sigma_b**2
+        self._table = moment_table(self.activation)
+
+    def __repr__(self) -> str:
+        return f"MeanField({self.activation.name!r}, sigma_w={self.sigma_w!r}, sigma_b={self.sigma_b!r})"
+
+    def variance_map(self, q: Any) -> Any:
+        """F(q) = σ_b² + σ_w² V[φ](q) (Poole et al. 2016, eq. 3).
+
+        Parameters
+        ----------
+        q : float or array
+            Variance: 0, or in [1e-280, 1e280].
+
+        Returns
+        -------
+        float or ndarray
+            Shaped like q; inf where V[φ] is.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> round(mf.MeanField("relu", sigma_w=2**0.5, sigma_b=0.0).variance_map(3.0), 12)
+        3.0
+        """
+        return unwrap(variance_map(self.activation, self._table, self._weight, self._bias, variance("q", q)))
+
+    def variance_slope(self, q: Any) -> Any:
+        """F'(q) = σ_w² E[φ(√q Z)² (Z² − 1)]/(2q); at q = 0 the limit q → 0⁺.
+
+        Parameters
+        ----------
+        q : float or array
+            Variance: 0, or in [1e-280, 1e280].
+
+        Returns
+        -------
+        float or ndarray
+            Shaped like q.
+        """
+        return unwrap(variance_slope(self.activation, self._table, self._weight, variance("q", q)))
+
+    def variance_fixed_points(self) -> tuple[FixedPoint, ...]:
+        """All solutions of F(q) = q, ascending; 0 included where F(0) = 0.
+
+        Where F(q) = q holds on a whole range (ReLU-like φ at criticality) only 0 is listed, with slope 1.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> for point in mf.MeanField("silu", sigma_w=1.8, sigma_b=0.1).variance_fixed_points():
+        ...     print(f"{point.value:.4f} {point.slope:.4f} {point.stable}")
+        0.0657 0.8838 True
+        0.3341 1.0973 False
+        """
+        return self._fixed_points
+
+    @cached_property
+    def _fixed_points(self) -> tuple[FixedPoint, ...]:
+        return fixed_points(self.activation, self._table, self._weight, self._bias)
+
+    def variance_limit(self, q0: float = 1.0) -> float:
+        """Where the recursion q, F(q), F(F(q)), … from q0 goes.
+
+        Parameters
+        ----------
+        q0 : float
+            Starting variance: 0, or in [1e-280, 1e280].
+
+        Returns
+        -------
+        float
+            0.0, a fixed point, or inf.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> mf.MeanField("relu", sigma_w=2.0, sigma_b=0.0).variance_limit(1.0)
+        inf
+        """
+        start = variance("q0", q0)
+        if start.ndim:
+            raise DomainError(f"q0 must be one number, not an array of shape {start.shape}")
+        return limit(self.activation, self._table, self._weight, self._bias, self._fixed_points, float(start))
+
+    @cached_property
+    def q_star(self) -> float:
+        """The limit of the variance recursion from q = 1; 0.0 and inf are answers."""
+        return self.variance_limit(1.0)
+
+    @cached_property
+    def chi_1(self) -> float:
+        """χ₁ = σ_w² V[φ'](q*) (Poole et al. 2016, eq. 7); inf where φ jumps.
+
+        At q* = 0 it is the limit q → 0⁺, at q* = inf that of φ's tail slopes.
+        """
+        if self._weight == 0.0:
+            return 0.0
+        if self._table.has_jumps:
+            return math.inf
+        if 0 < self.q_star < math.inf:
+            return self._weight * float(self._table(V1, np.array([self.q_star]))[0])
+        left, right = limits.slopes(self.activation, self.q_star)
+        return self._weight * 0.5 * (left * left + right * right)
+
+    @property
+    def phase(self) -> str:
+        """ "ordered" (χ₁ < 1), "critical" (χ₁ within 1e-12 of 1) or "chaotic" (χ₁ > 1)."""
+        if abs(self.chi_1 - 1.0) <= CRITICAL:
+            return "critical"
+        return "ordered" if self.chi_1 < 1 else "chaotic"
+
+    def _at(self, q: Any) -> float:
+        if q is None:
+            return self.q_star
+        if np.ndim(q) == 0 and q == math.inf:
+            return math.inf
+        array = variance("q", q)
+        if array.ndim:
+            raise DomainError(f"q must be one number, not an array of shape {array.shape}")
+        return float(array)
+
+    def _is_limit(self, q: float) -> bool:
+        """Whether the map at q is a limit: infinite q, or q = 0 where F(0) = 0 leaves 0/0."""
+        return math.isinf(q) or (q == 0.0 and float(self.variance_map(0.0)) == 0.0)
+
+    def correlation_map(self, c: Any, q: float | None = None) -> Any:
+        """f(c) = (σ_b² + σ_w² C[φ](q, q, c))/F(q), the correlation one layer on (Poole et al. 2016, eq. 6).
+
+        Parameters
+        ----------
+        c : float or array
+            Correlation, in [−1, 1].
+        q : float, optional
+            Variance of both inputs; q* where not given. At 0 and inf the map is its limit, that of φ's slopes there.
+
+        Returns
+        -------
+        float or ndarray
+            Shaped like c.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> net = mf.MeanField("relu", sigma_w=2**0.5, sigma_b=0.0)
+        >>> round(net.correlation_map(0.0), 12)  # 1/π
+        0.318309886184
+        """
+        at = self._at(q)
+        correlation = within("c", c, -1.0, 1.0)
+        if self._weight == 0.0:
+            self._nonzero()
+            return unwrap(np.ones(correlation.shape))
+        if self._is_limit(at):
+            return unwrap(limits.map_of_slopes(*limits.slopes(self.activation, at), correlation))
+        norm = float(self.variance_map(at))
+        values = covariances(self.activation, *_at(at, correlation), correlation, 0)
+        result = (self._bias + self._weight * values) / norm
+        # f(1) = 1 by definition; rounding must not carry |f| past 1.
+        return unwrap(np.where(correlation == 1.0, 1.0, np.clip(result, -1.0, 1.0)))
+
+    def correlation_slope(self, c: Any, q: float | None = None) -> Any:
+        """f'(c) = σ_w² q C[φ'](q, q, c)/F(q), by Price's theorem; χ₁ at c = 1 and q = q*.
+
+        Parameters
+        ----------
+        c : float or array
+            Correlation, in [−1, 1].
+        q : float, optional
+            Variance of both inputs; q* where not given.
+
+        Returns
+        -------
+        float or ndarray
+            Shaped like c; inf at c = 1 where φ jumps.
+        """
+        at = self._at(q)
+        correlation = within("c", c, -1.0, 1.0)
+        if self._weight == 0.0:
+            self._nonzero()
+            return unwrap(np.zeros(correlation.shape))
+        if self._is_limit(at):
+            return unwrap(limits.slope_of_slopes(*limits.slopes(self.activation, at), correlation))
+        norm = float(self.variance_map(at))
+        values = covariances(self.activation, *_at(at, correlation), correlation, 1)
+        return unwrap(self._weight * at * values / norm)
+
+    def decorrelation_map(self, epsilon: Any, q: float | None = None) -> Any:
+        """1 − f(1 − ε) = (σ_w²/F(q)) ½E[(φ(u) − φ(v))²], to relative accuracy however small ε is.
+
+        Parameters
+        ----------
+        epsilon : float or array
+            Decorrelation ε = 1 − c, in [0, 2].
+        q : float, optional
+            Variance of both inputs; q* where not given.
+
+        Returns
+        -------
+        float or ndarray
+            Shaped like epsilon.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> net = mf.MeanField("linear", sigma_w=1.0, sigma_b=0.0)
+        >>> round(net.decorrelation_map(1e-15, q=1.0) / 1e-15, 12)
+        1.0
+        """
+        at = self._at(q)
+        loss = within("epsilon", epsilon, 0.0, 2.0)
+        if self._weight == 0.0:
+            self._nonzero()
+            return unwrap(np.zeros(loss.shape))
+        if self._is_limit(at):
+            return unwrap(limits.loss_of_slopes(*limits.slopes(self.activation, at), loss))
+        norm = float(self.variance_map(at))
+        return unwrap(self._weight / norm * decorrelations(self.activation, _at(at, loss)[0], loss))
+
+    def _nonzero(self) -> None:
+        if self._bias == 0.0:
+            raise DomainError("sigma_w = 0 and sigma_b = 0 leave every layer at 0: no correlation is defined")
+
+
+def _at(q: float, like: Array) -> tuple[Array, Array]:
+    """q for both inputs, shaped like another array."""
+    both = np.full(like.shape, q)
+    return both, both

@@ -1,0 +1,67 @@
+"""All solutions of g(q) = t for a function g that is smooth in log q, each found once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+
+PER_OCTAVE = 8  # samples; the moments have one short series for each octave
+
+
+def octave_grid(low: float, high: float) -> Array:
+    """Points in [low, high], PER_OCTAVE for each factor of two, the ends included."""
+    count = max(2, math.ceil(PER_OCTAVE * math.log2(high / low)) + 1)
+    grid: Array = np.geomspace(low, high, count)
+    grid[0], grid[-1] = low, high
+    return grid
+
+
+def with_extrema(q: Array, values: Array, function: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """Add the local extrema of g between samples, so that two roots between samples are not lost.
+
+    Golden-section search on all brackets at once; flat stretches (equal samples) have none.
+    """
+    inner = values[1:-1]
+    with np.errstate(invalid="ignore"):
+        top = (inner > values[:-2]) & (inner >= values[2:])
+        bottom = (inner < values[:-2]) & (inner <= values[2:])
+    sign = np.where(top, 1.0, -1.0)[top | bottom]
+    at = np.flatnonzero(top | bottom) + 1
+    if at.size == 0:
+        return q, values
+    low, high = np.log(q[at - 1]), np.log(q[at + 1])
+    golden = 0.5 * (math.sqrt(5.0) - 1.0)
+    for _ in range(45):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        better = sign * function(np.exp(left)) > sign * function(np.exp(right))
+        low, high = np.where(better, low, left), np.where(better, right, high)
+    extra = np.exp(0.5 * (low + high))
+    points = np.concatenate([q, extra])
+    found = np.concatenate([values, function(extra)])
+    order = np.argsort(points, kind="stable")
+    return points[order], found[order]
+
+
+def polish(function: Callable[[Array], Array], low: Array, high: Array, at_low: Array, at_high: Array) -> Array:
+    """Roots of an array of brackets by regula falsi (Illinois) in log q, safeguarded by bisection, to the last digits."""
+    a, b = np.log(low), np.log(high)
+    fa, fb = at_low.copy(), at_high.copy()
+    for step in range(120):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            c = (a * fb - b * fa) / (fb - fa)
+        c = np.where(np.isfinite(c) & (c > np.minimum(a, b)) & (c < np.maximum(a, b)) & (step % 3 != 2), c, 0.5 * (a + b))
+        fc = function(np.exp(c))
+        same = np.sign(fc) == np.sign(fb)
+        fa = np.where(same, 0.5 * fa, fb)
+        a = np.where(same, a, b)
+        b, fb = c, fc
+        if np.all((np.abs(b - a) <= 1e-15 * np.maximum(1.0, np.abs(b))) | (fb == 0)):
+            break
+    roots: Array = np.exp(b)
+    return roots

@@ -1,0 +1,191 @@
+"""The variance map F(q) = σ_b² + σ_w² V[φ](q), all its fixed points, and where its recursion goes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.expectation.moments import Q_DV, MomentTable, V
+from meanfield.expectation.second_moment import second_moments
+from meanfield.theory.scan import octave_grid, polish, with_extrema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+TANGENT = 1e-12  # relative distance of F(q) to q at which a touching extremum counts as a fixed point
+STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """A solution of F(q) = q.
+
+    Attributes
+    ----------
+    value : float
+        q.
+    slope : float
+        F'(q), one-sided (q → 0⁺) at 0.
+    stable : bool
+        Whether variances on both sides (at 0: above) return to it. A tangent point, slope 1, is half-stable: False.
+    """
+
+    value: float
+    slope: float
+    stable: bool
+
+
+def variance_map(act: Activation, table: MomentTable, weight: float, bias: float, q: Array) -> Array:
+    """F(q) for variances weight = σ_w² and bias = σ_b²."""
+    if weight == 0.0:
+        return np.full(q.shape, bias)
+    return bias + weight * second_moments(act, q, 0)
+
+
+def variance_slope(act: Activation, table: MomentTable, weight: float, q: Array) -> Array:
+    """F'(q) = σ_w² dV/dq; at q = 0 the limit q → 0⁺."""
+    if weight == 0.0:
+        return np.zeros(q.shape)
+    out = np.empty(q.shape)
+    positive = q > 0
+    if positive.any():
+        out[positive] = weight * table(Q_DV, q[positive]) / q[positive]
+    if not positive.all():
+        out[~positive] = weight * _slope_at_zero(act)
+    return out
+
+
+def _slope_at_zero(act: Activation) -> float:
+    """dV/dq at 0⁺: ½E[(φ²)''], with φ² expanded on both sides of 0."""
+    sides = []
+    for side in (-1, 1):
+        phi, first, second = (act.one_sided(0.0, side, k) for k in (0, 1, 2))
+        sides.append((2 * phi * first, 2 * first * first + (2 * phi * second if phi != 0 else 0.0)))
+    (left, left2), (right, right2) = sides
+    if left != right and abs(left - right) > 1e-14 * max(abs(left), abs(right)):
+        return math.copysign(math.inf, right - left)  # V grows like √q
+    return 0.25 * (left2 + right2)
+
+
+def fixed_points(act: Activation, table: MomentTable, weight: float, bias: float) -> tuple[FixedPoint, ...]:
+    """All solutions of F(q) = q, ascending, 0 included where F(0) = 0."""
+
+    def excess(q: Array) -> Array:  # (F(q) − q)/q
+        return (bias + weight * table(V, q)) / q - 1.0
+
+    def slope(q: float) -> float:
+        return float(variance_slope(act, table, weight, np.array([q]))[0])
+
+    points: list[FixedPoint] = []
+    if weight == 0.0:
+        return (FixedPoint(bias, 0.0, True),)
+    at_zero = float(second_moments(act, np.zeros(1), 0)[0])
+    zero = bias == 0.0 and at_zero == 0.0
+    # F ≥ σ_b², and where φ(0) ≠ 0 F stays near σ_w² φ(0)² for small q: no fixed point lies lower.
+    low = bias * (1 - 1e-9) if bias > 0 else (2.0**-60 if at_zero == 0.0 else weight * at_zero * 1e-6)
+    low = min(max(low, 1e-250), 1e250)
+    grid, values = _scan(table, excess, low)
+    if zero:
+        points.append(FixedPoint(0.0, slope(0.0), _attracts(grid, values)))
+    grid, values = with_extrema(grid, values, excess) if grid.size > 2 else (grid, values)
+    flat = np.abs(values) <= 1e-14  # F(q) = q to rounding; on a stretch, a continuum of fixed points that is not listed
+    side = np.where(flat, 0.0, np.sign(values))
+    crossing = np.flatnonzero(side[:-1] * side[1:] < 0)
+    found = list(polish(excess, grid[crossing], grid[crossing + 1], values[crossing], values[crossing + 1])) if crossing.size else []
+    # A sample that hit a root, or an extremum that touches 0 without crossing it: a tangent point.
+    size = np.abs(values)
+    lone = ~flat[:-2] & ~flat[2:] & (size[1:-1] < size[:-2]) & (size[1:-1] < size[2:])
+    touching = lone & (flat[1:-1] | ((size[1:-1] <= TANGENT) & (side[:-2] == side[2:])))
+    found += [float(q) for q in grid[1:-1][touching]]
+    for q in sorted(found):
+        if points and points[-1].value > 0 and q - points[-1].value <= 1e-12 * q:
+            continue
+        at = slope(q)
+        points.append(FixedPoint(float(q), at, abs(at) < 1 - TANGENT or (abs(at) < 1 and _crosses_down(excess, q))))
+    return tuple(points)
+
+
+def _crosses_down(excess: Callable[[Array], Array], q: float) -> bool:
+    around = excess(np.array([q * (1 - 1e-5), q * (1 + 1e-5)]))
+    return bool(around[0] > 0 > around[1])
+
+
+def _attracts(grid: Array, values: Array) -> bool:
+    """Whether F(q) < q just above 0, as far as it can be told from F(q) = q."""
+    seen = np.flatnonzero(np.abs(values) > 1e-13)
+    return bool(seen.size and values[seen[0]] < 0)
+
+
+def _scan(table: MomentTable, excess: Callable[[Array], Array], low: float) -> tuple[Array, Array]:
+    """Samples of (F(q) − q)/q from low to where its tail leaves no further crossing."""
+    high = max(2.0**20, low * 2.0**10)
+    grids, samples = [], []
+    while True:
+        table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
+        grid = octave_grid(low, high)
+        value = excess(grid)
+        finite = np.isfinite(value)
+        if not finite.all():
+            stop = int(np.argmin(finite))
+            grids.append(grid[: stop + 1])
+            samples.append(np.append(value[:stop], np.inf))
+            break
+        grids.append(grid)
+        samples.append(value)
+        last = np.array([grid[-1]])
+        moment = float(table(V, last)[0])
+        growth = float(table(Q_DV, last)[0]) / moment if moment > 0 else 0.0  # d log V/d log q
+        above = value[-1] > 0
+        if (above and growth >= 1 - 1e-6) or (not above and growth <= 1 + 1e-6) or high > 1e240:
+            break
+        low, high = high, high * 2.0**10
+    joined = np.concatenate(grids)
+    values = np.concatenate(samples)
+    keep = np.concatenate([[True], np.diff(joined) > 0])
+    return joined[keep], values[keep]
+
+
+def limit(act: Activation, table: MomentTable, weight: float, bias: float, points: tuple[FixedPoint, ...], q0: float) -> float:
+    """Where q, F(q), F(F(q)), … goes: 0, a fixed point, or inf. There are no 2-cycles (F' ≥ −½ at fixed points)."""
+
+    def step(q: float) -> float:
+        return float(variance_map(act, table, weight, bias, np.array([q]))[0])
+
+    q = q0
+    for _ in range(STEPS):
+        if q != 0 and not 1e-280 <= q <= 1e280:
+            return 0.0 if q < 1 else math.inf
+        following = step(q)
+        if math.isinf(following):
+            return math.inf
+        if abs(following - q) <= 1e-15 * q:
+            nearest = min((p.value for p in points), key=lambda p: abs(p - q), default=q)
+            return nearest if abs(nearest - q) <= 1e-6 * max(q, nearest) or (nearest == 0.0 and q < 1e-12) else q
+        upwards = following > q
+        ahead = [p.value for p in points if (p.value > q if upwards else p.value < q)]
+        if not ahead and not upwards:
+            q = following
+            continue
+        target = (min(ahead) if upwards else max(ahead)) if ahead else math.inf
+        if _increasing(table, weight, q, target):
+            return target
+        q = following
+    return q
+
+
+def _increasing(table: MomentTable, weight: float, q: float, target: float) -> bool:
+    """Whether F is non-decreasing between q and a fixed point, so that the recursion from q ends exactly there."""
+    low, high = min(q, target), max(q, target)
+    low = max(low, 2.0**-60 if high > 2.0**-58 else high * 2.0**-10)
+    if math.isinf(high):
+        high = max(2.0**20, low * 2.0**4)
+    if low >= high:
+        return True
+    slopes = table(Q_DV, octave_grid(low, high))
+    return bool(np.all(slopes >= 0))

@@ -25,11 +25,22 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.expectation import estimate as estimate
     from meanfield.expectation import expectation as expectation
     from meanfield.expectation import second_moment as second_moment
+    from meanfield.theory import Asymptotics as Asymptotics
+    from meanfield.theory import DepthScales as DepthScales
     from meanfield.theory import EdgeOfChaos as EdgeOfChaos
     from meanfield.theory import FixedPoint as FixedPoint
     from meanfield.theory import MeanField as MeanField
+    from meanfield.theory import PhaseDiagram as PhaseDiagram
+    from meanfield.theory import Recommendation as Recommendation
+    from meanfield.theory import Trajectory as Trajectory
+    from meanfield.theory import asymptotics as asymptotics
     from meanfield.theory import edge_of_chaos as edge_of_chaos
     from meanfield.theory import edge_of_chaos_curve as edge_of_chaos_curve
+    from meanfield.theory import gain as gain
+    from meanfield.theory import phase_diagram as phase_diagram
+    from meanfield.theory import phase_diagrams as phase_diagrams
+    from meanfield.theory import propagation_depth as propagation_depth
+    from meanfield.theory import recommend as recommend
 
 __version__ = "0.1.0"
 
@@ -45,11 +56,22 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "second_moment",
     ),
     "meanfield.theory": (
+        "Asymptotics",
+        "DepthScales",
         "EdgeOfChaos",
         "FixedPoint",
         "MeanField",
+        "PhaseDiagram",
+        "phase_diagram",
+        "phase_diagrams",
+        "Recommendation",
+        "Trajectory",
+        "asymptotics",
         "edge_of_chaos",
         "edge_of_chaos_curve",
+        "gain",
+        "propagation_depth",
+        "recommend",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

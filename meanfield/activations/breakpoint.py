@@ -14,9 +14,11 @@ class Breakpoint:
     location : float
         The x of the point.
     value_jump : float
-        φ(x+) − φ(x−); 0 where φ is continuous.
+        φ(x+) − φ(x−); 0 where φ is continuous. ±inf at a pole, where φ(x+) or φ(x−) is infinite; +inf too where both are
+        infinite with the same sign, as for 1/x².
     slope_jump : float
-        φ'(x+) − φ'(x−); 0 where φ' is continuous too (ELU at 0: only φ'' jumps).
+        φ'(x+) − φ'(x−); 0 where φ' is continuous too (ELU at 0: only φ'' jumps). ±inf where a one-sided slope is infinite,
+        as for √|x|.
 
     Examples
     --------

@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 from meanfield.cli.catalogue import activations
+from meanfield.cli.depth import depth
 from meanfield.cli.edge_of_chaos import eoc
+from meanfield.cli.phase import phase
 
 application = typer.Typer(
     name="meanfield",
@@ -15,6 +17,8 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 application.command()(eoc)
+application.command()(phase)
+application.command()(depth)
 application.command()(activations)
 
 

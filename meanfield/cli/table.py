@@ -15,7 +15,22 @@ _GAP = "  "
 _NARROWEST = 24  # the least width worth folding words to
 # For a terminal or file that knows ASCII only.
 _PLAIN = str.maketrans(
-    {"σ": "sigma", "χ": "chi", "φ": "phi", "₁": "1", "≥": ">=", "≤": "<=", "√": "sqrt", "′": "'", "·": "*", "−": "-", "—": "-"}
+    {
+        "σ": "sigma",
+        "χ": "chi",
+        "φ": "phi",
+        "ξ": "xi",
+        "∇": "grad",
+        "∞": "inf",
+        "₁": "1",
+        "≥": ">=",
+        "≤": "<=",
+        "√": "sqrt",
+        "′": "'",
+        "·": "*",
+        "−": "-",
+        "—": "-",
+    }
 )
 
 

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
     from meanfield.expectation.panels import Partition
 
-TERMS = 128
-PANEL = 1.0  # width of a panel in standard deviations: h_n of degree 128 makes 1.8 oscillations on it
+# Terms, and the width of a panel in standard deviations on which h_n of that degree makes 1.8 oscillations.
+SIZES = ((128, 1.0), (512, 0.5))
 CONVERGED = 1e-17  # of Σ aₙ²; the last terms n aₙ² of a series that has converged at every c
+DECAYING = 1e-7  # of Σ aₙ²: a kink leaves n aₙ² ~ n^(−3/2), 7e-4 at n = 128
 COMPLETE = 1e-14  # of Σ aₙ²: what rounding leaves of E[φ²] − Σ aₙ²
 
 
@@ -34,14 +35,16 @@ class HermiteSeries:
 
     Attributes
     ----------
-    coefficients : array of shape (TERMS,)
+    coefficients : array of shape (128,) or (512,)
     total : E[φ⁽ᵏ⁾²] by the same rule; inf where φ⁽ᵏ⁾ holds a delta
     converged : the series has decayed: it holds at every c
+    decaying : it falls fast enough that more terms may do; kinks and jumps leave a power law instead
     """
 
     coefficients: Array
     total: float
     converged: bool
+    decaying: bool
 
     @property
     def remainder(self) -> float:
@@ -49,17 +52,19 @@ class HermiteSeries:
         return math.sqrt(max(self.total - float(self.coefficients @ self.coefficients), 1e-15 * self.total))
 
 
-def hermite_series(activation: Activation, partition: Partition, order: int, q: float) -> HermiteSeries | None:
-    """Coefficients of φ⁽ᵏ⁾, deltas at the jumps of φ⁽ᵏ⁻¹⁾ included; None where φ overflows."""
+def hermite_series(activation: Activation, partition: Partition, order: int, q: float, size: int = 0) -> HermiteSeries | None:
+    """The first SIZES[size] coefficients of φ⁽ᵏ⁾, deltas at the jumps of φ⁽ᵏ⁻¹⁾ included; None where φ overflows."""
     from meanfield.expectation.hermite_kernels import project
 
-    panels, kept = select(partition, q, q, ((1, 2.0),))
+    terms, width = SIZES[size]
+    panels, smallest = select(partition, q, q, ((1, 2.0),))
+    kept = np.isfinite(smallest)
     root = math.sqrt(q)
     index = partition.orders.index(order)
     if not np.isfinite(panels.values[index][kept]).all():
         return None
     panels = panels.take(kept)
-    count = np.maximum(1, np.ceil((panels.upper - panels.lower) / (PANEL * root))).astype(int)
+    count = np.maximum(1, np.ceil((panels.upper - panels.lower) / (width * root))).astype(int)
     whole = count == 1
     number = np.arange(count[~whole].sum()) - np.repeat(np.cumsum(count[~whole]) - count[~whole], count[~whole])
     start = np.repeat(panels.lower[~whole], count[~whole])
@@ -68,7 +73,7 @@ def hermite_series(activation: Activation, partition: Partition, order: int, q: 
     z = np.concatenate([panels.nodes[whole].ravel(), nodes.ravel()]) / root
     mass = np.concatenate([panels.weights[whole].ravel(), weights.ravel()]) / root
     phi = np.concatenate([panels.values[index][whole].ravel(), values.ravel()])
-    coefficients = np.zeros(TERMS)
+    coefficients = np.zeros(terms)
     # φ hₙ N(z) = (φ √N · weight) · (hₙ √N)
     half = np.exp(-0.25 * z * z) / (2 * math.pi) ** 0.25
     project(z, phi * half * mass, half, coefficients)
@@ -81,40 +86,47 @@ def hermite_series(activation: Activation, partition: Partition, order: int, q: 
             if jump == 0.0 or distance not in (1, 2):
                 continue
             delta = True
-            functional = np.zeros(TERMS + 1)
+            functional = np.zeros(terms + 1)
             project(np.array([t]), np.array([density]), np.array([density]), functional)
             if distance == 1:  # ∫ δ(x − t) hₙ N dx
-                coefficients += jump / root * functional[:TERMS]
+                coefficients += jump / root * functional[:terms]
             else:  # ∫ δ'(x − t) hₙ N dx = √(n+1) hₙ₊₁ N / q
-                coefficients += jump / q * np.sqrt(np.arange(1, TERMS + 1)) * functional[1:]
+                coefficients += jump / q * np.sqrt(np.arange(1, terms + 1)) * functional[1:]
     if not (np.isfinite(coefficients).all() and math.isfinite(total)):
         return None
-    last = np.arange(TERMS - 8, TERMS) * coefficients[-8:] ** 2
+    last = np.arange(terms - 8, terms) * coefficients[-8:] ** 2
     # Small last terms are not enough (sin at q = 10⁶ has its mass at n ~ 10⁶): Parseval's sum must be complete too.
     complete = total - float(coefficients @ coefficients) <= COMPLETE * total
     converged = not delta and complete and bool(np.all(last <= CONVERGED * total))
-    return HermiteSeries(coefficients, math.inf if delta else total, converged)
+    decaying = not delta and bool(np.all(last <= DECAYING * total))
+    return HermiteSeries(coefficients, math.inf if delta else total, converged, decaying)
 
 
 def mehler(first: HermiteSeries, second: HermiteSeries, c: float) -> float | None:
-    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)], or None where 128 terms do not reach 1e-16 of √(V1 V2)."""
-    if not (first.converged and second.converged):
+    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)], or None where the terms at hand do not reach 1e-16 of √(V1 V2)."""
+    terms = min(first.coefficients.size, second.coefficients.size)
+    short, long = sorted((first, second), key=lambda series: series.coefficients.size)
+    if first.converged and second.converged:
+        beyond = float(np.sqrt(np.sum(long.coefficients[terms:] ** 2)))
+        if abs(c) ** terms * short.remainder * beyond > 1e-16 * math.sqrt(first.total * second.total):
+            return None
+    else:
         scale = math.sqrt(first.total * second.total)
         if math.isinf(scale):
             # Deltas: the coefficients grow no faster than n^(1/2) (jump of φ, order 2), so |c|ⁿ decides.
             size = math.sqrt(float(first.coefficients @ first.coefficients) * float(second.coefficients @ second.coefficients))
-            if abs(c) ** TERMS * TERMS / (1 - abs(c) if abs(c) < 1 else 1e-300) > 1e-17:
+            if abs(c) ** terms * terms / (1 - abs(c) if abs(c) < 1 else 1e-300) > 1e-17:
                 return None
             scale = size
-        elif abs(c) ** TERMS * first.remainder * second.remainder > 1e-16 * scale:
+        elif abs(c) ** terms * first.remainder * second.remainder > 1e-16 * scale:
             return None
-    return float(np.polynomial.polynomial.polyval(c, first.coefficients * second.coefficients))
+    return float(np.polynomial.polynomial.polyval(c, first.coefficients[:terms] * second.coefficients[:terms]))
 
 
 def mehler_decorrelation(series: HermiteSeries, epsilon: float) -> float | None:
     """Σ aₙ² (1 − cⁿ) at c = 1 − ε, or None where the series has not converged."""
     if not series.converged:
         return None
-    n = np.arange(TERMS)
+    n = np.arange(series.coefficients.size)
     loss = -np.expm1(n * math.log1p(-epsilon)) if epsilon < 1 else 1.0 - (1.0 - epsilon) ** n
     return float((series.coefficients**2) @ loss)

@@ -17,6 +17,7 @@ import numpy as np
 
 from meanfield.errors import DomainError
 from meanfield.expectation.panels import Partition
+from meanfield.expectation.poles import INTEGRABLE, strongest_pole
 from meanfield.expectation.rule import Rule, build_rule
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
 TERMS = 20
+# Octaves that share one quadrature rule: always the same, so that no number depends on what was asked for before. Far out,
+# where an oscillating φ is dear, each octave stands alone.
+GROUP, LAST_GROUP = 4, 8
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 SERIES_TOLERANCE = 2e-14
 SMALLEST, LARGEST = 1e-290, 1e290  # variances the tables serve
@@ -75,20 +79,53 @@ def gaussian_weights(rule: Rule, q: Array) -> Array:
     return result
 
 
+def _group_of(octave: int) -> tuple[int, ...]:
+    """The octaves that are built together with this one."""
+    if octave >= LAST_GROUP:
+        return (octave,)
+    first = octave - octave % GROUP
+    return tuple(range(first, first + GROUP))
+
+
+def _product(weights: Array, columns: Array) -> Array:
+    """weights @ columns in blocks so small that no BLAS starts threads for them.
+
+    Threads would cost more than they save here, and the sums would depend on their number.
+    """
+    rows, inner = 20, 1024
+    out = np.zeros((weights.shape[0], columns.shape[1]))
+    for i in range(0, weights.shape[0], rows):
+        for j in range(0, columns.shape[0], inner):
+            out[i : i + rows] += weights[i : i + rows, j : j + inner] @ columns[j : j + inner]
+    return out
+
+
 class MomentTable:
     """The moments of one activation for orders (0, 1) or (2,), octave by octave."""
 
     def __init__(self, activation: Activation, orders: tuple[int, ...]) -> None:
         self.partition = Partition(activation, orders)
         self.columns = COLUMNS if orders == (0, 1) else 1
-        self._jumps = [(b.location, b.value_jump) for b in activation.breakpoints if b.value_jump != 0.0]
+        self._jumps = [b.location for b in activation.breakpoints if b.value_jump != 0.0]
+        self._poles = [b.location for b in activation.breakpoints if math.isinf(b.value_jump)]
         kinks = [b for b in activation.breakpoints if b.slope_jump != 0.0 or b.value_jump != 0.0]
         # φ⁽ᵏ⁾ carries a delta when φ⁽ᵏ⁻¹⁾ jumps, and the square of a delta has no finite mean.
+        # Beside a pole φ' is not even integrable.
         self._delta = ""
-        if orders == (2,) and kinks:
+        if self._poles:
+            nearest = min(self._poles, key=abs)
+            self._delta = f"{activation.name} is infinite at x = {nearest:.6g}, and E[φ'²] diverges there"
+        elif orders == (2,) and kinks:
             self._delta = f"φ' of {activation.name} jumps at x = {kinks[0].location:.6g}, so φ'' holds a delta there"
         elif orders == (0, 1) and self._jumps:
-            self._delta = f"φ of {activation.name} jumps at x = {self._jumps[0][0]:.6g}, so φ' holds a delta there"
+            self._delta = f"φ of {activation.name} jumps at x = {self._jumps[0]:.6g}, so φ' holds a delta there"
+        # Why every column is infinite at every q.
+        strength, where = strongest_pole(activation) if self._poles else (0.0, 0.0)
+        self._divergent = ""
+        if 2 * strength > INTEGRABLE:
+            self._divergent = f"{activation.name} has a pole at x = {where:.6g}, where E[φ²] diverges"
+        elif orders == (2,):
+            self._divergent = self._delta
         self._squares_jump = self._jump_of_squares(activation)
         self._octaves: dict[int, Octave] = {}
         self._lock = threading.RLock()
@@ -96,95 +133,105 @@ class MomentTable:
 
     @property
     def has_jumps(self) -> bool:
-        """Whether φ itself jumps, so that E[φ'²] is infinite at every q."""
+        """Whether φ itself jumps or has a pole, so that E[φ'²] is infinite at every q."""
         return bool(self._jumps)
 
     @staticmethod
     def _jump_of_squares(activation: Activation) -> list[tuple[float, float]]:
-        """(t, φ²(t+) − φ²(t−)) at the jumps of φ."""
+        """(t, φ²(t+) − φ²(t−)) at the jumps of φ, poles left out."""
         return [
             (b.location, activation.one_sided(b.location, +1, 0) ** 2 - activation.one_sided(b.location, -1, 0) ** 2)
             for b in activation.breakpoints
-            if b.value_jump != 0.0
+            if b.value_jump != 0.0 and math.isfinite(b.value_jump)
         ]
 
     # ---- exact values at given q ------------------------------------------------------------------------------------
 
     def integrate(self, rule: Rule, q: Array, slope: float | None = None) -> tuple[Array, Array]:
-        """All columns at the given q by quadrature: values and error estimates, shape (columns, len(q))."""
+        """All columns at the given q by quadrature: values and error estimates, shape (columns, len(q)).
+
+        slope is λ; that of the middle q where it is not given.
+        """
         if rule.x.size == 0:
             zero = np.zeros((self.columns, q.size))
             return zero, zero
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            weights = gaussian_weights(rule, q)
             if self.columns == 1:
-                return self._integrate_columns(rule, q, [rule.values[0] ** 2], [np.abs(rule.values[0]) * rule.tail[0]], half=True)
+                values = rule.values[0]
+                return self._sums(rule, weights, [values**2])[:1], 2 * self._errors(weights, [np.abs(values) * rule.tail[0]])
             phi, dphi = rule.values
             x = rule.x
             product = phi * dphi
             # E[x] = 0: without its mean, φφ' leaves no cancellation in E[φφ'x] where φ(0) ≠ 0 and q is small.
-            centre = float(gaussian_weights(rule, q[:1])[0] @ product)
-            plain = [phi**2, dphi**2, (product - (centre if math.isfinite(centre) else 0.0)) * x, phi]
-            errors = [
-                np.abs(phi) * rule.tail[0],
-                np.abs(dphi) * rule.tail[1],
-                0.5 * np.abs(x) * (np.abs(phi) * rule.tail[1] + np.abs(dphi) * rule.tail[0]),
-                0.5 * rule.tail[0],
-            ]
-            values, error = self._integrate_columns(rule, q, plain, errors)
+            centre = float(weights[0] @ product)
             if slope is None:
-                slope = self.mean_slope(rule, float(np.sqrt(q[0] * q[-1])))
+                slope = self.mean_slope(weights[q.size // 2], rule, float(q[q.size // 2]))
             rho, drho = phi - slope * x, dphi - slope
-            weights = gaussian_weights(rule, q)
+            columns = [phi**2, dphi**2, (product - (centre if math.isfinite(centre) else 0.0)) * x, phi]
             # Both differences as columns for q⁰ and q¹.
-            parts = np.stack([-(rho**2), drho**2, x * drho * (slope * x + rho), -slope * drho - drho**2], axis=1)
-            sums = (weights @ parts).T
+            columns += [-(rho**2), drho**2, x * drho * (slope * x + rho), -slope * drho - drho**2]
+            v, v1, q_dv, mean, *sums = self._sums(rule, weights, columns)
             deficit = sums[0] + q * sums[1]
             excess = sums[2] + q * sums[3]
             # What all nodes agree to be rounding is 0: ReLU-like φ, whose two parts are equal at every q.
-            if np.all(np.abs(deficit) <= 1e-13 * (q * sums[1] - sums[0]) + 1e-31 * q * values[1]):
+            if np.all(np.abs(deficit) <= 1e-13 * (q * sums[1] - sums[0]) + 1e-31 * q * v1):
                 deficit = np.zeros_like(deficit)
-            if np.all(np.abs(excess) <= 1e-13 * (np.abs(sums[2]) + np.abs(q * sums[3])) + 1e-31 * q * values[1]):
+            if np.all(np.abs(excess) <= 1e-13 * (np.abs(sums[2]) + np.abs(q * sums[3])) + 1e-31 * q * v1):
                 excess = np.zeros_like(excess)
-            density = np.array(
-                [[t * jump * math.exp(-t * t / (2 * v)) / math.sqrt(2 * math.pi * v) for t, jump in self._squares_jump] for v in q]
-            )
             # ½∫φ² ∂²p = E[φφ'x]/q + ½ Σ (φ²(t+) − φ²(t−)) t p(t)/q over the jumps of φ
-            values[2] += 0.5 * density.sum(axis=1) if self._squares_jump else 0.0
+            for t, jump in self._squares_jump:
+                q_dv = q_dv + 0.5 * t * jump * np.exp(-t * t / (2 * q)) / np.sqrt(2 * math.pi * q)
+            if self._poles:  # φφ' is not integrable there: E[φ²(Z² − 1)]/2 itself, as far as φ² is
+                plain_square, far_square = (weights @ np.stack([phi**2, (phi * x) ** 2], axis=1)).T
+                q_dv = 0.5 * (far_square / q - plain_square)
+            error = 2 * self._errors(
+                weights,
+                [
+                    np.abs(phi) * rule.tail[0],
+                    np.abs(dphi) * rule.tail[1],
+                    0.5 * np.abs(x) * (np.abs(phi) * rule.tail[1] + np.abs(dphi) * rule.tail[0]),
+                    0.5 * rule.tail[0],
+                ],
+            )
             scale = error[0] + q * error[1] + error[2]
-            return (
-                np.stack([values[0], values[1], values[2], deficit, excess, values[3]]),
-                np.stack([error[0], error[1], error[2], scale, scale, error[3]]),
-            )
+            return np.stack([v, v1, q_dv, deficit, excess, mean]), np.stack([error[0], error[1], error[2], scale, scale, error[3]])
 
-    def _integrate_columns(
-        self, rule: Rule, q: Array, columns: list[Array], errors: list[Array], half: bool = False
-    ) -> tuple[Array, Array]:
-        weights = gaussian_weights(rule, q)
-        stacked = np.stack(columns + errors, axis=1)
-        if np.all(np.abs(stacked) < 1e140):
-            sums = (weights @ stacked).T
-        else:  # φ² may overflow where its product with the Gaussian does not: split the Gaussian in two
-            root = np.sqrt(weights)
-            sums = np.zeros((stacked.shape[1], q.size))
-            phi = rule.values[0]
-            pairs = (
-                [(phi, phi)]
-                if half
-                else [(phi, phi), (rule.values[1], rule.values[1]), (phi, rule.values[1] * rule.x), (phi, np.ones_like(phi))]
-            )
-            for i, (left, right) in enumerate(pairs):
-                sums[i] = np.sum((root * left) * (root * right), axis=1)
-        count = len(columns)
-        return sums[:count], 2 * sums[count:]
+    def _sums(self, rule: Rule, weights: Array, columns: list[Array]) -> Array:
+        """Integrals of the columns, shape (columns, len(q))."""
+        stacked = np.stack(columns, axis=1)
+        if np.max(np.abs(stacked)) < 1e140:
+            return _product(weights, stacked).T
+        # φ² may overflow where its product with the Gaussian does not: split the Gaussian in two.
+        root = np.sqrt(weights)
+        phi = rule.values[0]
+        pairs = [(phi, phi)]
+        if len(columns) > 1:
+            pairs += [(rule.values[1], rule.values[1]), (phi, rule.values[1] * rule.x), (phi, np.ones_like(phi))]
+        sums = np.zeros((len(columns), weights.shape[0]))
+        for i, (left, right) in enumerate(pairs):
+            sums[i] = np.sum((root * left) * (root * right), axis=1)
+        return sums
 
-    def mean_slope(self, rule: Rule, q: float) -> float:
+    @staticmethod
+    def _errors(weights: Array, columns: list[Array]) -> Array:
+        """Integrals of error densities, which are 0 for most φ."""
+        out = np.zeros((len(columns), weights.shape[0]))
+        for i, column in enumerate(columns):
+            if np.any(column):
+                out[i] = weights @ column
+        return out
+
+    @staticmethod
+    def mean_slope(weights: Array, rule: Rule, q: float) -> float:
         """λ = E[φ'] = E[xφ]/q."""
-        weights = gaussian_weights(rule, np.array([q]))[0]
         total = float(weights @ (rule.x * rule.values[0])) / q
         return total if math.isfinite(total) else 0.0
 
     def direct(self, q: float) -> tuple[Array, Array, tuple[str, ...]]:
         """Columns, error estimates and reasons at one q, without the table."""
+        if self._divergent:
+            return np.full(self.columns, math.inf), np.zeros(self.columns), (self._divergent,) * self.columns
         rule = build_rule(self.partition, q, q)
         values, error = self.integrate(rule, np.array([q]))
         reasons = self._reasons(rule)
@@ -209,12 +256,43 @@ class MomentTable:
             wanted = [e for e in range(lowest, highest + 1) if e not in self._octaves]
             if not wanted:
                 return
+            if self._divergent:
+                nothing = Octave(np.zeros((self.columns, 1, TERMS)), (self._divergent,) * self.columns, np.zeros(self.columns))
+                self._octaves.update(dict.fromkeys(wanted, nothing))
+                self._packed = None
+                return
             # One pass over φ for everything that the new octaves will ask for first.
-            cores = tuple({min(e // 2 - 3, -4) for e in wanted} | {min(math.floor(e / 2) - 3, -4) for e in wanted})
-            self.partition.ensure(range(min(cores), math.ceil(0.5 * (max(wanted) + 1) + math.log2(10.0))), cores)
-            for e in wanted:
-                self._octaves[e] = self._build(e)
+            groups = dict.fromkeys(map(_group_of, wanted))
+            cores = tuple({min(math.floor(0.5 * group[0]) - 3, -4) for group in groups})
+            highest = max(group[-1] for group in groups)
+            self.partition.ensure(range(min(cores), math.ceil(0.5 * (highest + 1) + math.log2(10.0))), cores)
+            for group in groups:
+                found = self._build_group(group[0], len(group)) if len(group) > 1 else {}
+                for e in group:
+                    if e not in self._octaves:
+                        self._octaves[e] = found.get(e) or self._build(e)
             self._packed = None
+
+    def _build_group(self, octave: int, count: int) -> dict[int, Octave]:
+        """Octaves octave … octave + count − 1 by one rule; those that need more than one series are left out."""
+        low = math.ldexp(1.0, octave)
+        rule = build_rule(self.partition, low, math.ldexp(low, count))
+        infinite = self._reasons(rule)
+        if any(infinite) and infinite != self._delta_reasons():
+            return {}
+        q = (np.ldexp(low, np.arange(count))[:, None] * 0.5 * (3.0 + _chebyshev()[0])).ravel()
+        values, error = self.integrate(rule, q)
+        found = {}
+        for i in range(count):
+            part = slice(i * TERMS, (i + 1) * TERMS)
+            fitted = self._fitted(values[:, part], error[:, part], infinite, 1)
+            if fitted is not None:
+                found[octave + i] = fitted
+        return found
+
+    def _delta_reasons(self) -> tuple[str, ...]:
+        """The reasons of the columns that are infinite at every q because φ⁽ᵏ⁻¹⁾ jumps."""
+        return (self._delta,) if self.columns == 1 else ("", self._delta, "", self._delta, self._delta, "")
 
     def _build(self, octave: int) -> Octave:
         low, high = math.ldexp(1.0, octave), math.ldexp(1.0, octave + 1)
@@ -222,31 +300,42 @@ class MomentTable:
         infinite = self._reasons(rule)
         if any(infinite) and self._reasons(build_rule(self.partition, low, low)) != infinite:
             return Octave(None, ("",) * self.columns, np.zeros(self.columns))  # it diverges from some q inside the octave on
-        nodes, to_series, to_monomials = _chebyshev()
-        with np.errstate(over="ignore", invalid="ignore"):
-            slope = self.mean_slope(rule, 1.5 * low) if self.columns > 1 and rule.x.size else 0.0
+        nodes = _chebyshev()[0]
+        slope = None
+        if self.columns > 1 and rule.x.size:
+            with np.errstate(over="ignore", invalid="ignore"):
+                middle = np.array([1.5 * low])
+                slope = self.mean_slope(gaussian_weights(rule, middle)[0], rule, 1.5 * low)
         for cut in range(MOST_CUTS + 1):
             pieces = 1 << cut
             start = low * (1.0 + np.arange(pieces) / pieces)
             q = (start[:, None] + low / pieces * 0.5 * (1.0 + nodes)).ravel()
-            values, error = self.integrate(rule, q, slope)
-            values[[bool(r) for r in infinite]] = 1.0
-            shaped = values.reshape(self.columns, pieces, TERMS)
-            if not np.isfinite(shaped).all():
-                break  # overflow inside the octave: each q is decided on its own
-            series = shaped @ to_series.T
-            size = np.abs(shaped)
-            scale = np.min(size, axis=2)  # V, V1, V2 > 0: relative at every q
-            if self.columns > 1:
-                for column in (Q_DV, DEFICIT, EXCESS):
-                    scale[column] = np.max(size[column], axis=1) + np.min(size[V], axis=1)
-                scale[MEAN] = np.sqrt(np.min(size[V], axis=1))
-            tail = np.max(np.abs(series[:, :, -2:]), axis=2)
-            if np.all(tail <= SERIES_TOLERANCE * scale):
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    relative = np.where(scale > 0, (np.max(error.reshape(shaped.shape), axis=2) + tail) / scale, 0.0)
-                return Octave(series @ to_monomials.T, infinite, np.max(relative, axis=1))
+            found = self._fitted(*self.integrate(rule, q, slope), infinite, pieces)
+            if found is not None:
+                return found
         return Octave(None, infinite, np.zeros(self.columns))
+
+    def _fitted(self, values: Array, error: Array, infinite: tuple[str, ...], pieces: int) -> Octave | None:
+        """The series through values at the Chebyshev nodes of each piece, or None where one has not decayed."""
+        _, to_series, to_monomials = _chebyshev()
+        values = values.copy()
+        values[[bool(r) for r in infinite]] = 1.0
+        shaped = values.reshape(self.columns, pieces, TERMS)
+        if not np.isfinite(shaped).all():
+            return None  # overflow inside the octave: each q is decided on its own
+        series = shaped @ to_series.T
+        size = np.abs(shaped)
+        scale = np.min(size, axis=2)  # V, V1, V2 > 0: relative at every q
+        if self.columns > 1:
+            for column in (Q_DV, DEFICIT, EXCESS):
+                scale[column] = np.max(size[column], axis=1) + np.min(size[V], axis=1)
+            scale[MEAN] = np.sqrt(np.min(size[V], axis=1))
+        tail = np.max(np.abs(series[:, :, -2:]), axis=2)
+        if not np.all(tail <= SERIES_TOLERANCE * scale):
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = np.where(scale > 0, (np.max(error.reshape(shaped.shape), axis=2) + tail) / scale, 0.0)
+        return Octave(series @ to_monomials.T, infinite, np.max(relative, axis=1))
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:
         """Arrays for the kernel: first octave, state, first row, pieces, coefficients (rows × TERMS)."""

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 ORDER = 16  # Gauss–Legendre nodes on a panel: exact to degree 31, so for the square of what degree 15 resolves
 RESOLVED = 4e-15  # the last Legendre coefficients, relative to the panel's largest |φ|
 NOISE = 1e-6  # below this a tail that bisection does not improve is rounding noise of φ, not structure
+UNDERFLOW = 1e-295  # smaller values of φ lose their digits to denormal numbers and count as 0
 DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and float64 has room for them there
-MOST_PANELS = 120_000  # of one resolve call: past that the rest stays as it is, and the error estimate says so
+MOST_PANELS = 60_000  # of one resolve call: past that the rest stays as it is, and the error estimate says so
 
 
 @lru_cache(maxsize=8)
@@ -170,11 +171,17 @@ def resolve(
             finite = np.isfinite(value)
             infinite = ~finite.all(axis=1)
             largest = np.max(np.abs(value), axis=1, initial=0.0, where=finite)
-            largest = np.maximum(largest, floor[k])
+            largest = np.maximum(largest, np.maximum(floor[k], UNDERFLOW))
             scaled = np.where(finite, value, 0.0) / np.where(largest > 0, largest, 1.0)[:, None]
             tail = np.max(np.abs(scaled @ tail_matrix.T), axis=1)
             # A tail that two halves do not lessen, and that is small, is the noise of φ's own rounding.
-            noise = (tail <= NOISE) & (tail * largest > 0.2 * parent[k])
+            # So is what the spacing of doubles makes of a steep φ: right beside a pole x itself is too coarse.
+            with np.errstate(over="ignore"):
+                variation = np.ptp(np.where(finite, value, 0.0), axis=1)
+            coarse = (tail <= 1e-3) & (
+                tail * largest <= 32 * np.spacing(np.maximum(np.abs(lower), np.abs(upper))) / (upper - lower) * variation
+            )
+            noise = ((tail <= NOISE) | coarse) & (tail * largest > 0.2 * parent[k])
             accepted &= ((tail <= RESOLVED) | noise) & (~infinite | ~finite.any(axis=1))
             overflowing |= infinite
             tails.append(tail)
@@ -212,6 +219,7 @@ class Partition:
         self._breaks = np.array([b.location for b in activation.breakpoints], dtype=float)
         self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
         self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
+        self._coarse: dict[tuple[int, int], Array] = {}
 
     def ensure(self, shells: range, cores: range | tuple[int, ...]) -> None:
         """Resolve the shells and cores that are not held yet, in one pass over φ."""
@@ -244,7 +252,7 @@ class Partition:
         The Gaussian is larger there, and a shell is twice as wide as the one before: so E[φ⁽ᵏ⁾²] from this shell never
         exceeds, at any q, what a φ⁽ᵏ⁾ of that size would give.
         """
-        lowest = min(first, -8)
+        lowest = min(first, -64)  # fixed, so that a shell is resolved alike whatever is asked for beside it
         shells = np.arange(lowest, last + 1)
         probes = np.ldexp(1.0, shells)[:, None] * np.array([-1.83, -1.41, -1.09, 1.09, 1.41, 1.83])
         floors = []
@@ -262,3 +270,61 @@ class Partition:
         shells = range(core, outermost + 1)
         self.ensure(shells, (core,))
         return Panels.join([self._cores[core], *(self._shells[j] for j in shells)])
+
+    def coarse_edges(self, core: int, outermost: int) -> Array:
+        """The edges that are left when neighbours are joined wherever φ⁽ᵏ⁾ is a polynomial on both together.
+
+        Shells are cut at powers of two for the sake of one-input tables; a two-input integral gains from fewer panels.
+        """
+        key = (core, outermost)
+        if key not in self._coarse:
+            panels = self.within(core, outermost)
+            inside = np.argsort(panels.far, kind="stable")
+            floors = []
+            for log in panels.log_size:
+                floor = np.empty(len(panels))
+                floor[inside] = np.maximum.accumulate(np.exp(np.minimum(log[inside], 700.0)))
+                floors.append(0.25 * floor)
+            finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
+            if finite.all():
+                self._coarse[key] = self._joined(panels.lower, panels.upper, ~panels.stuck, floors)
+            else:  # φ overflows within reach: sampling it there again is slow and joins nothing
+                self._coarse[key] = np.append(panels.lower, panels.upper[-1])
+        return self._coarse[key]
+
+    def _joined(self, lower: Array, upper: Array, whole: Mask, floors: list[Array]) -> Array:
+        idle, offset = 0, 0
+        while idle < 2 and len(lower) > 1:
+            first = np.arange(offset, len(lower) - 1, 2)
+            first = first[~np.isin(lower[first + 1], self._breaks) & whole[first] & whole[first + 1]]
+            offset = 1 - offset
+            joined = np.zeros(0, dtype=np.intp)
+            if first.size:
+                joined = first[self._agrees(lower[first], upper[first], upper[first + 1], [f[first] for f in floors])]
+            idle = 0 if joined.size else idle + 1
+            upper[joined] = upper[joined + 1]
+            keep = np.ones(len(lower), dtype=bool)
+            keep[joined + 1] = False
+            lower, upper, whole = lower[keep], upper[keep], whole[keep]
+            floors = [floor[keep] for floor in floors]
+        return np.append(lower, upper[-1])
+
+    def _agrees(self, lower: Array, middle: Array, upper: Array, floors: list[Array]) -> Mask:
+        """Whether the polynomial through 16 nodes on both panels together also gives φ⁽ᵏ⁾ at the nodes of each.
+
+        A decayed series alone would not do: 16 nodes on a wide panel may step over what the narrow one holds.
+        """
+        unit, weights = gauss_legendre()
+        to_series = (np.arange(ORDER) + 0.5)[:, None] * weights * legendre.legvander(unit, ORDER - 1).T
+        _, _, joint = sample(self.activation, self.orders, lower, upper)
+        fine = np.ones(lower.size, dtype=bool)
+        for a, b in ((lower, middle), (middle, upper)):
+            nodes, _, parts = sample(self.activation, self.orders, a, b)
+            vander = legendre.legvander((2 * nodes - (lower + upper)[:, None]) / (upper - lower)[:, None], ORDER - 1)
+            for whole, part, floor in zip(joint, parts, floors, strict=True):
+                with np.errstate(invalid="ignore", over="ignore"):
+                    guess = np.einsum("mjk,mk->mj", vander, whole @ to_series.T)
+                    # Relative to the smaller panel's own size: what is a small part of the union may be all of its part.
+                    scale = np.maximum(np.max(np.abs(part), axis=1), floor)
+                    fine &= np.max(np.abs(guess - part), axis=1) <= 3 * RESOLVED * scale
+        return fine

@@ -35,7 +35,8 @@ class Rule:
     values : one array of shape (n,) for each order of the partition
     tail : one array of shape (n,) for each order: the error of φ⁽ᵏ⁾ on the node's panel, absolute, 0 where resolved
     infinite : one string for each order: why E[φ⁽ᵏ⁾²] is infinite, "" where it is finite
-    reach : the largest |x|/√q_high that matters
+    reach : the largest |x|/√q_high that carries more than e⁻³⁷ of the largest mass
+    peak : the |x|/√q_high of the largest mass
     divergent_signs : the signs that φ takes where its integral diverges
     """
 
@@ -45,46 +46,56 @@ class Rule:
     tail: tuple[Array, ...]
     infinite: tuple[str, ...]
     reach: float
+    peak: float = 0.0
     divergent_signs: tuple[float, ...] = ()
 
 
-def select(partition: Partition, q_low: float, q_high: float, weights: tuple[tuple[int, float], ...]) -> tuple[Panels, Mask]:
-    """Panels reaching as far out as φ needs, and which of them matter.
+def select(partition: Partition, q_low: float, q_high: float, weights: tuple[tuple[int, float], ...]) -> tuple[Panels, Array]:
+    """Panels reaching as far out as φ needs, and the smallest variance in the range at which each matters (inf: none).
 
     Each (power, spread) in weights stands for integrals of |φ⁽ᵏ⁾|^power exp(−x²/(2·spread·q)); a panel matters if it
-    carries more than e^−NEGLIGIBLE of the largest for any of them, any order and either end of the range of q.
+    carries more than e^−NEGLIGIBLE of the largest for any of them, any order and some q of the range.
     """
     core = min(math.floor(0.5 * math.log2(q_low)) - 3, -4)
     outermost = math.ceil(math.log2(10.0 * math.sqrt(q_high))) - 1
     furthest = math.ceil(math.log2(FURTHEST * math.sqrt(q_high)))
+    highest = np.array([q_high])
     while True:
         panels = partition.within(core, outermost)
         edge = panels.far >= math.ldexp(1.0, outermost + 1) * (1 - 1e-12)
         further = False
         for power, spread in weights:
-            bound, peak = _log_mass(panels, spread * q_high, power)
+            bound, peak = _log_mass(panels, spread * highest, power)
             beyond = (panels.near[edge] ** 2 - panels.far[edge] ** 2) / (2 * spread * q_high)
             # A peak of −inf: φ is 0 so far, and its mass, if any, lies further out.
-            further |= peak == -math.inf or bool(np.any(bound[edge] + beyond >= peak - NEGLIGIBLE))
+            further |= peak[0] == -math.inf or bool(np.any(bound[0, edge] + beyond >= peak[0] - NEGLIGIBLE))
         if outermost >= furthest or not further:
             break
         outermost += 1
-    kept = np.zeros(len(panels), dtype=bool)
-    for q in {q_low, q_high}:
-        for power, spread in weights:
-            bound, peak = _log_mass(panels, spread * q, power)
-            kept |= bound >= peak - NEGLIGIBLE
-    return panels, kept
+    # Going down from the largest variance in steps of at most 2: the smallest at which each panel still matters.
+    steps = max(1, math.ceil(math.log2(q_high / q_low) - 1e-9)) if q_high > q_low else 0
+    ladder = np.geomspace(q_high, q_low, steps + 1)
+    ladder[-1] = q_low
+    smallest = np.full(len(panels), math.inf)
+    for power, spread in weights:
+        bound, peak = _log_mass(panels, spread * ladder, power)
+        matters = bound >= peak[:, None] - NEGLIGIBLE
+        last = steps - np.argmax(matters[::-1], axis=0)
+        smallest = np.where(matters.any(axis=0), np.minimum(smallest, ladder[np.minimum(last + 1, steps)]), smallest)
+    return panels, smallest
 
 
 def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int = 2) -> Rule:
     """The rule for E[|φ⁽ᵏ⁾|^power] and E[φ⁽ᵏ⁾] at any q in [q_low, q_high]; with orders (0, 1) for E[x²] too."""
-    panels, kept = select(partition, q_low, q_high, ((2, 1.0), (1, 1.0)) if power == 2 else ((1, 1.0),))
+    panels, smallest = select(partition, q_low, q_high, ((2, 1.0), (1, 1.0)) if power == 2 else ((1, 1.0),))
     near, far = panels.near, panels.far
     if len(partition.orders) > 1:  # moments of ρ = φ − λx are formed too
-        kept |= near <= 9.5 * math.sqrt(q_high)
+        reached = np.maximum((near / 9.5) ** 2, q_low)
+        smallest = np.where(reached <= q_high, np.minimum(smallest, reached), smallest)
+    kept = np.isfinite(smallest)
     if not kept.any():
         kept = far <= 10 * math.sqrt(q_high)
+        smallest = np.full(len(panels), q_low)
     infinite = _divergence(partition, panels, kept, power)
     signs = _divergent_signs(panels, kept) if any(infinite) else ()
     finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
@@ -93,37 +104,40 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
         empty = np.zeros(0)
         nothing = tuple(empty for _ in panels.values)
         reasons = tuple(r or "φ overflows everywhere that matters" for r in infinite)
-        return Rule(empty, empty, nothing, nothing, reasons, 0.0, signs)
-    near, far = near[kept], far[kept]
+        return Rule(empty, empty, nothing, nothing, reasons, 0.0, 0.0, signs)
     panels = panels.take(kept)
-    nodes, weights, values, source = _cut_for_gaussian(partition, panels, near, far, q_low)
+    nodes, weights, values, source = _cut_for_gaussian(partition, panels, smallest[kept], q_high)
     tails = tuple(np.where(t > 4 * RESOLVED, t, 0.0) * np.max(np.abs(v), axis=1) for t, v in zip(panels.tails, panels.values, strict=True))
     size = nodes.shape[1]
+    with np.errstate(divide="ignore"):
+        mass = power * np.log(np.abs(values[0])) - nodes**2 / (2 * q_high) + np.log(weights)
+    heaviest = float(np.max(mass))
+    distance = np.abs(nodes) / math.sqrt(q_high)
     return Rule(
         nodes.ravel(),
         weights.ravel(),
         tuple(v.ravel() for v in values),
         tuple(np.repeat(t[source], size) for t in tails),
         infinite,
-        float(np.max(near + np.minimum(far - near, 2 * math.sqrt(q_high)))) / math.sqrt(q_high),
+        float(np.max(distance, initial=0.0, where=mass >= heaviest - 37.0)),
+        float(distance.flat[np.argmax(mass)]) if heaviest > -math.inf else 0.0,
         signs,
     )
 
 
-def _log_mass(panels: Panels, q: float, power: int) -> tuple[Array, float]:
-    """An upper bound of log ∫|φ|^power exp(−x²/2q) on each panel, and a lower bound of its maximum over panels.
+def _log_mass(panels: Panels, q: Array, power: int) -> tuple[Array, Array]:
+    """Upper bounds of log ∫|φ|^power exp(−x²/2q) on each panel, (len(q), panels), and lower bounds of their maxima.
 
     The maximum is that of the order which is smallest: every order keeps its own accuracy.
     """
     logs = [np.minimum(power * log, 0.5 * power * LOG_OVERFLOW) for log in panels.log_size]
-    peak = math.inf
-    farthest = panels.log_width - panels.far**2 / (2 * q)
+    peak = np.full(q.size, math.inf)
+    farthest = panels.log_width - np.multiply.outer(0.5 / q, panels.far**2)
     for log in logs:
-        highest = float(np.max(log + farthest))
-        if highest > -math.inf:
-            peak = min(peak, highest)
+        highest = np.max(log + farthest, axis=1)
+        peak = np.where(highest > -math.inf, np.minimum(peak, highest), peak)
     bound = logs[0] if len(logs) == 1 else np.maximum(logs[0], logs[1])
-    return bound + panels.log_width - panels.near**2 / (2 * q), peak if peak < math.inf else -math.inf
+    return bound + panels.log_width - np.multiply.outer(0.5 / q, panels.near**2), np.where(peak < math.inf, peak, -math.inf)
 
 
 def _divergence(partition: Partition, panels: Panels, kept: Mask, power: int) -> tuple[str, ...]:
@@ -178,12 +192,16 @@ def singularity(partition: Partition, panels: Panels, i: int, k: int) -> float:
 
 
 def _cut_for_gaussian(
-    partition: Partition, panels: Panels, near: Array, far: Array, q_low: float
+    partition: Partition, panels: Panels, smallest: Array, q_high: float
 ) -> tuple[Array, Array, tuple[Array, ...], Indices]:
-    """Cut the panels on which exp(−x²/2q) falls by more than GAUSSIAN_DROP e-folds, and evaluate φ on the pieces."""
-    # Beyond the panel's own near end the Gaussian has fallen by e^−60 at r: what lies past r does not matter.
-    reach = np.sqrt(near**2 + 2 * q_low * 100.0)
-    drop = (np.minimum(far, reach) ** 2 - near**2) / (2 * q_low)
+    """Cut the panels on which exp(−x²/2q) falls by more than GAUSSIAN_DROP e-folds, and evaluate φ on the pieces.
+
+    smallest is the least variance at which a panel matters: the steepest Gaussian that it must resolve.
+    """
+    near, far = panels.near, panels.far
+    # From the panel's near end on, the widest Gaussian has fallen by e^−70 at r: what lies past r does not matter.
+    reach = np.sqrt(near**2 + 2 * q_high * 70.0)
+    drop = (np.minimum(far, reach) ** 2 - near**2) / (2 * smallest)
     pieces = np.maximum(1, np.ceil(drop / GAUSSIAN_DROP * (far - near) / (np.minimum(far, reach) - near))).astype(int)
     whole = pieces == 1
     nodes, weights, values = panels.nodes[whole], panels.weights[whole], tuple(v[whole] for v in panels.values)

@@ -71,8 +71,10 @@ def second_moment(activation: Any, q: Any, derivative: int = 0) -> Any:
 def second_moments(act: Activation, q: Array, k: int) -> Array:
     """V[φ⁽ᵏ⁾] at an array of checked variances."""
     table, column = (moment_table(act, (2,)), 0) if k == 2 else (moment_table(act), V1 if k else V)
-    zero = q == 0
-    if zero.any():
+    positive = q
+    if q.size and not q.min() > 0:
+        zero = q == 0
+        positive = q[~zero]
         values = np.empty(q.shape)
         if not zero.all():
             values[~zero] = table(column, q[~zero])
@@ -83,7 +85,6 @@ def second_moments(act: Activation, q: Array, k: int) -> Array:
         values[zero] = math.inf if jumps else 0.5 * (low * low + high * high)
     else:
         values = table(column, q)
-    positive = q[~zero]
     if positive.size:
         # The ends and the middle stand for the array: the estimate belongs to the octave, not to the point.
         ends = {float(positive.min()), float(positive.max()), float(positive.flat[positive.size // 2])}

@@ -3,7 +3,8 @@
 Given a common part A ~ N(0, 1) the two inputs are independent,
     u = √q1 (√a A + √(1−a) T),   v = √q2 (s √a A + √(1−a) T'),   a = |c|, s = sign c,
 so that E[φ(u)φ(v)] = E_A[m₁ m₂] with m_i = E_T φ, and at q1 = q2, c ≥ 0: ½E[(φ(u) − φ(v))²] = E_A[Var_T φ], which loses no
-digits as c → 1. Each inner integral is split at the kinks of φ on a line; the outer integrand is smooth on the scale
+digits as c → 1. Each inner integral is split at the kinks of φ on a line, with nodes in x that all centres share or, for small τ,
+nodes of their own; the outer integrand is smooth on the scale
 δ = √((1−a)/a) of A, with steps of that width near the kinks.
 """
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from meanfield.errors import ActivationError
 from meanfield.expectation.panels import ORDER, gauss_legendre
 from meanfield.expectation.rule import build_rule
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from meanfield.expectation.panels import Partition
 
 REACH = 8.6  # standard deviations: exp(−8.6²/2) = 9e-17
+SHARED_STEP = 2.0  # width of a panel of the shared nodes, in units of τ
+MOST_SHARED = 1500  # panels of shared nodes; for smaller τ each centre gets nodes of its own
 BLOCK = 1_000_000  # inner nodes held at a time
 GRADES = np.array([0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.5])  # steps, in units of δ, beside a kink's image
 
@@ -42,11 +46,12 @@ class Smoother:
         self.order = order
         rule = build_rule(partition, q, q)
         self.infinite = rule.infinite[partition.orders.index(order)]
-        self.reach = max(REACH, rule.reach + 1.0)
+        self.reach = max(REACH, rule.reach + 0.3)
+        self.central = rule.peak <= 6.0  # the mass of φ² is not far out, where the Gaussian's tail must be followed
         core = min(math.floor(0.5 * math.log2(q)) - 3, -4)
         outermost = math.ceil(math.log2(1.5 * self.reach * math.sqrt(q))) - 1
-        panels = partition.within(core, outermost)
-        self.edges = np.unique(np.concatenate([panels.lower, panels.upper]))
+        self.edges = partition.coarse_edges(core, outermost)
+        self.furthest = 1.45 * self.reach * math.sqrt(q)
         self.jumps = [
             (b.location, b.value_jump if order == 1 else b.slope_jump, b.value_jump if order == 2 else 0.0)
             for b in activation.breakpoints
@@ -55,6 +60,40 @@ class Smoother:
 
     def apply(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         """E_T φ⁽ᵏ⁾ (deltas included) or Var_T φ⁽ᵏ⁾ (deltas left out) at each centre."""
+        shared = self._shared_nodes(tau)
+        out = self._by_shared_nodes(centres, tau, what, *shared) if shared is not None else self._by_own_nodes(centres, tau, what)
+        if what == "mean":
+            for location, delta, dipole in self.jumps:
+                d = (location - centres) / tau
+                density = np.exp(-0.5 * d * d) / (math.sqrt(2 * math.pi) * tau)
+                out += (delta + dipole * d / tau) * density  # ∫ δ'(x − t) N(x; X, τ²) dx = ((t − X)/τ²) N
+        return out
+
+    def _shared_nodes(self, tau: float) -> tuple[Array, Array] | None:
+        """Nodes x and weights of ∫ dx that serve every centre; None where the mass lies far out or there would be too many."""
+        if not self.central or 2 * self.furthest / (SHARED_STEP * tau) > MOST_SHARED:
+            return None
+        edges = self.edges[np.abs(self.edges) < self.furthest]
+        edges = np.concatenate([[-self.furthest], edges, [self.furthest]])
+        count = np.maximum(1, np.ceil(np.diff(edges) / (SHARED_STEP * tau))).astype(int)
+        step = np.repeat(np.diff(edges) / count, count)
+        start = np.repeat(edges[:-1], count) + (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)) * step
+        unit, unit_weights = gauss_legendre()
+        x = (start + 0.5 * step)[:, None] + 0.5 * step[:, None] * unit
+        return x.ravel(), (0.5 * step[:, None] * unit_weights).ravel()
+
+    def _by_shared_nodes(self, centres: Array, tau: float, what: Literal["mean", "variance"], x: Array, weights: Array) -> Array:
+        from meanfield.expectation.smoothing_kernels import window_means, window_variances
+
+        out = np.empty(centres.size)
+        values = self.activation.values(x, self.order)
+        if what == "mean":
+            window_means(centres, tau, self.reach, x, weights, values, out)
+        else:
+            window_variances(centres, tau, self.reach, x, weights, values, self.activation.values(centres, self.order), out)
+        return out
+
+    def _by_own_nodes(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         from meanfield.expectation.smoothing_kernels import count_nodes, means, place_nodes, variances
 
         hermite, hermite_weights = _gauss_hermite()
@@ -77,11 +116,6 @@ class Smoother:
                 reference = self.activation.values(block, self.order)
                 variances(values, weights, offsets, reference, out[start:stop])
             start = stop
-        if what == "mean":
-            for location, delta, dipole in self.jumps:
-                d = (location - centres) / tau
-                density = np.exp(-0.5 * d * d) / (math.sqrt(2 * math.pi) * tau)
-                out += (delta + dipole * d / tau) * density  # ∫ δ'(x − t) N(x; X, τ²) dx = ((t − X)/τ²) N
         return out
 
     def images(self, scale: float) -> tuple[Array, Array]:
@@ -100,7 +134,12 @@ def outer_rule(smoothers: list[tuple[Smoother, float]], delta: float, reach: flo
     edges = [np.concatenate([-steps[:0:-1], steps])]
     for smoother, scale in smoothers:
         panel_edges, kinks = smoother.images(scale)
+        panel_edges = np.sort(panel_edges)
         edges.append(panel_edges)
+        # Where panels of φ are narrow against δ, the smoothed φ feels across their ends as it does across a kink.
+        width = np.diff(panel_edges)
+        close = np.minimum(width[1:], width[:-1]) < 8 * delta
+        kinks = np.concatenate([kinks, panel_edges[1:-1][close]])
         if kinks.size:
             grades = delta * np.concatenate([-GRADES[:0:-1], GRADES])
             edges.append((kinks[:, None] + grades).ravel())
@@ -130,12 +169,22 @@ def covariance_by_smoothing(activation: Activation, partition: Partition, order:
     same = q1 == q2 and sign > 0
     right = left if same else second.apply(sign * math.sqrt(q2) * root * nodes, math.sqrt(q2) * rest, "mean")
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.sum(weights * left * right))
+        total = float(np.sum(weights * left * right))
+    if math.isnan(total):
+        raise ActivationError(
+            f"E[φ(u)φ(v)] of {activation.name} can't be computed at q1 = {q1:.6g}, q2 = {q2:.6g}, c = {c:.6g}: "
+            "φ overflows within reach of the Gaussians"
+        )
+    return total
 
 
 def decorrelation_by_smoothing(activation: Activation, partition: Partition, order: int, q: float, epsilon: float) -> float:
     """½E[(φ⁽ᵏ⁾(u) − φ⁽ᵏ⁾(v))²] at q1 = q2 = q and c = 1 − ε ∈ (0, 1), φ⁽ᵏ⁾ without its deltas."""
-    smoother = Smoother(activation, partition, order, q)
+    return smoothed_decorrelation(Smoother(activation, partition, order, q), q, epsilon)
+
+
+def smoothed_decorrelation(smoother: Smoother, q: float, epsilon: float) -> float:
+    """The same with a smoother made before."""
     root, rest = math.sqrt(1.0 - epsilon), math.sqrt(epsilon)
     nodes, weights = outer_rule([(smoother, math.sqrt(q) * root)], rest / root, smoother.reach)
     variance = smoother.apply(math.sqrt(q) * root * nodes, math.sqrt(q) * rest, "variance")

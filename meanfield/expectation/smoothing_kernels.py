@@ -130,3 +130,41 @@ def thin(points: Array, widest: float) -> int:
             points[last] = here
     points[last + 1] = points[points.size - 1]
     return last + 2
+
+
+@kernel("void(float64[::1], float64, float64, float64[::1], float64[::1], float64[::1], float64[::1])")
+def window_means(centres: Array, tau: float, reach: float, x: Array, weights: Array, values: Array, out: Array) -> None:
+    """out[i] = ∫ φ(x) N(x; X_i, τ²) dx over sorted nodes x that all centres share."""
+    norm = 1.0 / (math.sqrt(2.0 * math.pi) * tau)
+    for i in range(centres.size):
+        first = np.searchsorted(x, centres[i] - reach * tau)
+        last = np.searchsorted(x, centres[i] + reach * tau)
+        total = 0.0
+        for j in range(first, last):
+            t = (x[j] - centres[i]) / tau
+            total += weights[j] * values[j] * math.exp(-0.5 * t * t)
+        out[i] = total * norm
+
+
+@kernel("void(float64[::1], float64, float64, float64[::1], float64[::1], float64[::1], float64[::1], float64[::1])")
+def window_variances(
+    centres: Array, tau: float, reach: float, x: Array, weights: Array, values: Array, reference: Array, out: Array
+) -> None:
+    """out[i] = Var_T φ(X_i + τT) over shared nodes, from differences to reference[i] so that small variances keep their digits."""
+    held = np.empty(x.size)
+    for i in range(centres.size):
+        first = np.searchsorted(x, centres[i] - reach * tau)
+        last = np.searchsorted(x, centres[i] + reach * tau)
+        total = 0.0
+        mean = 0.0
+        for j in range(first, last):
+            t = (x[j] - centres[i]) / tau
+            held[j] = weights[j] * math.exp(-0.5 * t * t)
+            total += held[j]
+            mean += held[j] * (values[j] - reference[i])
+        mean /= total
+        square = 0.0
+        for j in range(first, last):
+            difference = (values[j] - reference[i]) - mean
+            square += held[j] * difference * difference
+        out[i] = square / total

@@ -1,6 +1,6 @@
 """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] and ½E[(φ(u) − φ(v))²]: which of the two methods computes them.
 
-Mehler's series (hermite.py) where its 128 terms reach full precision, conditional smoothing (smoothing.py) elsewhere.
+Mehler's series (hermite.py) where its terms reach full precision, conditional smoothing (smoothing.py) elsewhere.
 Both hold for any activation; docs/design.md has the comparison that chose them.
 """
 
@@ -13,16 +13,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.expectation.hermite import HermiteSeries, hermite_series, mehler, mehler_decorrelation
+from meanfield.errors import ActivationError
+from meanfield.expectation.hermite import SIZES, HermiteSeries, hermite_series, mehler, mehler_decorrelation
 from meanfield.expectation.moments import MEAN, V1, V, moment_table
 from meanfield.expectation.panels import Partition, gauss_legendre
-from meanfield.expectation.smoothing import collinear_covariance, covariance_by_smoothing, decorrelation_by_smoothing
+from meanfield.expectation.poles import INTEGRABLE, strongest_pole
+from meanfield.expectation.rule import build_rule
+from meanfield.expectation.smoothing import (
+    Smoother,
+    collinear_covariance,
+    covariance_by_smoothing,
+    decorrelation_by_smoothing,
+    smoothed_decorrelation,
+)
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
+    from meanfield.arrays import Array
 
 _SERIES_HELD = 64  # Hermite series kept per activation
-_series: weakref.WeakKeyDictionary[Activation, dict[tuple[int, float], HermiteSeries | None]] = weakref.WeakKeyDictionary()
+_series: weakref.WeakKeyDictionary[Activation, dict[tuple[int, float, int], HermiteSeries | None]] = weakref.WeakKeyDictionary()
 _series_lock = threading.Lock()
 
 
@@ -30,18 +40,38 @@ def _partition(activation: Activation, order: int) -> Partition:
     return moment_table(activation, (2,) if order == 2 else (0, 1)).partition
 
 
-def series(activation: Activation, order: int, q: float) -> HermiteSeries | None:
+def series(activation: Activation, order: int, q: float, size: int = 0) -> HermiteSeries | None:
     """The Hermite series of φ⁽ᵏ⁾ at q, kept for the next correlation."""
     with _series_lock:
         held = _series.setdefault(activation, {})
-        if (order, q) in held:
-            return held[order, q]
-    made = hermite_series(activation, _partition(activation, order), order, q)
+        if (order, q, size) in held:
+            return held[order, q, size]
+    made = hermite_series(activation, _partition(activation, order), order, q, size)
     with _series_lock:
         while len(held) >= _SERIES_HELD:
             held.pop(next(iter(held)))
-        held[order, q] = made
+        held[order, q, size] = made
     return made
+
+
+def longest_useful_series(activation: Activation, order: int, q: float, c: float) -> HermiteSeries | None:
+    """The short series where it has converged, the long one where that may help at a correlation of size c."""
+    short = series(activation, order, q)
+    if short is None or short.converged or not (short.decaying or abs(c) ** SIZES[1][0] <= 1e-16):
+        return short
+    return series(activation, order, q, 1)
+
+
+def _by_series(activation: Activation, order: int, q1: float, q2: float, c: float) -> float | None:
+    """Mehler's series with few terms, or with many, or None."""
+    for find in (series, lambda a, k, q: longest_useful_series(a, k, q, c)):
+        first, second = find(activation, order, q1), find(activation, order, q2)
+        if first is None or second is None:
+            return None
+        value = mehler(first, second, c)
+        if value is not None:
+            return value
+    return None
 
 
 def at_zero(activation: Activation, order: int) -> tuple[float, float]:
@@ -61,6 +91,8 @@ def mean(activation: Activation, order: int, q: float) -> float:
 
 def covariance_at(activation: Activation, q1: float, q2: float, c: float, order: int) -> float:
     """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] for scalars in range."""
+    if max(q1, q2) > 0 and not (c == 1.0 and q1 == q2):
+        _require_integrable(activation, order)
     if q1 == 0.0 or q2 == 0.0:
         if q1 == q2:
             low, high = at_zero(activation, order)
@@ -77,12 +109,29 @@ def covariance_at(activation: Activation, q1: float, q2: float, c: float, order:
         return float(moment_table(activation, orders)(column, np.array([q1]))[0])
     if abs(c) == 1.0:
         return _collinear(activation, order, q1, q2, c)
-    first, second = series(activation, order, q1), series(activation, order, q2)
-    if first is not None and second is not None:
-        value = mehler(first, second, c)
-        if value is not None:
-            return value
+    value = _by_series(activation, order, q1, q2, c)
+    if value is not None:
+        return value
+    if order < 2 and c > 0 and q1 == q2 and all(build_rule(_partition(activation, order), q1, q1, power=1).infinite):
+        return math.inf  # C ≥ E[φ]² at c ≥ 0, or the same for the odd part of φ
     return covariance_by_smoothing(activation, _partition(activation, order), order, q1, q2, c)
+
+
+def _require_integrable(activation: Activation, order: int) -> None:
+    """Refuse poles that have no integral. Beside a point where φ⁽ᵏ⁻¹⁾ is infinite φ⁽ᵏ⁾ has none."""
+    if not any(math.isinf(point.value_jump) or math.isinf(point.slope_jump) for point in activation.breakpoints):
+        return
+    pole, where = strongest_pole(activation)
+    if pole > INTEGRABLE:
+        raise ActivationError(f"E[φ(u)φ(v)] of {activation.name} is not defined: φ is not integrable at its pole x = {where:.6g}")
+    if order == 0:
+        return
+    for point in activation.breakpoints:
+        if math.isinf(point.value_jump) or (order == 2 and math.isinf(point.slope_jump)):
+            what = ("", "φ'", "φ''")[order]
+            raise ActivationError(
+                f"E[{what}(u){what}(v)] of {activation.name} is not defined: {what} is not integrable at x = {point.location:.6g}"
+            )
 
 
 def _collinear(activation: Activation, order: int, q1: float, q2: float, sign: float) -> float:
@@ -116,7 +165,7 @@ def decorrelation_at(activation: Activation, q: float, epsilon: float, order: in
     if q == 0.0:
         low, high = at_zero(activation, order)
         return 0.5 * (high - low) ** 2 * math.asin(math.sqrt(0.5 * epsilon)) * 2 / math.pi
-    found = series(activation, order, q)
+    found = longest_useful_series(activation, order, q, 1.0)
     if found is not None:
         value = mehler_decorrelation(found, epsilon)
         if value is not None:
@@ -143,5 +192,28 @@ def decorrelation_at(activation: Activation, q: float, epsilon: float, order: in
 
 def is_quick(activation: Activation, q1: float, q2: float, c: float, order: int) -> bool:
     """Whether Mehler's series serves every correlation up to |c|: microseconds each, where smoothing takes milliseconds."""
-    first, second = series(activation, order, q1), series(activation, order, q2)
-    return first is not None and second is not None and mehler(first, second, c) is not None
+    return _by_series(activation, order, q1, q2, c) is not None
+
+
+def decorrelations_at(activation: Activation, q: float, epsilon: Array) -> Array:
+    """½E[(φ(u) − φ(v))²] at one q > 0 and an array of ε in (0, 2]: what they share is done once."""
+    found = longest_useful_series(activation, 0, q, 0.0)
+    out = np.empty(epsilon.size)
+    todo = np.ones(epsilon.size, dtype=bool)
+    if found is not None:
+        squares = found.coefficients**2
+        n = np.arange(squares.size)
+        c = 1.0 - epsilon
+        # Where cⁿ has died out before the series ends, the rest of Σ aₙ²(1 − cⁿ) is what Parseval's sum leaves.
+        todo = ~(found.converged | (np.abs(c) ** squares.size <= 1e-16))
+        powers = np.where(epsilon[:, None] < 1, -np.expm1(n * np.log1p(-np.minimum(epsilon, 1 - 1e-16))[:, None]), 1.0 - c[:, None] ** n)
+        rest = 0.0 if found.converged else max(found.total - float(np.sum(squares)), 0.0)
+        out = powers @ squares + rest
+    partition = _partition(activation, 0)
+    smoother = Smoother(activation, partition, 0, q) if todo.any() else None
+    for i in np.flatnonzero(todo):
+        if 1e-6 <= epsilon[i] <= 0.7 and smoother is not None:
+            out[i] = smoothed_decorrelation(smoother, q, float(epsilon[i]))
+        else:
+            out[i] = decorrelation_at(activation, q, float(epsilon[i]))
+    return out

@@ -10,15 +10,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meanfield.plot.correlation_map import correlation_map as correlation_map
+    from meanfield.plot.depth_scales import depth_scales as depth_scales
     from meanfield.plot.edge_of_chaos import edge_of_chaos as edge_of_chaos
+    from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
+    from meanfield.plot.trajectory import trajectory as trajectory
+    from meanfield.plot.variance_map import variance_map as variance_map
 
-_FUNCTIONS = ("edge_of_chaos",)  # each in the module of its own name
-
-__all__ = ["edge_of_chaos"]
+# Each in the module of its own name.
+__all__ = ["correlation_map", "depth_scales", "edge_of_chaos", "phase_diagram", "trajectory", "variance_map"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _FUNCTIONS:
+    if name not in __all__:
         raise AttributeError(f"module 'meanfield.plot' has no attribute {name!r}")
     function = getattr(importlib.import_module(f"meanfield.plot.{name}"), name)
     globals()[name] = function
@@ -26,4 +30,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FUNCTIONS})
+    return sorted({*globals(), *__all__})

@@ -32,6 +32,18 @@ def new_axes() -> Axes:
     return _sized(plt.figure(figsize=(COLUMN_WIDTH, HEIGHT), layout="constrained"))
 
 
+def axes_or_new(ax: Axes | None) -> Axes:
+    """The axes given, or new ones.
+
+    Examples
+    --------
+    >>> given = detached_axes()
+    >>> axes_or_new(given) is given
+    True
+    """
+    return new_axes() if ax is None else ax
+
+
 def detached_axes() -> Axes:
     """Axes on a figure that pyplot does not know: no display is needed and nothing is left to close.
 

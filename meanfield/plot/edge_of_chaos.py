@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from meanfield._callable import make_callable
 from meanfield.errors import DomainError
+from meanfield.plot.line_styles import DASHED, MARKERS, one_or_many, plain_label, runs, shades
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from meanfield.theory import EdgeOfChaos
-
-_MARKERS = "os^Dv<>Pp*X"
-_DASHED = (0, (4, 2))
 
 
 def edge_of_chaos(activations: Any, ax: Axes | None = None, *, sigma_b: ArrayLike | None = None, legend: bool = True) -> Axes:
@@ -59,14 +55,14 @@ def edge_of_chaos(activations: Any, ax: Axes | None = None, *, sigma_b: ArrayLik
 
         ax = new_axes()
     any_dashed = False
-    for number, (curve, shade) in enumerate(zip(curves, _shades(len(curves)), strict=True)):
-        any_dashed |= _draw(ax, curve, color=shade, marker=_MARKERS[number % len(_MARKERS)])
+    for number, (curve, shade) in enumerate(zip(curves, shades(len(curves)), strict=True)):
+        any_dashed |= _draw(ax, curve, color=shade, marker=MARKERS[number % len(MARKERS)])
     ax.set_xlabel(r"$\sigma_b$")
     ax.set_ylabel(r"$\sigma_w$")
     if legend:
         if any_dashed:
             ax.plot([], [], color="0.4", linestyle="-", label="attracting")
-            ax.plot([], [], color="0.4", linestyle=_DASHED, label="not attracting")
+            ax.plot([], [], color="0.4", linestyle=DASHED, label="not attracting")
         # Many names would hide the curves; above them there is room, if the figure is ours and makes it.
         above: dict[str, Any] = (
             {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 3, "columnspacing": 1.0}
@@ -83,23 +79,11 @@ def _curves(activations: Any, sigma_b: ArrayLike | None) -> list[EdgeOfChaos]:
     from meanfield.theory import EdgeOfChaos
     from meanfield.theory import edge_of_chaos as solve
 
-    many = isinstance(activations, Iterable) and not isinstance(activations, str | EdgeOfChaos) and not callable(activations)
-    items: Sequence[Any] = list(activations) if many else [activations]
-    if not items:
-        raise DomainError(f"activations = {activations!r} is empty; give at least one activation")
+    items = one_or_many(activations, "activations", (EdgeOfChaos,))
     grid = np.linspace(0.0, 1.0, 201) if sigma_b is None else np.atleast_1d(np.asarray(sigma_b, dtype=np.float64))
     if grid.ndim != 1 or grid.size == 0 or not np.all(np.diff(grid) > 0):
         raise DomainError(f"sigma_b of shape {grid.shape} can't be drawn as a curve; give ascending numbers in one dimension")
     return [item if isinstance(item, EdgeOfChaos) else solve(item, sigma_b=grid) for item in items]
-
-
-def _shades(count: int) -> NDArray[np.float64]:
-    """Colours of falling darkness, so that a grey print keeps them apart; yellow is left out as too pale for a line."""
-    import matplotlib as mpl
-    import numpy as np
-
-    shades: NDArray[np.float64] = mpl.colormaps["viridis"](np.linspace(0.0, 0.8, count) if count > 1 else np.array([0.25]))
-    return shades
 
 
 def _draw(ax: Axes, curve: EdgeOfChaos, color: Any, marker: str) -> bool:
@@ -109,39 +93,24 @@ def _draw(ax: Axes, curve: EdgeOfChaos, color: Any, marker: str) -> bool:
     sigma_b, sigma_w = np.atleast_1d(curve.sigma_b), np.atleast_1d(curve.sigma_w)
     stable = np.atleast_1d(curve.stable)
     present = np.isfinite(sigma_w)
-    name = _label(curve.activation.name)
+    name = plain_label(curve.activation.name)
     if not present.any():
         ax.plot([], [], linestyle="none", label=f"{name} (none)")
         return False
     joined = present[:-1] & present[1:]
     solid = joined & stable[:-1] & stable[1:]
     dashed = joined & ~solid
-    for mask, style in ((solid, "-"), (dashed, _DASHED)):
-        for start, stop in _runs(mask):
+    for mask, style in ((solid, "-"), (dashed, DASHED)):
+        for start, stop in runs(mask):
             ax.plot(sigma_b[start : stop + 1], sigma_w[start : stop + 1], color=color, linestyle=style, linewidth=1.3)
     alone = present & ~np.concatenate([[False], joined]) & ~np.concatenate([joined, [False]])
     # A few markers along the curve, from the middle of each stretch; every lone point.
     along = np.flatnonzero(present & ~alone)
     marked = np.concatenate([np.flatnonzero(alone), along[np.linspace(0, along.size - 1, min(6, along.size)).round().astype(int)]])
     ax.plot(sigma_b[marked], sigma_w[marked], color=color, marker=marker, markersize=4, linestyle="none")
-    handle_style = "-" if solid.any() else _DASHED if dashed.any() else "none"
+    handle_style = "-" if solid.any() else DASHED if dashed.any() else "none"
     ax.plot([], [], color=color, marker=marker, markersize=4, linestyle=handle_style, linewidth=1.3, label=name)
     return bool(dashed.any())
-
-
-def _runs(mask: NDArray[np.bool_]) -> Iterable[tuple[int, int]]:
-    """Start and stop (exclusive) of each run of True."""
-    import numpy as np
-
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _label(name: str) -> str:
-    """A name that Matplotlib prints as it stands: no mathematics, no leading underscore (which would hide it), not too long."""
-    short = name if len(name) <= 40 else name[:37] + "..."
-    escaped = short.replace("$", r"\$")
-    return f" {escaped}" if escaped.startswith("_") else escaped
 
 
 make_callable(__name__)

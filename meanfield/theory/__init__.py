@@ -6,8 +6,32 @@ Not here: quadrature (meanfield.expectation) and sampled networks (meanfield.sim
 
 from __future__ import annotations
 
+from meanfield.theory.asymptotics import Asymptotics, asymptotics
+from meanfield.theory.correlation import DepthScales
+from meanfield.theory.depth import propagation_depth
 from meanfield.theory.edge_of_chaos import EdgeOfChaos, EdgePoint, edge_of_chaos, edge_of_chaos_curve
 from meanfield.theory.mean_field import MeanField
+from meanfield.theory.phase_diagram import PhaseDiagram, phase_diagram, phase_diagrams
+from meanfield.theory.recommend import Recommendation, gain, recommend
+from meanfield.theory.trajectory import Trajectory
 from meanfield.theory.variance import FixedPoint
 
-__all__ = ["EdgeOfChaos", "EdgePoint", "FixedPoint", "MeanField", "edge_of_chaos", "edge_of_chaos_curve"]
+__all__ = [
+    "Asymptotics",
+    "DepthScales",
+    "EdgeOfChaos",
+    "EdgePoint",
+    "FixedPoint",
+    "MeanField",
+    "PhaseDiagram",
+    "Recommendation",
+    "Trajectory",
+    "asymptotics",
+    "edge_of_chaos",
+    "edge_of_chaos_curve",
+    "gain",
+    "phase_diagram",
+    "phase_diagrams",
+    "propagation_depth",
+    "recommend",
+]

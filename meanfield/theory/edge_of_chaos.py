@@ -309,7 +309,8 @@ def _solutions(act: Activation, sigma_b: float) -> tuple[EdgePoint, ...]:
 def _why_none(act: Activation, origin: EdgePoint | None) -> str:
     if origin is not None and origin.status == "neutral":
         return f"{act.name} is linear on both sides of 0: its edge of chaos is the single point σ_b = 0, σ_w = {origin.sigma_w:.9g}"
-    return "no variance fixed point q ≤ 2^20 has χ₁ = 1"
+    divergence = moment_table(act).error(V1, 1.0)[1]
+    return "no variance fixed point q ≤ 2^20 has χ₁ = 1" + (f"; at q = 1 {divergence}" if divergence else "")
 
 
 def _collect(

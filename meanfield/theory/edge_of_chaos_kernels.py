@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ def solve(
     coefficients[0] and [1] are the tables of DEFICIT and V1 (kernels.evaluate_octaves has their layout).
     """
     degree = coefficients.shape[2] - 1
+    held = np.empty(1)
+    bits = held.view(np.int64)
     for i in range(targets.size):
         if found[i] < 0:
             roots[i] = math.nan
@@ -60,23 +64,35 @@ def solve(
                 low, high = min(a, b), max(a, b)
                 if not (low < c < high) or step % 4 == 3:
                     c = 0.5 * (a + b)
-            mantissa, exponent = math.frexp(c)
-            octave = exponent - 1 - first
+            held[0] = c
+            octave = (bits[0] >> 52) - 1023 - first
             count = pieces[octave]
-            position = (2.0 * mantissa - 1.0) * count
+            position = (bits[0] & 0xFFFFFFFFFFFFF) * 2.0**-52 * count
             piece = min(int(position), count - 1)
             t = 2.0 * (position - piece) - 1.0
             row = start[octave] + piece
-            deficit, slope = coefficients[0, row, degree], coefficients[1, row, degree]
-            for k in range(degree - 1, -1, -1):
-                deficit = deficit * t + coefficients[0, row, k]
-                slope = slope * t + coefficients[1, row, k]
+            square = t * t
+            deficit, odd_deficit = coefficients[0, row, degree - 1], coefficients[0, row, degree]
+            slope, odd_slope = coefficients[1, row, degree - 1], coefficients[1, row, degree]
+            for k in range(degree - 3, -1, -2):
+                deficit = deficit * square + coefficients[0, row, k]
+                odd_deficit = odd_deficit * square + coefficients[0, row, k + 1]
+                slope = slope * square + coefficients[1, row, k]
+                odd_slope = odd_slope * square + coefficients[1, row, k + 1]
+            deficit += t * odd_deficit
+            slope += t * odd_slope
             fc = deficit - targets[i] * slope
             if step == -2:
                 fa = fc
                 continue
             if step == -1:
                 fb = fc
+                # A root on a grid point: rounding may give both ends the same sign, and the nearer one is the root.
+                if fa == 0.0 or fb == 0.0 or (fa > 0.0) == (fb > 0.0):
+                    if abs(fa) < abs(fb):
+                        b, fb = a, fa
+                    c, fc = b, fb
+                    break
                 continue
             if (fc > 0) == (fb > 0):
                 fa *= 0.5

@@ -20,7 +20,11 @@ def slopes(act: Activation, q: float) -> tuple[float, float]:
     """(β, λ): the slopes of φ on the left and on the right, at 0± for q = 0 and at ∓∞ for q = inf."""
     if q == 0.0:
         return act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)
-    left, right = act.values(np.array([-FAR, FAR]), 1)
+    ends = act.values(np.array([-FAR, FAR]), 1)
+    nearer = act.values(np.array([-FAR, FAR]) / 16.0, 1)
+    # Still growing out there: φ is steeper than linear, and its tail slope infinite.
+    growing = np.abs(ends) > 1.1 * np.abs(nearer) + 1e-9
+    left, right = np.where(growing, np.copysign(np.inf, ends), ends)
     return float(left), float(right)
 
 

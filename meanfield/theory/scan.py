@@ -17,7 +17,7 @@ PER_OCTAVE = 8  # samples; the moments have one short series for each octave
 def octave_grid(low: float, high: float) -> Array:
     """Points in [low, high], PER_OCTAVE for each factor of two, the ends included."""
     count = max(2, math.ceil(PER_OCTAVE * math.log2(high / low)) + 1)
-    grid: Array = np.geomspace(low, high, count)
+    grid: Array = np.exp2(np.linspace(math.log2(low), math.log2(high), count))
     grid[0], grid[-1] = low, high
     return grid
 
@@ -52,6 +52,9 @@ def polish(function: Callable[[Array], Array], low: Array, high: Array, at_low: 
     """Roots of an array of brackets by regula falsi (Illinois) in log q, safeguarded by bisection, to the last digits."""
     a, b = np.log(low), np.log(high)
     fa, fb = at_low.copy(), at_high.copy()
+    # A root on a sample: rounding may give both ends the same sign, and the nearer one is the root.
+    settled = (fa == 0) | (fb == 0) | (np.sign(fa) == np.sign(fb))
+    nearer = np.where(np.abs(fa) < np.abs(fb), low, high)
     for step in range(120):
         with np.errstate(divide="ignore", invalid="ignore"):
             c = (a * fb - b * fa) / (fb - fa)
@@ -63,5 +66,5 @@ def polish(function: Callable[[Array], Array], low: Array, high: Array, at_low: 
         b, fb = c, fc
         if np.all((np.abs(b - a) <= 1e-15 * np.maximum(1.0, np.abs(b))) | (fb == 0)):
             break
-    roots: Array = np.exp(b)
+    roots: Array = np.where(settled, nearer, np.exp(b))
     return roots

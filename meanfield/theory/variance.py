@@ -10,7 +10,8 @@ import numpy as np
 
 from meanfield.expectation.moments import Q_DV, MomentTable, V
 from meanfield.expectation.second_moment import second_moments
-from meanfield.theory.scan import octave_grid, polish, with_extrema
+from meanfield.theory.reach import reach
+from meanfield.theory.scan import PER_OCTAVE, octave_grid, polish, with_extrema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 TANGENT = 1e-12  # relative distance of F(q) to q at which a touching extremum counts as a fixed point
+NOISE = 6e-14  # relative distance of F(q) to q that the tables can't tell from 0
+LARGEST_Q = 2.0**20  # of the grid that serves many networks at once
+STILL = 8e-15  # relative change of q by one layer that is rounding of the tables
 STEPS = 10_000
 
 
@@ -90,19 +94,24 @@ def fixed_points(act: Activation, table: MomentTable, weight: float, bias: float
     # F ≥ σ_b², and where φ(0) ≠ 0 F stays near σ_w² φ(0)² for small q: no fixed point lies lower.
     low = bias * (1 - 1e-9) if bias > 0 else (2.0**-60 if at_zero == 0.0 else weight * at_zero * 1e-6)
     low = min(max(low, 1e-250), 1e250)
-    grid, values = _scan(table, excess, low)
+    grid, values = _scan(table, excess, weight, low, reach(act, weight, bias))
     if zero:
         points.append(FixedPoint(0.0, slope(0.0), _attracts(grid, values)))
     grid, values = with_extrema(grid, values, excess) if grid.size > 2 else (grid, values)
-    flat = np.abs(values) <= 1e-14  # F(q) = q to rounding; on a stretch, a continuum of fixed points that is not listed
-    side = np.where(flat, 0.0, np.sign(values))
-    crossing = np.flatnonzero(side[:-1] * side[1:] < 0)
-    found = list(polish(excess, grid[crossing], grid[crossing + 1], values[crossing], values[crossing + 1])) if crossing.size else []
-    # A sample that hit a root, or an extremum that touches 0 without crossing it: a tangent point.
+    # Samples that are 0 to rounding decide nothing: a root lies between their neighbours if those differ in sign; if
+    # they agree, a lone such sample is a tangent point and a stretch of them a continuum, which is not listed.
+    clear = np.flatnonzero(np.abs(values) > NOISE)
+    side = np.sign(values)
+    left, right = clear[:-1], clear[1:]
+    crossing = side[left] != side[right]
+    low, high = left[crossing], right[crossing]
+    found = list(polish(excess, grid[low], grid[high], values[low], values[high])) if low.size else []
+    touching = ~crossing & (right - left == 2)
+    found += [float(q) for q in grid[left[touching] + 1]]
     size = np.abs(values)
-    lone = ~flat[:-2] & ~flat[2:] & (size[1:-1] < size[:-2]) & (size[1:-1] < size[2:])
-    touching = lone & (flat[1:-1] | ((size[1:-1] <= TANGENT) & (side[:-2] == side[2:])))
-    found += [float(q) for q in grid[1:-1][touching]]
+    extreme = (size[1:-1] < size[:-2]) & (size[1:-1] < size[2:]) & (size[1:-1] > NOISE) & (size[1:-1] <= TANGENT)
+    extreme &= (side[1:-1] == side[:-2]) & (side[1:-1] == side[2:])
+    found += [float(q) for q in grid[1:-1][extreme]]
     for q in sorted(found):
         if points and points[-1].value > 0 and q - points[-1].value <= 1e-12 * q:
             continue
@@ -122,9 +131,9 @@ def _attracts(grid: Array, values: Array) -> bool:
     return bool(seen.size and values[seen[0]] < 0)
 
 
-def _scan(table: MomentTable, excess: Callable[[Array], Array], low: float) -> tuple[Array, Array]:
+def _scan(table: MomentTable, excess: Callable[[Array], Array], weight: float, low: float, enough: float) -> tuple[Array, Array]:
     """Samples of (F(q) − q)/q from low to where its tail leaves no further crossing."""
-    high = max(2.0**20, low * 2.0**10)
+    high = max(min(2.0**20, enough), low * 2.0**10)
     grids, samples = [], []
     while True:
         table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
@@ -142,13 +151,35 @@ def _scan(table: MomentTable, excess: Callable[[Array], Array], low: float) -> t
         moment = float(table(V, last)[0])
         growth = float(table(Q_DV, last)[0]) / moment if moment > 0 else 0.0  # d log V/d log q
         above = value[-1] > 0
-        if (above and growth >= 1 - 1e-6) or (not above and growth <= 1 + 1e-6) or high > 1e240:
+        # Above q and not coming back: F steeper than q, and φ² growing no more slowly than x².
+        leaving = growth >= 1 - 1e-6 and weight * growth * moment / grid[-1] >= 1.0
+        if (above and leaving) or (not above and growth <= 1 + 1e-6) or high > 1e240 or 2.0**60 > high >= enough:
             break
         low, high = high, high * 2.0**10
     joined = np.concatenate(grids)
     values = np.concatenate(samples)
     keep = np.concatenate([[True], np.diff(joined) > 0])
     return joined[keep], values[keep]
+
+
+def scan_range(act: Activation, table: MomentTable, weights: Array, biases: Array) -> Array:
+    """A grid of q up to 2²⁰, powers of two among it, for the limits of the recursion at σ_w² in weights and σ_b² in biases.
+
+    It ends earlier where F(q) is clearly below q, or clearly above, from some q on for each of those networks.
+    """
+    positive = biases[biases > 0]
+    low = min(max(float(positive.min()) * (1 - 1e-9), 2.0**-200), 0.25) if positive.size else 0.25
+    if positive.size < biases.size:
+        low = min(low, 2.0**-60)
+    low = math.ldexp(1.0, math.floor(math.log2(low)))
+    ladder = np.quantile(weights, np.linspace(0.0, 1.0, 12), method="nearest")
+    far = max(reach(act, float(w), float(b)) for w in ladder for b in (biases.min(), biases.max()))
+    # Past the reach F stays on its side of q; a factor of 4 for the weights between those that were tried.
+    top = min(max(4.0 * far, 4.0 * float(biases.max()), 16.0), LARGEST_Q)
+    octaves = math.ceil(math.log2(top)) - math.floor(math.log2(low))
+    grid: Array = low * np.exp2(np.arange(octaves * PER_OCTAVE + 1) / PER_OCTAVE)
+    table.ensure(math.floor(math.log2(low)), math.ceil(math.log2(top)))
+    return grid
 
 
 def limit(act: Activation, table: MomentTable, weight: float, bias: float, points: tuple[FixedPoint, ...], q0: float) -> float:
@@ -164,7 +195,7 @@ def limit(act: Activation, table: MomentTable, weight: float, bias: float, point
         following = step(q)
         if math.isinf(following):
             return math.inf
-        if abs(following - q) <= 1e-15 * q:
+        if abs(following - q) <= STILL * q:
             nearest = min((p.value for p in points), key=lambda p: abs(p - q), default=q)
             return nearest if abs(nearest - q) <= 1e-6 * max(q, nearest) or (nearest == 0.0 and q < 1e-12) else q
         upwards = following > q
@@ -173,7 +204,7 @@ def limit(act: Activation, table: MomentTable, weight: float, bias: float, point
             q = following
             continue
         target = (min(ahead) if upwards else max(ahead)) if ahead else math.inf
-        if _increasing(table, weight, q, target):
+        if _increasing(table, weight, q, target if ahead else min(max(reach(act, weight, bias), q), 2.0**20)):
             return target
         q = following
     return q

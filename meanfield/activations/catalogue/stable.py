@@ -66,4 +66,5 @@ def normal_cdf(x: Array) -> Array:
     below = x < -1.0
     z = np.where(below, x, -1.0)
     tail = 1.2533141373155003 * normal_density(z) * erfcx(-0.7071067811865476 * z)  # √(π/2)
-    return np.where(below, tail, ndtr(x))
+    result: Array = np.where(below, tail, ndtr(x))
+    return result

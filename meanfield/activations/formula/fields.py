@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class Field(Protocol):
 
     eps: Any
     tiny: Any
+    nan: Any
 
     def rational(self, value: Fraction) -> Any:
         """The number nearest to a fraction."""
@@ -39,6 +40,7 @@ class Doubles:
 
     eps = np.float64(2.0**-52)
     tiny = np.float64(5e-324)
+    nan = np.float64(np.nan)
 
     def rational(self, value: Fraction) -> Any:
         try:
@@ -62,7 +64,7 @@ def _double_function(name: str) -> Callable[..., Any]:
         from scipy import special
 
         if name == "erf":
-            return special.erf
+            return cast("Callable[..., Any]", special.erf)
         return _erfc
     own: dict[str, Callable[..., Any]] = {
         "sigmoid": stable.sigmoid,
@@ -108,6 +110,7 @@ class ManyDigits:
         self.context.prec = bits
         self.eps = self.context.ldexp(1, 1 - bits)
         self.tiny = self.context.mpf(0)
+        self.nan = self.context.nan
 
     def rational(self, value: Fraction) -> Any:
         return self.context.mpf(value.numerator) / value.denominator

@@ -6,6 +6,7 @@ import functools
 import math
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,14 @@ from meanfield.errors import AccuracyWarning, ActivationError
 _DOUBLES = Doubles()
 # Points that may have lost more than about three digits are evaluated again.
 _LOST = 2.0**-52 * 2000.0
-_STEP = 1e-6
+_STEPS = (1e-6, 1e-9, 1e-12)
 _ULPS = 32.0
 # An error that is this small beside |φ^(k)| at smaller |x|, where any Gaussian weighs more, changes no expectation.
 _HARMLESS = 1e-11
+# In a large array points with errors smaller still are left as they are; a few points are all worth their digits.
+_UNSEEN = 2e-13
+_LARGE = 256
+_RUN = 8
 _NEGLIGIBLE = 1e-300
 
 
@@ -100,27 +105,35 @@ class FormulaActivation(Activation):
         """Where the error is no more than a few ulp of x itself would cause, as at the zeros of sin(5 x).
 
         No double precision arithmetic does better there, and an integral over x sees it as a shift of the nodes. The
-        derivative is a difference over 10⁻⁶ |x|.
+        next derivative gives the change; that of φ'' the steepest of some differences, the smaller ones for the poles.
         """
-        step = _STEP * np.abs(x)
         with np.errstate(all="ignore"):
-            there = evaluate(self._tape, x + step, k, _DOUBLES, frozen)[k]
-            assert there is not None
-            change = np.abs(np.broadcast_to(there.value, x.shape) - y)
-            return np.isfinite(y) & (error <= _ULPS * 2.0**-52 * (np.abs(y) + change / _STEP))
+            if k < 2:
+                slope = evaluate(self._tape, x, k + 1, _DOUBLES, frozen)[k + 1]
+                change = np.abs(x) * (0.0 if slope is None else np.fmax(0.0, np.abs(slope.value) - slope.error))
+            else:
+                change = np.zeros_like(x)
+                for step in _STEPS:
+                    there = evaluate(self._tape, x + step * np.abs(x), k, _DOUBLES, frozen)[k]
+                    assert there is not None
+                    change = np.fmax(change, np.abs(np.broadcast_to(there.value, x.shape) - y) / step)
+            return np.isfinite(y) & (error <= _ULPS * 2.0**-52 * (np.abs(y) + change))
 
     def _refine(self, x: Array, y: Array, error: Array, doubtful: Any, k: int, frozen: Decisions | None) -> None:
         from meanfield.activations.formula.precise import precise
 
-        # Undefined and overflowing points first: they can't wait; then the others as far as the time goes.
+        # Undefined and overflowing points first: they can't wait; then the others as far as the work allowed goes.
         order = np.argsort(np.isfinite(y[doubtful]), kind="stable")
         doubtful = doubtful[order]
+        if doubtful.size > _LARGE:
+            doubtful = doubtful[~(np.isfinite(y[doubtful]) & (error[doubtful] <= _UNSEEN * _largest_inside(x, y)[doubtful]))]
+        doubtful = doubtful[~self._overflows(x, y, k, frozen)[doubtful]]
         better, done = precise(self._tape, x[doubtful], k, frozen=frozen)
         y[doubtful[:done]] = better[:done]
         if done < len(doubtful):
             left = doubtful[done:]
             if not np.isfinite(y[left]).all():
-                raise ActivationError(f"{shortened(self.name)} can't be evaluated in reasonable time at x = {float(x[left[0]])!r}")
+                raise ActivationError(f"{shortened(self.name)} can't be evaluated with reasonable effort at x = {float(x[left[0]])!r}")
             left = left[error[left] > _HARMLESS * _largest_inside(x, y)[left]]
             if left.size == 0:
                 return
@@ -130,6 +143,24 @@ class FormulaActivation(Activation):
                 AccuracyWarning,
                 stacklevel=4,
             )
+
+    def _overflows(self, x: Array, y: Array, k: int, frozen: Decisions | None) -> Any:
+        """Inner points of long runs of ±inf, when many digits at five points of the run find it infinite too."""
+        from meanfield.activations.formula.precise import precise
+
+        inside = np.zeros(x.shape, dtype=bool)
+        order = np.argsort(x, kind="stable")
+        sign = np.where(np.isinf(y[order]), np.sign(y[order]), 0.0)
+        ends = np.flatnonzero(np.diff(sign, prepend=0.0, append=0.0))
+        for start, stop in pairwise(ends.tolist()):
+            if sign[start] == 0 or stop - start <= _RUN:
+                continue
+            run = order[start:stop]
+            probes = run[np.linspace(0, len(run) - 1, 5).astype(int)]
+            values, done = precise(self._tape, x[probes], k, frozen=frozen)
+            if done == len(probes) and np.all(values == y[run[0]]):
+                inside[run] = True
+        return inside
 
     def _limit(self, x: float, side: int, k: int) -> float:
         from meanfield.activations.formula.singular_points import limit

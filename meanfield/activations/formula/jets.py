@@ -7,6 +7,7 @@ or None where it is zero for every x. The bound is of first order: good enough t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from meanfield.activations.formula.fields import Field
@@ -53,8 +54,7 @@ def evaluate(
             jets.append([Ball(x, 0 * one), Ball(one, 0 * one), None][: order + 1])
         elif step.op == "number":
             value = field.rational(step.number or _ZERO)
-            whole = step.number is not None and step.number.denominator == 1 and abs(step.number.numerator) < 2**53
-            jets.append(arithmetic.constant(value, 0 * value if whole else abs(value) * field.eps))
+            jets.append(arithmetic.constant(value, 0 * value if _is_double(step.number or _ZERO) else abs(value) * field.eps))
         elif step.op in ("pi", "e"):
             value = field.constant(step.op)
             jets.append(arithmetic.constant(value, value * field.eps))
@@ -73,13 +73,13 @@ def evaluate(
     return last
 
 
-def _zero_one() -> tuple[Any, Any]:
-    from fractions import Fraction
-
-    return Fraction(0), Fraction(1)
+_ZERO, _ONE = Fraction(0), Fraction(1)
 
 
-_ZERO, _ONE = _zero_one()
+def _is_double(value: Fraction) -> bool:
+    """Whether a fraction is a double, so that it enters without error."""
+    bottom = value.denominator
+    return bottom & (bottom - 1) == 0 and bottom < 2**1000 and abs(value.numerator) < 2**53
 
 
 def _sign_of(args: list[Any]) -> Any:
@@ -170,7 +170,7 @@ class _Arithmetic:
     def select(self, condition: Any, a: Ball | None, b: Ball | None) -> Ball | None:
         if a is None and b is None:
             return None
-        zero = Ball(0.0, 0.0)
+        zero = Ball(self.field.rational(_ZERO), self.field.rational(_ZERO))
         first, second = a or zero, b or zero
         pick = self.field.select
         return Ball(pick(condition, first.value, second.value), pick(condition, first.error, second.error))
@@ -272,7 +272,7 @@ class _Arithmetic:
         jet = [self.select(condition.holds, first, second) for first, second in zip(a, b, strict=True)]
         if not _any(condition.undefined):
             return jet
-        undefined = Ball(float("nan"), float("nan"))
+        undefined = Ball(self.field.nan, self.field.nan)
         return [self.select(condition.undefined, undefined, part) for part in jet]
 
 

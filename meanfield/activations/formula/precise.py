@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,10 @@ from meanfield.activations.formula.tree import Step
 _lock = threading.Lock()
 _PRECISIONS = (120, 260, 600, 1500, 3600, 9000)
 _SMALLEST = -1060  # a value below 2^−1060 counts as 0
+# Operations on many digits that one call may spend: some 15 µs each, so about a quarter of a second. A count and not a
+# clock, so that the same input gives the same numbers on every machine.
+WORK = 15_000
+_MOST_AT_ONE_POINT = 100_000
 
 
 @functools.cache
@@ -25,41 +28,46 @@ def _field() -> ManyDigits:
     return ManyDigits()
 
 
-def precise(steps: Sequence[Step], points: Array, order: int, seconds: float = 1.5, frozen: Decisions | None = None) -> tuple[Array, int]:
-    """φ^(order) at each point to double precision, NaN where undefined, and how many points were done in the time allowed.
+def precise(steps: Sequence[Step], points: Array, order: int, work: int = WORK, frozen: Decisions | None = None) -> tuple[Array, int]:
+    """φ^(order) at each point to double precision, NaN where undefined, and how many points were done with that much work.
 
     The digits are raised until the running error bound is below the last bit of the result.
     """
     values = np.full(points.shape, np.nan)
-    deadline = time.monotonic() + seconds
+    spent = 0
     with _lock:
         for index, x in enumerate(points):
-            values[index] = _one(steps, float(x), order, _field(), deadline, frozen)
-            if time.monotonic() > deadline:
+            values[index], cost = _one(steps, float(x), order, _field(), frozen)
+            spent += cost
+            if spent > work:
                 return values, index + 1
     return values, len(points)
 
 
-def _one(steps: Sequence[Step], x: float, order: int, field: ManyDigits, deadline: float, frozen: Decisions | None) -> float:
+def _one(steps: Sequence[Step], x: float, order: int, field: ManyDigits, frozen: Decisions | None) -> tuple[float, int]:
+    """The value at one point, and the operations spent on it."""
     context = field.context
     value: Any = context.nan
+    cost = 0
     for bits in _PRECISIONS:
+        more = (10 + len(steps)) * (1 + bits // 500)
+        if cost + more > _MOST_AT_ONE_POINT:
+            break
+        cost += more
         field.set_precision(bits)
         ball = evaluate(steps, context.mpf(x), order, field, frozen)[order]
         if ball is None:
-            return 0.0
+            return 0.0, cost
         value, error = ball
         if context.isnan(value) or not context.isfinite(error):
-            if bits >= 600:
-                return float("nan")
+            if bits >= 260:
+                return float("nan"), cost
             continue
         if context.isinf(value):
-            return float("nan")
+            return float("nan"), cost
         if error <= context.ldexp(abs(value), -54) or (_magnitude(context, value) < _SMALLEST and _magnitude(context, error) < _SMALLEST):
             break
-        if time.monotonic() > deadline + 1.0:
-            break
-    return float(value)
+    return float(value), cost
 
 
 def _magnitude(context: Any, value: Any) -> float:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import bisect
 import logging
 import math
-import time
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from meanfield.activations.formula.fields import Doubles
 from meanfield.activations.formula.jets import SWITCHES, Decisions, evaluate
 from meanfield.activations.formula.rewrite import rewritten
 from meanfield.activations.formula.tree import COMPARISONS, ONE, Node, call, has_x, minus, tape, walk
-from meanfield.errors import AccuracyWarning, ActivationError
+from meanfield.errors import ActivationError
 
 if TYPE_CHECKING:
     from meanfield.activations.formula.formula import FormulaActivation
@@ -32,7 +30,10 @@ _log = logging.getLogger(__name__)
 _DOUBLES = Doubles()
 MOST = 1_000
 _MOST_SWITCHES = 200
-_SECONDS = 1.0
+# Counts, not clocks, so that the same formula has the same breakpoints on every machine.
+_POLISHED = 100  # zeros of one function, those nearest to 0, that are found with many digits; the others to a few ulp
+_WORK = 20_000  # breakpoints times operations of the formula
+_SINGULAR = 60  # singular points, whose limits often take many digits
 _TRIGONOMETRIC = frozenset(("sin", "cos", "tan"))
 _PROBES = (0.0137, 0.31, 0.83, 1.73, 4.9, 17.3, 61.7)
 
@@ -53,27 +54,31 @@ def find_breakpoints(act: FormulaActivation) -> tuple[Breakpoint, ...]:
     functions = dict.fromkeys(_vanishing(tree))
     if len(functions) > _MOST_SWITCHES:
         raise ActivationError(f"{shortened(act.name)} has {len(functions)} switching operations; at most {_MOST_SWITCHES} are searched")
-    deadline = time.monotonic() + _SECONDS
     for function, singular in functions:
-        for x in _zeros(rewritten(function), deadline):
+        for x in _zeros(rewritten(function)):
             found[x] = found.get(x, False) or singular
-    locations = _merged(found)
-    if len(locations) > MOST:
-        _log.info("%s has more than %d breakpoints; those nearest to 0 are kept", shortened(act.name), MOST)
-        locations = sorted(sorted(locations, key=lambda point: abs(point[0]))[:MOST])
+    locations = _nearest(act, _merged(found))
     act.breakpoints = tuple(Breakpoint(x) for x, _ in locations)  # `limit` keeps clear of the neighbours
     found_points = []
-    for x, singular in sorted(locations, key=lambda point: abs(point[0])):
-        if time.monotonic() > deadline + _SECONDS:
-            warnings.warn(
-                f"{shortened(act.name)} has breakpoints that take too long to settle; those beyond |x| = {abs(x)!r} are left out",
-                AccuracyWarning,
-                stacklevel=2,
-            )
-            break
+    for x, singular in locations:
         if singular or _changes(act, x):
-            found_points.append(_with_jumps(act, x))
+            point = _with_jumps(act, x)
+            found_points.append(_as_pole(act, point) if singular else point)
     return tuple(sorted(found_points))
+
+
+def _nearest(act: FormulaActivation, locations: list[tuple[float, bool]]) -> list[tuple[float, bool]]:
+    """The points nearest to 0, as many as can be settled with reasonable work, ascending."""
+    most = min(MOST, _WORK // len(act._tape) + 1)
+    kept: list[tuple[float, bool]] = []
+    singular = 0
+    for point in sorted(locations, key=lambda point: abs(point[0])):
+        singular += point[1]
+        if len(kept) >= most or singular > _SINGULAR:
+            _log.info("%s has more breakpoints than are settled; those from |x| = %g on are left out", shortened(act.name), abs(point[0]))
+            break
+        kept.append(point)
+    return sorted(kept)
 
 
 def limit(act: FormulaActivation, x: float, side: int, k: int) -> float:
@@ -83,6 +88,9 @@ def limit(act: FormulaActivation, x: float, side: int, k: int) -> float:
 
 def _limits(act: FormulaActivation, x: float, side: int, orders: tuple[int, ...]) -> list[float]:
     frozen = _branches(act, x, side)
+    if x != 0 and frozen == _branches(act, x, -side):
+        # No branch tells the sides apart (arcsin(sin x) at π/2): a point clearly on this side does.
+        x += side * 8 * float(np.spacing(abs(x)))
     with np.errstate(all="ignore"):
         jet = evaluate(act._tape, np.float64(x), max(orders), _DOUBLES, frozen)
     limits = []
@@ -173,11 +181,31 @@ def _with_jumps(act: FormulaActivation, x: float) -> Breakpoint:
     return Breakpoint(x, value, slope)
 
 
+def _as_pole(act: FormulaActivation, point: Breakpoint) -> Breakpoint:
+    """The point as a pole, if it is one: at π/2, which is no double, tan is large but finite."""
+    x = point.location
+    nearest = min(1e-9 * max(abs(x), 1e-3), _gap(act, x) / 5_000)
+    signs = []
+    for side in (-1.0, 1.0):
+        try:
+            values = act.values(x + side * nearest * np.array([1.0, 2.0**5, 2.0**10]), 0)
+        except ActivationError:
+            continue
+        size = np.abs(values)
+        if size[0] > size[1] > size[2] > 0 and np.isfinite(size[0]):
+            powers = np.log2(size[:2] / size[1:]) / 5
+            if powers.min() > 0.1 and np.ptp(powers) < 0.1 * powers.max():
+                signs.append(math.copysign(math.inf, values[0] * side))
+    if not signs:
+        return point
+    return Breakpoint(x, signs[-1] if len(set(signs)) == 1 else math.inf, math.inf)
+
+
 def _jump(right: float, left: float, steepness: float, x: float) -> float:
-    """right − left; 0 where that is only the rounding of x, or where neither side is finite in its own way."""
+    """right − left; 0 where that is only the rounding of x, inf where both sides are infinite alike."""
     jump = right - left
     if math.isnan(jump):
-        return 0.0
+        return math.inf if math.isinf(right) or math.isinf(left) else 0.0
     noise = 2.0**-50 * (abs(right) + abs(left) + (abs(x) * steepness if math.isfinite(steepness) else 0.0))
     return 0.0 if math.isfinite(jump) and abs(jump) <= noise else jump
 
@@ -193,9 +221,9 @@ def _vanishing(tree: Node) -> Iterator[tuple[Node, bool]]:
         elif op in SWITCHES:
             yield args[0], False
         elif op == "/":
-            yield args[1], True
+            yield _inside(args[1]), True
         elif op in ("sqrt", "log"):
-            yield args[0], True
+            yield _inside(args[0]), True
         elif op in ("log1p", "sqrt1pm1"):
             yield call("+", ONE, args[0]), True
         elif op == "tan":
@@ -206,7 +234,14 @@ def _vanishing(tree: Node) -> Iterator[tuple[Node, bool]]:
         elif op == "arccosh":
             yield minus(args[0], ONE), True
         elif op == "**" and not _whole(args[1]):
-            yield args[0], True
+            yield _inside(args[0]), True
+
+
+def _inside(node: Node) -> Node:
+    """What vanishes where the node does: its zeros are easier to find."""
+    while node.op in ("abs", "neg"):
+        node = node.args[0]
+    return node
 
 
 def _whole(exponent: Node) -> bool:
@@ -229,7 +264,7 @@ def _degree(node: Node) -> int:
     return 2
 
 
-def _zeros(function: Node, deadline: float) -> list[float]:
+def _zeros(function: Node) -> list[float]:
     from meanfield.activations.formula.precise import affine_zero, polished_zero
 
     degree = _degree(function)
@@ -240,10 +275,10 @@ def _zeros(function: Node, deadline: float) -> list[float]:
         x = affine_zero(steps)
         return [] if x is None else [x]
     periodic = any(node.op in _TRIGONOMETRIC for node in walk(function))
-    zeros = []
+    zeros: list[float] = []
     for order, x in sorted(_crossings(steps, periodic), key=lambda pair: abs(pair[1])):
-        if time.monotonic() > deadline:
-            zeros.append(x)  # to a few units in the last place all the same
+        if len(zeros) >= _POLISHED:
+            zeros.append(x)
             continue
         better = polished_zero(steps, x, order)
         if better is not None:

@@ -1,0 +1,203 @@
+"""``meanfield phase``: the phase diagram of an activation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meanfield.theory import PhaseDiagram
+
+QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
+LARGEST_PLANE = 1_000_000
+_LETTERS = {
+    "O": "O ordered: χ₁ < 1, inputs grow alike and gradients vanish.",
+    "X": "X critical: χ₁ = 1.",
+    "C": "C chaotic: χ₁ > 1, inputs that are close part and gradients explode.",
+    "D": "D divergent: the variance grows without bound from q = 1.",
+}
+_WIDEST_MAP = 100  # letters, where there is no terminal to fit
+_BESIDE_MAP = 24  # the columns left of it
+_TALLEST_MAP = 60
+
+
+def phase(
+    activation: Annotated[
+        str,
+        typer.Argument(metavar="ACTIVATION", help="A name (see 'meanfield activations') or a formula in x, such as 'x*sigmoid(1.7*x)'."),
+    ],
+    sigma_w: Annotated[
+        str, typer.Option("--sigma-w", help="σ_w: 1.5, or 1,1.5,2, or start:stop:step with the stop included.")
+    ] = "0.5:3:0.1",
+    sigma_b: Annotated[
+        str, typer.Option("--sigma-b", help="σ_b: 0.2, or 0,0.1,0.5, or start:stop:step with the stop included.")
+    ] = "0:1:0.1",
+    quantity: Annotated[
+        str, typer.Option("--quantity", metavar="NAME", help=f"What to draw and to sum up: {', '.join(QUANTITIES)}.")
+    ] = "xi_c",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the activation; may be repeated.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout: every quantity, rows for σ_b, columns for σ_w.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout: every quantity, a row for each (σ_b, σ_w).")] = False,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Also draw the diagram to a .png, .svg or .pdf file.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+) -> None:
+    """The phase diagram: ordered or chaotic at each (σ_w, σ_b), with q*, χ₁, c* and the depth scales.
+
+    σ's are standard deviations. A formula that starts with '-' goes after '--', at the end: meanfield phase --sigma-b 0.2 -- "-x".
+    """
+    from meanfield.cli.figure_file import figure_path
+    from meanfield.cli.parameter import parameters
+    from meanfield.cli.progress_log import show_progress
+    from meanfield.cli.sigma_grid import sigma_grid
+
+    if as_json and as_csv:
+        raise DomainError("--json and --csv can't both be given; choose one")
+    if quantity not in QUANTITIES:
+        raise DomainError(f"--quantity {quantity!r} is unknown; give one of {', '.join(QUANTITIES)}")
+    across, up = sorted(set(sigma_grid(sigma_w, "--sigma-w"))), sorted(set(sigma_grid(sigma_b, "--sigma-b")))
+    if len(across) * len(up) > LARGEST_PLANE:
+        raise DomainError(
+            f"--sigma-w and --sigma-b ask for {len(across):,} × {len(up):,} points; give at most {LARGEST_PLANE:,} in all, "
+            "or use meanfield.phase_diagram from Python"
+        )
+    keywords = parameters(parameter or [])
+    path = None if output is None else figure_path(output)
+    if path is not None and min(len(across), len(up)) < 2:
+        raise DomainError(f"-o {output!r}: a picture needs two or more σ_w and σ_b; there are {len(across)} and {len(up)}")
+    show_progress(verbose)
+
+    import sys
+
+    import numpy as np
+
+    from meanfield.activations import activation as find
+    from meanfield.theory import phase_diagram
+
+    phi = find(activation, **keywords)
+    diagram = phase_diagram(phi, sigma_w=np.array(across), sigma_b=np.array(up), progress=sys.stderr.isatty())
+    if path is not None:
+        _draw(diagram, quantity, path)
+    if as_json:
+        _print_json(diagram)
+    elif as_csv:
+        _print_csv(diagram)
+    else:
+        _print_map(diagram, quantity)
+
+
+def _print_json(diagram: PhaseDiagram) -> None:
+    from meanfield import __version__
+    from meanfield.cli.machine_output import write_json
+
+    formula = diagram.activation.formula
+    write_json(
+        {
+            "activation": diagram.activation.name,
+            "parameters": diagram.activation.parameters,
+            "formula": None if formula is None else str(formula),
+            **{name: getattr(diagram, name) for name in ("sigma_w", "sigma_b", *QUANTITIES, "phase")},
+            "version": __version__,
+        }
+    )
+
+
+def _print_csv(diagram: PhaseDiagram) -> None:
+    import numpy as np
+
+    from meanfield.cli.machine_output import write_csv
+
+    up, across = np.meshgrid(diagram.sigma_b, diagram.sigma_w, indexing="ij")
+    columns = [up, across, *(getattr(diagram, name) for name in QUANTITIES), diagram.phase]
+    write_csv(("sigma_b", "sigma_w", *QUANTITIES, "phase"), zip(*(column.ravel().tolist() for column in columns), strict=True))
+
+
+def _print_map(diagram: PhaseDiagram, quantity: str) -> None:
+    """A letter for each cell, σ_b falling down the page as on a picture; with the exact critical σ_w of each row."""
+    import numpy as np
+
+    from meanfield.cli.table import number, print_table
+    from meanfield.theory import edge_of_chaos
+
+    letters = np.where(np.isposinf(diagram.q_star), "D", np.array(["O", "X", "C"])[diagram.phase + 1])
+    rows = _thinned(diagram.sigma_b.size, _TALLEST_MAP)[::-1]
+    columns = _thinned(diagram.sigma_w.size, _widest())
+    critical = edge_of_chaos(diagram.activation, sigma_b=diagram.sigma_b[rows])
+    first, last = number(float(diagram.sigma_w[0])), number(float(diagram.sigma_w[-1]))
+    shown = np.unique(letters).tolist()
+    notes = [meaning for letter, meaning in _LETTERS.items() if letter in shown]
+    if "repelling" in critical.status.tolist():
+        notes.append("(r): χ₁ = 1 at a variance that repels; inputs don't stay at this point.")
+    if columns.size < diagram.sigma_w.size or rows.size < diagram.sigma_b.size:
+        notes.append(f"The map shows {columns.size} of {diagram.sigma_w.size} σ_w and {rows.size} of {diagram.sigma_b.size} σ_b.")
+    notes += ["", *_summary(diagram, letters, quantity)]
+    print_table(
+        title=f"Phase diagram of {diagram.activation.name}",
+        header=("σ_b", "critical σ_w", f"σ_w from {first} to {last}"),
+        rows=[
+            (
+                number(float(diagram.sigma_b[row])),
+                _critical(float(critical.sigma_w[place]), str(critical.status[place])),
+                "".join(letters[row, columns].tolist()),
+            )
+            for place, row in enumerate(rows.tolist())
+        ],
+        notes=notes,
+    )
+
+
+def _critical(sigma_w: float, status: str) -> str:
+    from meanfield.cli.table import number
+
+    return number(sigma_w) + (" (r)" if status == "repelling" else "")
+
+
+def _summary(diagram: PhaseDiagram, letters: Any, quantity: str) -> list[str]:
+    """For each phase how many cells, and the range of the quantity."""
+    import numpy as np
+
+    values = getattr(diagram, quantity)
+    lines = []
+    for letter, meaning in _LETTERS.items():
+        cells = values[letters == letter]
+        if cells.size:
+            word = meaning.split(":")[0].split(" ", 1)[1]
+            low, middle, high = (float(value) for value in (cells.min(), np.sort(cells.ravel())[cells.size // 2], cells.max()))
+            spread = f"from {low:.6g} to {high:.6g}, median {middle:.6g}" if low != high else f"is {low:.6g}"
+            lines.append(f"{word}: {cells.size} of {letters.size} cells; {quantity} {spread}")
+    return lines
+
+
+def _thinned(count: int, most: int) -> Any:
+    """Evenly spread indices, both ends among them."""
+    import numpy as np
+
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def _widest() -> int:
+    """How many letters a row may have: a folded map could not be read."""
+    import shutil
+    import sys
+
+    return max(shutil.get_terminal_size().columns - _BESIDE_MAP, 20) if sys.stdout.isatty() else _WIDEST_MAP
+
+
+def _draw(diagram: PhaseDiagram, quantity: str, path: Path) -> None:
+    from meanfield.cli.figure_file import write_figure
+    from meanfield.plot.column_width import detached_axes
+    from meanfield.plot.phase_diagram import phase_diagram as draw
+
+    axes = draw(diagram, quantity, ax=detached_axes())
+    write_figure(axes.figure.figure, path)
+    typer.echo(f"meanfield: wrote {path}", err=True)

@@ -1,0 +1,127 @@
+"""The whole correlation map at one variance as one short piecewise series in the angle.
+
+With c = cos θ, ε = 1 − c = 2 sin²(θ/2) and D = ½E[(φ(u) − φ(v))²] the ratio
+    h(θ) = D/ε,   or   g(θ) = D/√(ε/2) = D/sin(θ/2) where φ jumps,
+is a smooth function of θ on [0, π], kinks or not, while D itself is singular in c at c = 1. It varies on the scale 1/√q
+near θ = 0, so the series runs in s with θ = sinh(A s)/(2√q), A = asinh(π√q), s in [0, 1] for θ in [0, π/2]; and for
+θ in [π/2, π] the same from the other end, with D itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.expectation.moments import V1, moment_table
+from meanfield.expectation.two_inputs import decorrelations_at
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+TERMS = 24
+DEEPEST = 12
+TOLERANCE = 2e-14  # last coefficients, relative to the largest value of h
+
+
+def jumps(activation: Activation) -> bool:
+    """Whether φ itself jumps, so that D ~ √ε."""
+    return any(b.value_jump != 0.0 for b in activation.breakpoints)
+
+
+def angle_of(s: Array, q: float) -> Array:
+    """θ = sinh(A s)/(2√q), A = asinh(π√q)."""
+    root = math.sqrt(q)
+    result: Array = np.sinh(math.asinh(math.pi * root) * s) / (2 * root)
+    return result
+
+
+def ratio(activation: Activation, q: float, theta: Array) -> Array:
+    """h(θ) (or g(θ) where φ jumps) at angles in (0, π/2]."""
+    half = np.sin(0.5 * theta)
+    loss = decorrelations_at(activation, q, 2 * half * half)
+    result: Array = loss / (half if jumps(activation) else 2 * half * half)
+    return result
+
+
+def chebyshev_series(values: Array) -> Array:
+    """Chebyshev coefficients along the last axis from values at the first-kind nodes (cos((2k+1)π/2n))."""
+    n = values.shape[-1]
+    k = np.arange(n)
+    matrix = 2.0 / n * np.cos(np.outer(k, (2 * k + 1) * np.pi / (2 * n)))
+    matrix[0] *= 0.5
+    result: Array = values @ matrix.T
+    return result
+
+
+def chebyshev_nodes(n: int = TERMS) -> Array:
+    """First-kind nodes on [−1, 1], descending."""
+    result: Array = np.cos((2 * np.arange(n) + 1) * np.pi / (2 * n))
+    return result
+
+
+@dataclass(frozen=True)
+class AngleProfile:
+    """D(θ) at one variance.
+
+    Attributes
+    ----------
+    q : float
+    jumping : bool
+        The series holds g = D/sin(θ/2), not h = D/(1 − cos θ).
+    near, far : (edges, coefficients) of the halves θ ≤ π/2 (h or g) and θ ≥ π/2 (D); Chebyshev series in s on each panel
+    at_zero : h(0) = q V[φ'](q), or g(0)
+    """
+
+    q: float
+    jumping: bool
+    near: tuple[Array, Array]
+    far: tuple[Array, Array]
+    at_zero: float
+
+    @staticmethod
+    def fit(activation: Activation, q: float) -> AngleProfile:
+        """Sample D by quadrature and bisect in s until each series has decayed."""
+
+        def backward(theta: Array) -> Array:  # D seen from θ = π
+            return decorrelations_at(activation, q, 2 * np.cos(0.5 * theta) ** 2)
+
+        jumping = jumps(activation)
+        near = _fit(lambda s: ratio(activation, q, angle_of(s, q)))
+        far = _fit(lambda s: backward(angle_of(s, q)))
+        zero = (
+            float(np.polynomial.chebyshev.chebval(-1.0, near[1][0]))
+            if jumping
+            else q * float(moment_table(activation)(V1, np.array([q]))[0])
+        )
+        return AngleProfile(q, jumping, near, far, zero)
+
+    def decorrelation(self, theta: Array) -> Array:
+        """D at angles in [0, π]."""
+        from meanfield.expectation.angle_kernels import evaluate_profile
+
+        out = np.empty(theta.size)
+        evaluate_profile(np.ascontiguousarray(theta.ravel()), self.q, self.jumping, *self.near, *self.far, out)
+        return out.reshape(theta.shape)
+
+
+def _fit(function: object) -> tuple[Array, Array]:
+    nodes = chebyshev_nodes()
+    pieces: list[tuple[float, float, Array]] = []
+    waiting = [(0.0, 1.0, 0)]
+    largest = 0.0
+    while waiting:
+        a, b, depth = waiting.pop()
+        values = function(0.5 * (a + b) + 0.5 * (b - a) * nodes)  # type: ignore[operator]
+        largest = max(largest, float(np.max(np.abs(values))))
+        series = chebyshev_series(values)
+        if np.max(np.abs(series[-3:])) <= TOLERANCE * largest or depth == DEEPEST:
+            pieces.append((a, b, series))
+        else:
+            middle = 0.5 * (a + b)
+            waiting += [(middle, b, depth + 1), (a, middle, depth + 1)]
+    pieces.sort(key=lambda piece: piece[0])
+    return np.array([p[0] for p in pieces] + [1.0]), np.array([p[2] for p in pieces])

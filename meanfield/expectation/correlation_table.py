@@ -1,0 +1,112 @@
+"""The correlation map as a function of the variance too: angle profiles at Chebyshev nodes in log q.
+
+One piece covers two octaves of q with 20 profiles; on it h(s; q) (angle_profile.py) is a two-dimensional Chebyshev series
+on a few panels in s. Pieces are built when first asked for and kept with the activation, so that a phase diagram needs no
+quadrature per cell.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.expectation.angle_profile import TERMS, angle_of, chebyshev_nodes, chebyshev_series, jumps, ratio
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array, Integers
+
+NODES = 20  # profiles on a piece: the map is smooth in log q on the scale of e, so errors fall like 9⁻ⁿ or faster
+DEEPEST = 10
+TOLERANCE = 2e-14
+
+
+@dataclass(frozen=True)
+class Piece:
+    """4^p ≤ q < 4^(p + 1): panel edges in s, and coefficients of shape (panels, NODES, TERMS)."""
+
+    edges: Array
+    coefficients: Array
+
+
+@dataclass(frozen=True)
+class PackedPieces:
+    """All pieces in flat arrays for a kernel: piece p is number p − first, with rows start … start + count of panels."""
+
+    first: int
+    start: Integers
+    count: Integers
+    low: Array
+    high: Array
+    coefficients: Array
+
+
+class CorrelationTable:
+    """h(θ; q) of one activation (g where it jumps), for θ in [0, π/2] and any q."""
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+        self.jumping = jumps(activation)
+        self._pieces: dict[int, Piece] = {}
+        self._lock = threading.RLock()
+
+    def ensure(self, pieces: list[int]) -> None:
+        """Build the pieces that are missing."""
+        with self._lock:
+            for p in pieces:
+                if p not in self._pieces:
+                    self._pieces[p] = self._build(p)
+
+    def _build(self, p: int) -> Piece:
+        s_nodes = chebyshev_nodes()
+        variances = np.exp(math.log(4.0) * (p + 0.5 + 0.5 * chebyshev_nodes(NODES)))
+        done: list[tuple[float, float, Array]] = []
+        waiting = [(0.0, 1.0, 0)]
+        while waiting:
+            a, b, depth = waiting.pop()
+            s = 0.5 * (a + b) + 0.5 * (b - a) * s_nodes
+            values = np.stack([ratio(self.activation, float(q), angle_of(s, float(q))) for q in variances])
+            series = chebyshev_series(values)  # along s
+            if np.max(np.abs(series[:, -3:])) <= TOLERANCE * np.max(np.abs(values)) or depth == DEEPEST:
+                done.append((a, b, chebyshev_series(np.ascontiguousarray(series.T)).T))
+            else:
+                middle = 0.5 * (a + b)
+                waiting += [(middle, b, depth + 1), (a, middle, depth + 1)]
+        done.sort(key=lambda item: item[0])
+        return Piece(np.array([a for a, _, _ in done] + [1.0]), np.ascontiguousarray(np.stack([c for _, _, c in done])))
+
+    def packed(self, pieces: list[int]) -> PackedPieces:
+        """The pieces as flat arrays; those not asked for have no panels."""
+        self.ensure(pieces)
+        with self._lock:
+            chosen = {p: self._pieces[p] for p in pieces}
+        first, last = (min(chosen), max(chosen)) if chosen else (0, 0)
+        start, count = np.zeros(last - first + 1, dtype=np.int64), np.zeros(last - first + 1, dtype=np.int64)
+        rows = 0
+        low, high, blocks = [], [], []
+        for p, piece in sorted(chosen.items()):
+            start[p - first], count[p - first] = rows, len(piece.coefficients)
+            rows += len(piece.coefficients)
+            low.append(piece.edges[:-1])
+            high.append(piece.edges[1:])
+            blocks.append(piece.coefficients)
+        if not blocks:
+            return PackedPieces(first, start, count, np.zeros(0), np.zeros(0), np.zeros((0, NODES, TERMS)))
+        return PackedPieces(first, start, count, np.concatenate(low), np.concatenate(high), np.concatenate(blocks))
+
+
+_tables: weakref.WeakKeyDictionary[Activation, CorrelationTable] = weakref.WeakKeyDictionary()
+_tables_lock = threading.Lock()
+
+
+def correlation_table(activation: Activation) -> CorrelationTable:
+    """The table that belongs to an activation; kept for as long as the activation lives."""
+    with _tables_lock:
+        if activation not in _tables:
+            _tables[activation] = CorrelationTable(activation)
+        return _tables[activation]

@@ -1,0 +1,118 @@
+"""How correlations settle on the edge of chaos, from the activation alone: ε_l ~ constant/l^exponent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meanfield.activations import activation as find_activation
+from meanfield.errors import DomainError
+from meanfield.expectation.second_moment import second_moment
+from meanfield.theory import limits
+from meanfield.theory.arguments import one_standard_deviation
+from meanfield.theory.edge_of_chaos import edge_of_chaos
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+
+
+@dataclass(frozen=True)
+class Asymptotics:
+    """ε_l ~ constant/l**exponent for the decorrelation ε = 1 − c at layer l on the edge of chaos.
+
+    Attributes
+    ----------
+    exponent : float
+        1 ("smooth"), 2 ("kinked"), or 0 ("linear": the correlation map is the identity, ε_l = ε_0).
+    constant : float
+        In units of ε; at exponent 0 it is 1, in units of ε_0.
+    kind : str
+        "smooth" (φ' continuous), "kinked" (φ' jumps) or "linear".
+    sigma_w, sigma_b, q : float
+        The point on the edge of chaos.
+    """
+
+    exponent: float
+    constant: float
+    kind: str
+    sigma_w: float
+    sigma_b: float
+    q: float
+
+    def __str__(self) -> str:
+        law = {0.0: "1 - c_l = 1 - c_0", 1.0: f"1 - c_l ~ {self.constant:.6g}/l", 2.0: f"1 - c_l ~ {self.constant:.6g}/l^2"}[self.exponent]
+        return f"{law} ({self.kind}) at sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.6g}, q = {self.q:.6g}"
+
+
+def asymptotics(activation: Any, sigma_b: float) -> Asymptotics:
+    """The law by which correlations approach 1 on the edge of chaos (Hayou et al. 2018, 2019).
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts.
+    sigma_b : float
+        Standard deviation of the biases (σ, not σ²), in [0, 1e100].
+
+    Returns
+    -------
+    Asymptotics
+        At the edge point with the smallest q, variances held at q.
+
+    Raises
+    ------
+    DomainError
+        If there is no edge of chaos at sigma_b, or φ' is infinite somewhere.
+
+    Notes
+    -----
+    φ' continuous: 1 − f = ε − ε²/β + …, β = 2 V[φ'](q)/(q V[φ''](q)), so ε_l ~ β/l. φ' with jumps J_k at t_k:
+    1 − f = ε − κ ε^(3/2) + …, κ = (√2/(3π)) σ_w² Σ J_k² exp(−t_k²/(2q)), so ε_l ~ 4/(κ² l²). Corrections are of relative
+    order log(l)/l, or 1/(√ε₀ κ l): with a small κ the law sets in late. At q = 0 (σ_b = 0) the map is that of the slopes
+    φ'(0±): the identity where they agree ("linear"), kinked where not.
+
+    Examples
+    --------
+    >>> import math, meanfield as mf
+    >>> law = mf.asymptotics("relu", sigma_b=0.0)
+    >>> law.exponent, round(law.constant / (4.5 * math.pi**2), 12)  # 9π²/2
+    (2.0, 1.0)
+    >>> print(mf.asymptotics("tanh", sigma_b=0.2))
+    1 - c_l ~ 7.08374/l (smooth) at sigma_w = 1.30414584, sigma_b = 0.2, q = 0.512079
+    """
+    act = find_activation(activation)
+    bias = one_standard_deviation("sigma_b", sigma_b)
+    edge = edge_of_chaos(act, bias)
+    if edge.status == "none":
+        raise DomainError(f"{act.name} has no edge of chaos at sigma_b = {bias:g}: {edge.reason}")
+    exponent, constant, kind = law_at(act, edge.sigma_w**2, edge.q)
+    return Asymptotics(exponent, constant, kind, edge.sigma_w, bias, edge.q)
+
+
+def law_at(act: Activation, weight: float, q: float) -> tuple[float, float, str]:
+    """(exponent, constant, kind) at an edge point with σ_w² = weight and variance q."""
+    kappa = kinkedness(act, weight, q)
+    if kappa > 0.0:
+        return 2.0, 4.0 / kappa**2, "kinked"
+    bend = curvature(act, weight, q)
+    return (1.0, 1.0 / bend, "smooth") if bend > 0.0 else (0.0, 1.0, "linear")
+
+
+def kinkedness(act: Activation, weight: float, q: float) -> float:
+    """κ of 1 − f = ε − κ ε^(3/2) + …: 0 where φ' is continuous."""
+    factor = math.sqrt(2.0) / (3.0 * math.pi) * weight
+    if q == 0.0:
+        left, right = limits.slopes(act, 0.0)
+        return factor * (right - left) ** 2
+    total = 0.0
+    for point in act.breakpoints:
+        if math.isinf(point.slope_jump) or point.value_jump != 0.0:
+            raise DomainError(f"φ' of {act.name} is infinite at x = {point.location:g}: 1 - c falls by another law than 1/l or 1/l²")
+        total += point.slope_jump**2 * math.exp(-0.5 * point.location**2 / q)
+    return factor * total
+
+
+def curvature(act: Activation, weight: float, q: float) -> float:
+    """1/β of 1 − f = ε − ε²/β + … for continuous φ'; 0 at q = 0, where the map is the identity."""
+    return 0.0 if q == 0.0 else 0.5 * weight * q * float(second_moment(act, q, derivative=2))

@@ -1,0 +1,85 @@
+"""The correlation map along a slowly moving variance: a few angle profiles, interpolated in log q."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes, chebyshev_series
+from meanfield.expectation.moments import V1, V, moment_table
+from meanfield.theory.angle_recursion import AngleRecursion, recursion_of_slopes
+from meanfield.theory.slopes import mean_square_slopes
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+WIDEST = 2.0  # log q covered by one set of profiles
+# Profiles needed for a range of log q: errors fall like (range/8)ⁿ for functions that change on the scale of e.
+_NODES = ((1e-6, 3), (1e-4, 4), (3e-3, 5), (0.05, 7), (0.3, 10), (1.0, 13), (math.inf, 17))
+TOLERANCE = 1e-11
+SMALLEST_RANGE = 0.2
+
+
+def profiles_needed(span: float) -> int:
+    """How many profiles cover a span of log q."""
+    return next(count for limit, count in _NODES if span <= limit)
+
+
+def iterate_moving(activation: Activation, q: Array, gain: Array, start: float) -> Array:
+    """x_0 … x_n through n layers with variances q_l (close to each other in log q) and gains σ_w²/F(q_l)."""
+    from meanfield.theory.angle_recursion_kernels import iterate_moving as iterate
+
+    low, high = math.log(float(q.min())), math.log(float(q.max()))
+    middle, half = 0.5 * (low + high), max(0.5 * (high - low), 1e-12)
+    nodes = np.exp(middle + half * chebyshev_nodes(profiles_needed(high - low)))
+    widest = float(np.max(nodes))
+    maps = []
+    for node in nodes:
+        profile = AngleProfile.fit(activation, float(node))
+        maps.append(AngleRecursion.of(profile, 1.0 / _scale(activation, profile.jumping, np.array([node]))[0], widest))
+    near, far = (_series(np.stack([getattr(m, side) for m in maps])) for side in ("near", "far"))
+    tail = max(float(np.max(np.abs(s[-1, :, 0]))) / max(float(np.max(np.abs(s[0, :, 0]))), 1e-300) for s in (near, far))
+    if tail > TOLERANCE and high - low > SMALLEST_RANGE:
+        # The variance moves one way, but for its first layers: halve the layers at the middle of their range.
+        cut = int(np.argmin(np.abs(np.log(q) - middle)))
+        cut = min(max(cut, 1), q.size - 1)
+        first = iterate_moving(activation, q[:cut], gain[:cut], start)
+        return np.concatenate([first[:-1], iterate_moving(activation, q[cut:], gain[cut:], float(first[-1]))])
+    x = np.empty(q.size + 1)
+    x[0] = start
+    jumping = maps[0].profile.jumping
+    position = np.clip((np.log(q) - middle) / half, -1.0, 1.0)
+    factor = gain * _scale(activation, jumping, q)
+    if not jumping:
+        factor[np.abs(factor - 1.0) <= 1e-15] = 1.0
+    iterate(x, position, factor, maps[0].base, maps[0].exponent, jumping, near, far)
+    return x
+
+
+def iterate_two_lines(activation: Activation, q: Array, gain: Array, start: float) -> Array:
+    """The same where φ is linear on both sides of 0 as seen from those variances, however far apart they are."""
+    from meanfield.theory.angle_recursion_kernels import iterate_moving as iterate
+
+    recursion = recursion_of_slopes(activation, 0.0 if q[0] < 1.0 else math.inf)
+    x = np.empty(q.size + 1)
+    x[0] = start
+    factor = gain * q * mean_square_slopes(activation, q)
+    iterate(x, np.zeros(q.size), factor, recursion.base, recursion.exponent, False, recursion.near[None], recursion.far[None])
+    return x
+
+
+def _scale(activation: Activation, jumping: bool, q: Array) -> Array:
+    """What the tables are divided by: h(0) = q V[φ'](q), or V[φ](q) where φ jumps."""
+    table = moment_table(activation)
+    result: Array = table(V, q) if jumping else q * table(V1, q)
+    return result
+
+
+def _series(values: Array) -> Array:
+    """Chebyshev coefficients along the first axis."""
+    moved = np.moveaxis(values, 0, -1)
+    result: Array = np.ascontiguousarray(np.moveaxis(chebyshev_series(moved), -1, 0))
+    return result

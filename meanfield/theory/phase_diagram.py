@@ -1,0 +1,294 @@
+"""The phase diagram: every mean-field quantity on a grid of (σ_w, σ_b)."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.activations import activation as find_activation
+from meanfield.errors import DomainError
+from meanfield.expectation.correlation_table import correlation_table
+from meanfield.expectation.moments import MEAN, Q_DV, V1, MomentTable, V, moment_table
+from meanfield.expectation.second_moment import second_moments
+from meanfield.theory import limits
+from meanfield.theory.arguments import standard_deviation
+from meanfield.theory.mean_field import MeanField
+from meanfield.theory.variance import scan_range
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+_logger = logging.getLogger("meanfield")
+
+BLOCK = 65_536  # cells that a worker does at a time: scratch memory does not grow with the grid
+QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
+
+
+@dataclass(frozen=True)
+class PhaseDiagram:
+    """All quantities at the limit q* of the variance recursion from q = 1; arrays of shape (len(sigma_b), len(sigma_w)).
+
+    Attributes
+    ----------
+    activation : Activation
+    sigma_w, sigma_b : ndarray, one-dimensional
+        Standard deviations (σ, not σ²).
+    q_star : ndarray
+        The variance; 0.0 and inf are answers.
+    variance_slope : ndarray
+        F'(q*).
+    epsilon_star, c_star : ndarray
+        1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map.
+    chi_1 : ndarray
+        χ₁ = f'(1); inf where φ jumps.
+    xi_q, xi_c, xi_grad : ndarray
+        Depth scales in layers, −1/log|slope|.
+    phase : ndarray of int8
+        −1 ordered, 0 critical (χ₁ within 1e-12 of 1), 1 chaotic.
+    """
+
+    activation: Activation
+    sigma_w: Array
+    sigma_b: Array
+    q_star: Array
+    variance_slope: Array
+    epsilon_star: Array
+    c_star: Array
+    chi_1: Array
+    xi_q: Array
+    xi_c: Array
+    xi_grad: Array
+    phase: Any
+
+    def plot(self, quantity: str = "xi_c", ax: Any = None) -> Any:
+        """Draw a quantity over the plane, with the critical line; returns the Axes."""
+        from meanfield.plot import phase_diagram as draw
+
+        return draw(self, quantity=quantity, ax=ax)
+
+    def __str__(self) -> str:
+        total = self.phase.size
+        shares = [int(np.sum(self.phase == p)) for p in (-1, 0, 1)]
+        return (
+            f"Phase diagram of {self.activation.name}: {self.sigma_w.size} × {self.sigma_b.size} cells, "
+            f"{shares[0]} ordered, {shares[1]} critical, {shares[2]} chaotic"
+            + (f"; q* is infinite in {int(np.isinf(self.q_star).sum())} of {total}" if np.isinf(self.q_star).any() else "")
+        )
+
+
+def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | None = None, progress: bool = False) -> PhaseDiagram:
+    """All mean-field quantities on a grid.
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts.
+    sigma_w, sigma_b : float or one-dimensional array
+        Standard deviations of the weights times √fan_in, and of the biases.
+    n_jobs : int, optional
+        Threads; as many as there are processors where not given. The result does not depend on it.
+    progress : bool
+        Show a progress bar (in a terminal only).
+
+    Returns
+    -------
+    PhaseDiagram
+
+    Raises
+    ------
+    ActivationError
+        If the activation can't be understood or evaluated.
+    DomainError
+        If an argument is out of range.
+
+    References
+    ----------
+    Poole et al. (2016), Figure 2; Schoenholz et al. (2017), Figure 1.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> diagram = mf.phase_diagram("tanh", sigma_w=[0.9, 1.3, 2.5], sigma_b=[0.3])
+    >>> diagram.phase.tolist(), round(float(diagram.c_star[0, 2]), 6)
+    ([[-1, -1, 1]], 0.122104)
+    """
+    act = find_activation(activation)
+    weights, biases = _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b)
+    shape = (biases.size, weights.size)
+    q_star = np.empty(shape)
+    out = np.empty((7, *shape))
+    phase = np.empty(shape, dtype=np.int8)
+    if q_star.size:
+        _fill(act, weights, biases, q_star, out, phase, n_jobs, progress)
+    slope, epsilon, c, chi, xi_q, xi_c, xi_grad = out
+    return PhaseDiagram(act, weights, biases, q_star, slope, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)
+
+
+def phase_diagrams(
+    activations: Iterable[Any], sigma_w: Any, sigma_b: Any, *, n_jobs: int | None = None, progress: bool = False
+) -> list[PhaseDiagram]:
+    """The phase diagrams of many activations, one task each, through joblib.
+
+    Parameters
+    ----------
+    activations : iterable
+        Anything `meanfield.activation` accepts, and that pickles where the tasks go to other processes.
+    sigma_w, sigma_b : float or one-dimensional array
+        As `phase_diagram`.
+    n_jobs : int, optional
+        As joblib.Parallel; ``joblib.parallel_config(backend="dask")`` sends the tasks to a cluster.
+    progress : bool
+        Show a progress bar (in a terminal only).
+
+    Returns
+    -------
+    list of PhaseDiagram, in the order given
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> [str(d.phase[0, 0]) for d in mf.phase_diagrams(["tanh", "relu"], 2.0, 0.0)]
+    ['1', '1']
+    """
+    from joblib import Parallel, delayed
+
+    specs = list(activations)
+    weights, biases = _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b)
+    tasks = (delayed(_one_diagram)(spec, weights, biases) for spec in specs)
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    return list(_tracked(results, len(specs), progress, "phase diagrams"))
+
+
+def _one_diagram(spec: Any, sigma_w: Array, sigma_b: Array) -> PhaseDiagram:
+    return phase_diagram(spec, sigma_w, sigma_b, n_jobs=1)
+
+
+def _axis(name: str, value: Any) -> Array:
+    array = np.atleast_1d(standard_deviation(name, value))
+    if array.ndim != 1:
+        raise DomainError(f"{name} must be one-dimensional, not of shape {array.shape}")
+    return np.ascontiguousarray(array)
+
+
+def _tracked(items: Iterable[Any], total: int, progress: bool, what: str) -> Iterator[Any]:
+    """The items, with a progress bar in a terminal."""
+    import sys
+
+    if not (progress and sys.stderr.isatty()):
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=what, total=total, console=Console(stderr=True), transient=True)
+
+
+def _fill(
+    act: Activation, weights: Array, biases: Array, q_star: Array, out: Array, phase: Any, n_jobs: int | None, progress: bool
+) -> None:
+    from meanfield.theory.phase_diagram_kernels import fill_correlations, fill_variances
+
+    table = moment_table(act)
+    origin = float(second_moments(act, np.zeros(1), 0)[0])
+    grid = scan_range(act, table, weights**2, biases**2)
+    values = table(V, grid)
+    slopes = table(Q_DV, grid) / grid
+    one = int(np.argmin(np.abs(np.log(grid))))
+    usable = np.isfinite(values)
+    grid, values, slopes = grid[usable], values[usable], slopes[usable]
+    growth = float(slopes[-1] * grid[-1] / values[-1]) if values[-1] > 0 else 0.0
+    if not usable.all():
+        growth = math.inf  # φ overflows from there on
+    increasing = bool(np.all(slopes >= 0))
+    first, state, start, pieces, _ = table.packed(V)
+    used = slice(math.frexp(grid[0])[1] - 1 - first, math.frexp(grid[-1])[1] - first)
+    if grid.size < 3 or np.any(state[used] != 0) or (not table.has_jumps and np.any(table.packed(V1)[1][used] != 0)):
+        _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
+        return
+    columns = np.ascontiguousarray(np.stack([table.packed(column)[4] for column in (V, Q_DV, V1, MEAN)]))
+    per_block = max(1, BLOCK // weights.size)
+    blocks = [slice(i, min(i + per_block, biases.size)) for i in range(0, biases.size, per_block)]
+    workers = n_jobs if n_jobs is not None and n_jobs > 0 else (os.cpu_count() or 1)
+
+    def variances(rows: slice) -> None:
+        fill_variances(
+            weights, biases[rows], origin, grid, values, slopes, one, increasing, growth, first, start, pieces, columns, q_star[rows]
+        )
+
+    _logger.debug("phase diagram of %s: variances of %d cells", act.name, q_star.size)
+    with ThreadPoolExecutor(min(workers, len(blocks))) as pool:
+        list(_tracked(pool.map(variances, blocks), len(blocks), progress, "variances"))
+        needed = _pieces_of_chaos(table, weights, biases, q_star)
+        packed = correlation_table(act).packed(needed)
+        at_zero, far = (_mean_square(limits.slopes(act, end)) for end in (0.0, math.inf))
+
+        def correlations(rows: slice) -> None:
+            block = np.empty((7, rows.stop - rows.start, weights.size))
+            fill_correlations(
+                weights,
+                biases[rows],
+                q_star[rows],
+                table.has_jumps,
+                at_zero,
+                far,
+                first,
+                start,
+                pieces,
+                columns,
+                packed.first,
+                packed.start,
+                packed.count,
+                packed.low,
+                packed.high,
+                packed.coefficients,
+                block,
+                phase[rows],
+            )
+            out[:, rows] = block
+
+        list(_tracked(pool.map(correlations, blocks), len(blocks), progress, "correlations"))
+    for b, w in np.argwhere(np.isnan(q_star)):  # fixed points past the grid: just below the critical σ_w of ReLU-like tails
+        _cell(act, weights, biases, q_star, out, phase, b, w)
+
+
+def _cell_by_cell(act: Activation, weights: Array, biases: Array, q_star: Array, out: Array, phase: Any, progress: bool) -> None:
+    """The same from one ensemble after another, for φ whose moments no short series represents. Milliseconds a cell."""
+    for b in _tracked(range(biases.size), biases.size, progress, "rows"):
+        for w in range(weights.size):
+            _cell(act, weights, biases, q_star, out, phase, b, w)
+
+
+def _cell(act: Activation, weights: Array, biases: Array, q_star: Array, out: Array, phase: Any, b: int, w: int) -> None:
+    net = MeanField(act, float(weights[w]), float(biases[b]))
+    scales = net.depth_scales
+    q_star[b, w] = net.q_star
+    slope = net.chi_1 if math.isinf(net.q_star) else float(net.variance_slope(net.q_star))
+    out[:, b, w] = slope, net.epsilon_star, net.c_star, net.chi_1, scales.xi_q, scales.xi_c, scales.xi_grad
+    phase[b, w] = {"ordered": -1, "critical": 0, "chaotic": 1}[net.phase]
+
+
+def _pieces_of_chaos(table: MomentTable, weights: Array, biases: Array, q_star: Array) -> list[int]:
+    """The pieces of the correlation table that chaotic cells fall in."""
+    found: set[int] = set()
+    for rows in np.array_split(np.arange(biases.size), max(1, q_star.size // 1_000_000)):
+        q = q_star[rows]
+        mine = (q > 0) & np.isfinite(q) & (weights > 0)
+        if not table.has_jumps:
+            chi = np.zeros(q.shape)
+            chi[mine] = (np.broadcast_to(weights**2, q.shape)[mine]) * table(V1, q[mine])
+            mine &= chi > 1
+        found |= set(np.unique(np.floor(np.log(q[mine]) / math.log(4.0)).astype(int)).tolist())
+    return sorted(found)
+
+
+def _mean_square(slopes: tuple[float, float]) -> float:
+    left, right = slopes
+    return 0.5 * (left * left + right * right)

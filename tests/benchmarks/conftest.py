@@ -1,0 +1,15 @@
+"""Benchmarks that are named on the command line skip where pytest-benchmark is not installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+if find_spec("pytest_benchmark") is None:
+
+    @pytest.fixture
+    def benchmark() -> Any:
+        """Stand-in for the fixture of pytest-benchmark."""
+        pytest.skip("pytest-benchmark is not installed")

@@ -1,0 +1,225 @@
+"""Random formulas through the public functions: a number with an honest error, our own error, or a true warning.
+
+``python -m tests.fuzz --formulas 2000 --seed 0`` prints the findings and ends with status 1 where there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import meanfield as mf
+from tests.activations.random_formulas import random_activation
+
+VARIANCES = (1e-2, 1.0, 100.0)
+SECONDS = 5.0  # the longest that one call may take
+_POINTS = 200_000
+
+
+@dataclass
+class Tally:
+    """What came of the formulas."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    findings: list[tuple[str, str, str]] = field(default_factory=list)
+    slowest: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def count(self, outcome: str) -> None:
+        """One more of that outcome."""
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
+
+    def find(self, formula: str, call: str, what: str) -> None:
+        """Something that must not be."""
+        self.findings.append((formula, call, what))
+        self.count("finding")
+
+
+class _TooLongError(BaseException):
+    """Not an Exception, so that no handler of the package swallows it."""
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Break off what runs longer, where the system has alarms."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def attempt(tally: Tally, formula: str, name: str, call: Callable[[], Any]) -> tuple[Any, bool]:
+    """What a call gives (None where it raised an error of ours) and whether it warned of its accuracy."""
+    began = time.perf_counter()
+    warned: list[warnings.WarningMessage] = []
+    result = None
+    try:
+        with _limited(2 * SECONDS), warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            result = call()
+        tally.count("answer")
+    except mf.MeanFieldError as error:
+        tally.count(type(error).__name__)
+        if "\n" in str(error) or not str(error).strip():
+            tally.find(formula, name, f"the message is {str(error)!r}")
+    except _TooLongError:
+        tally.find(formula, name, "hangs")
+    except Exception as error:  # what must not leak is any of them
+        tally.find(formula, name, f"leaks {type(error).__name__}: {error}")
+    seconds = time.perf_counter() - began
+    tally.slowest = sorted([*tally.slowest, (seconds, formula, name)], reverse=True)[:25]
+    if seconds > SECONDS:
+        tally.find(formula, name, f"took {seconds:.1f} s")
+    for one in warned:
+        if not issubclass(one.category, mf.AccuracyWarning):
+            tally.find(formula, name, f"warns {one.category.__name__}: {one.message}")
+    inaccurate = any(issubclass(one.category, mf.AccuracyWarning) for one in warned)
+    if inaccurate:
+        tally.count("AccuracyWarning")
+    return result, inaccurate
+
+
+def brute_force(g: Callable[[Any], Any], q: float) -> tuple[float, float, float]:
+    """E[g(√q Z)] by the composite midpoint rule over ±10 σ, how far rules of other step sizes are from it, and E|g|."""
+    sums, size, jump = [], 0.0, 0.0
+    for count in (_POINTS, 2 * _POINTS // 3 + 1, _POINTS // 2):
+        step = 20.0 / count
+        z = -10.0 + step * (np.arange(count) + 0.5)
+        weights = np.exp(-0.5 * z * z) * (step / math.sqrt(2 * math.pi))
+        values = np.asarray(g(math.sqrt(q) * z)) * weights
+        sums.append(math.fsum(values))
+        size = max(size, float(np.abs(values).sum()))
+        jump = max(jump, float(np.max(np.abs(np.diff(values)))))
+        if count == _POINTS:
+            # Mass at the ends or in one single step: the rule does not see the whole.
+            largest = float(np.max(np.abs(values)))
+            if largest > 0.02 * size or max(abs(values[0]), abs(values[-1])) > 1e-14 * size:
+                return sums[0], math.inf, size
+    # A jump of the integrand costs up to its height.
+    return sums[0], 4 * max(abs(sums[0] - other) for other in sums[1:]) + 2 * jump + 1e-12 * size, size
+
+
+def _check_value(tally: Tally, formula: str, name: str, value: float, error: float, g: Callable[[Any], Any], q: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            independent, own, _ = brute_force(g, q)
+        except mf.MeanFieldError:
+            return
+    tally.count("checked")
+    if math.isfinite(own) and abs(value - independent) > error + own:
+        tally.find(formula, name, f"{value!r} ± {error:.1g} against {independent!r} ± {own:.1g}")
+
+
+def _square(act: Any, k: int) -> Callable[[Any], Any]:
+    return lambda x: act.values(x, k) ** 2
+
+
+def try_formula(tally: Tally, formula: str, c: float, check: bool) -> None:
+    """All calls on one formula."""
+    act, _ = attempt(tally, formula, "activation", lambda: mf.activation(formula))
+    if act is None:
+        return
+    jumps = any(point.value_jump != 0.0 for point in act.breakpoints)
+    for q in VARIANCES:
+        found, warned = attempt(tally, formula, f"estimate q={q}", lambda q=q: mf.estimate(act, q))
+        if found is not None:
+            if math.isnan(found.value) or math.isnan(found.error) or found.error < 0:
+                tally.find(formula, f"estimate q={q}", f"gives {found}")
+            elif math.isinf(found.value) and not found.reason:
+                tally.find(formula, f"estimate q={q}", "infinite without a reason")
+            elif math.isfinite(found.value) and check and not warned:
+                _check_value(tally, formula, f"estimate q={q}", found.value, found.error, lambda x: act.values(x, 0), q)
+        moments = {}
+        for k in (0, 1):
+            name = f"second_moment q={q} k={k}"
+            value, warned = attempt(tally, formula, name, lambda q=q, k=k: mf.second_moment(act, q, k))
+            if value is None:
+                continue
+            moments[k] = value
+            if math.isnan(value) or value < 0:
+                tally.find(formula, name, f"gives {value!r}")
+            elif math.isfinite(value) and check and not warned:
+                _check_value(tally, formula, name, value, 1e-10 * value, _square(act, k), q)
+        name = f"covariance q={q} c={c:.3f}"
+        value, _ = attempt(tally, formula, name, lambda q=q: mf.covariance(act, q, q, c))
+        if value is not None:
+            bound = moments.get(0, math.inf)
+            if math.isnan(value):
+                tally.find(formula, name, "gives nan")
+            elif not abs(value) <= bound * (1 + 1e-9):
+                tally.find(formula, name, f"gives {value!r}, V is {bound!r}")
+    point, _ = attempt(tally, formula, "edge_of_chaos", lambda: mf.edge_of_chaos(act, sigma_b=0.2))
+    if point is not None:
+        numbers = (point.sigma_w, point.q, point.variance_slope)
+        if point.status == "none":
+            if not point.reason or not all(map(math.isnan, numbers)):
+                tally.find(formula, "edge_of_chaos", f"none, with {numbers} and reason {point.reason!r}")
+        elif not all(map(math.isfinite, numbers)) or jumps:
+            tally.find(formula, "edge_of_chaos", f"{point.status}, with {numbers}, jumps: {jumps}")
+    net, _ = attempt(tally, formula, "MeanField", lambda: mf.MeanField(act, 1.2, 0.3))
+    if net is not None:
+        for what in ("q_star", "chi_1", "phase"):
+            value, _ = attempt(tally, formula, f"MeanField.{what}", lambda what=what: getattr(net, what))
+            if isinstance(value, float) and (math.isnan(value) or value < 0):
+                tally.find(formula, f"MeanField.{what}", f"gives {value!r}")
+
+
+def run(formulas: int, seed: int, check_every: int = 4, log: Callable[[str], None] | None = None, first: int = 0) -> Tally:
+    """Try that many formulas; every check_every-th against brute force."""
+    tally = Tally()
+    for index in range(first, first + formulas):
+        rng = np.random.default_rng([seed, index])
+        formula = random_activation(rng)
+        began, before = time.perf_counter(), len(tally.findings)
+        try_formula(tally, formula, float(rng.uniform(-1, 1)), index % check_every == 0)
+        if log is not None:
+            for finding in tally.findings[before:]:
+                log(json.dumps([index, *finding], ensure_ascii=False))
+            if time.perf_counter() - began > 8:
+                log(json.dumps([index, formula, "all", f"{time.perf_counter() - began:.1f} s in all"], ensure_ascii=False))
+    return tally
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--formulas", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="index of the first formula")
+    parser.add_argument("--check-every", type=int, default=4)
+    given = parser.parse_args(arguments)
+
+    def log(line: str) -> None:
+        print(line, flush=True)
+
+    began = time.perf_counter()
+    tally = run(given.formulas, given.seed, given.check_every, log, given.first)
+    print(f"{given.formulas} formulas in {time.perf_counter() - began:.0f} s: {tally.counts}")
+    for seconds, formula, name in tally.slowest[:12]:
+        print(f"{seconds:6.2f} s  {name}  {formula}")
+    return 1 if tally.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Every example runs, ends in a picture, and shows the numbers that the papers print."""
+
+from __future__ import annotations
+
+import math
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Run an example once; what it leaves behind, by name."""
+    import matplotlib.pyplot as plt
+
+    found = {}
+
+    def once(name):
+        if name not in found:
+            found[name] = runpy.run_path(str(EXAMPLES / f"plot_{name}.py"), run_name="example")
+            plt.close("all")
+        return found[name]
+
+    return once
+
+
+@pytest.mark.parametrize("name", sorted(path.stem.removeprefix("plot_") for path in EXAMPLES.glob("plot_*.py")))
+def test_ends_in_a_picture(run, name, capsys):
+    left = run(name)
+    figure = left["figure"] if "figure" in left else left["ax"].figure
+    figure.canvas.draw()
+    assert all(axes.has_data() for axes in figure.axes)
+
+
+def test_as_a_script_it_writes_the_file_that_it_is_given(tmp_path):
+    place = tmp_path / "edge.png"
+    subprocess.run([sys.executable, str(EXAMPLES / "plot_edge_of_chaos.py"), str(place)], check=True, cwd=EXAMPLES.parent, timeout=120)
+    assert place.read_bytes().startswith(b"\x89PNG")
+
+
+def test_schoenholz_2017_depth_scale_diverges_at_the_critical_point(run):
+    left = run("depth_scale")
+    assert left["critical"] ** 2 == pytest.approx(1.7609546, abs=5e-8)
+    for side in ("below", "above"):
+        np.testing.assert_allclose(left[side] * left["distances"], left[side][-1] * left["distances"][-1], rtol=0.05)
+        assert left[side][-1] > 1e5
+
+
+def test_poole_2016_fixed_points(run):
+    networks = run("poole_maps")["networks"]
+    assert [network.q_star for network in networks] == pytest.approx([0.607047, 4.079124, 12.604149], abs=5e-7)
+    assert [network.chi_1 for network in networks] == pytest.approx([0.939807, 1.585225, 2.367261], abs=5e-7)
+    assert [network.c_star for network in networks] == pytest.approx([1.0, 0.1221037473, 0.0296959216], abs=5e-11)
+
+
+def test_hayou_2018_exponents(run):
+    left = run("decay_on_the_edge")
+    assert {name: law.exponent for name, law in left["laws"].items()} == {"tanh": 1, "silu": 1, "relu": 2}
+    assert left["laws"]["relu"].constant == pytest.approx(9 * math.pi**2 / 2, rel=1e-10)
+    for name, law in left["laws"].items():
+        assert left["slopes"][name] == pytest.approx(-law.exponent, abs=0.01)
+
+
+def test_a_million_layers_reach_the_law(run):
+    reached = run("million_layers")["reached"]
+    assert (reached["relu"], reached["tanh"]) == pytest.approx((1.0, 1.0), abs=2e-4)
+    # The second derivative of ELU jumps: the next term of its law falls with the root of the depth only.
+    assert reached["elu"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_diagram_changes_phase_at_the_edge(run):
+    left = run("phase_diagram")
+    ahead = left["first_chaotic"] - left["edge"].sigma_w
+    step = left["diagram"].sigma_w[1] - left["diagram"].sigma_w[0]
+    assert np.all((ahead > 0) & (ahead <= step * (1 + 1e-9)))
+
+
+def test_swish_edge_begins_to_attract_where_theory_says(run):
+    left = run("unstable_edge")
+    assert left["begins"] == pytest.approx(0.74508, abs=2e-6)
+    assert (left["edge"].sigma_w, left["edge"].q, left["edge"].variance_slope) == pytest.approx((1.679532, 0.689453, 1.0987), abs=5e-5)
+    assert [round(point.value, 4) for point in left["network"].variance_fixed_points()] == [0.1940, 0.6895]
+
+
+def test_own_formula_is_critical_at_one_over_its_slope(run):
+    assert run("own_formula")["edge"].sigma_w[0] == pytest.approx(1 / 1.2, rel=1e-12)
+
+
+def test_deeper_networks_get_a_smaller_bias(run):
+    left = run("sigma_b_by_depth")
+    assert np.all(np.diff([item.sigma_b for item in left["advice"]]) <= 0)
+    assert np.all(np.diff(left["layers"]) < 0)

@@ -1,0 +1,154 @@
+"""The phase diagram against one ensemble at a time, the edge of chaos, published values, and itself in pieces."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield.theory import phase_diagram as module_function
+
+QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
+
+
+def same(name: str, got: float, want: float, tolerance: float) -> bool:
+    if got == want:
+        return True
+    return bool(np.isfinite(got) and np.isfinite(want) and abs(got - want) <= tolerance * max(abs(want), 1e-3 if name == "c_star" else 0.0))
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "silu", "hardtanh", "selu", "sign", "sin", "sigmoid", "gaussian", "relu6"])
+def test_every_quantity_of_random_cells(name: str) -> None:
+    sigma_w, sigma_b = np.linspace(0.4, 3.2, 29), np.linspace(0.0, 1.2, 13)
+    diagram = mf.phase_diagram(name, sigma_w, sigma_b)
+    rng = np.random.default_rng(3)
+    for b, w in zip(rng.integers(0, 13, 25), rng.integers(0, 29, 25), strict=True):
+        net = mf.MeanField(name, sigma_w[w], sigma_b[b])
+        scales = net.depth_scales
+        cell = {quantity: float(getattr(diagram, quantity)[b, w]) for quantity in QUANTITIES}
+        where = (name, sigma_w[w], sigma_b[b], cell)
+        slope = float(net.variance_slope(net.q_star)) if math.isfinite(net.q_star) else net.chi_1
+        # Conditioning: 1/(1 − F') for q*, 1/|χ₁ − 1| for what follows from it.
+        condition = 1 / max(abs(1 - slope), 1e-6) + 1 / max(abs(net.chi_1 - 1), 1e-6)
+        tolerance = 1e-11 * (1 + condition)
+        assert same("q_star", cell["q_star"], net.q_star, tolerance), where
+        assert {-1: "ordered", 0: "critical", 1: "chaotic"}[int(diagram.phase[b, w])] == net.phase, where
+        for quantity, want in (
+            ("chi_1", net.chi_1),
+            ("epsilon_star", net.epsilon_star),
+            ("c_star", net.c_star),
+            ("variance_slope", slope),
+            ("xi_q", scales.xi_q),
+            ("xi_c", scales.xi_c),
+            ("xi_grad", scales.xi_grad),
+        ):
+            allowed = tolerance * (1 + abs(want) if quantity.startswith("xi") else 1)
+            assert same(quantity, cell[quantity], want, allowed), (quantity, want, where)
+
+
+def test_poole_2016() -> None:
+    diagram = mf.phase_diagram("tanh", [1.3, 2.5, 4.0], 0.3)
+    assert diagram.q_star[0] == pytest.approx([0.607047, 4.079124, 12.604149], abs=6e-7)
+    assert diagram.c_star[0] == pytest.approx([1.0, 0.1221037473, 0.0296959216], abs=6e-11)
+    assert diagram.phase.tolist() == [[-1, 1, 1]]
+    assert diagram.phase.dtype == np.int8
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "hardtanh", "elu"])
+def test_the_boundary_is_the_edge_of_chaos_cell_by_cell(name: str) -> None:
+    sigma_w, sigma_b = np.linspace(0.8, 2.2, 141), np.linspace(0.05, 1.0, 20)
+    diagram = mf.phase_diagram(name, sigma_w, sigma_b)
+    edge = mf.edge_of_chaos(name, sigma_b)
+    assert edge.stable.all()
+    assert ((diagram.phase == 1) == (sigma_w[None, :] > edge.sigma_w[:, None])).all()
+
+
+def test_just_above_the_edge() -> None:
+    edge = mf.edge_of_chaos("tanh", 0.2)
+    for excess in (1e-2, 1e-4, 1e-6):
+        cell = mf.phase_diagram("tanh", edge.sigma_w * (1 + excess), 0.2)
+        net = mf.MeanField("tanh", edge.sigma_w * (1 + excess), 0.2)
+        assert cell.phase[0, 0] == 1
+        assert cell.epsilon_star[0, 0] == pytest.approx(net.epsilon_star, rel=1e-12 / excess)
+        assert net.decorrelation_map(net.epsilon_star) == pytest.approx(net.epsilon_star, rel=1e-11)
+
+
+def test_limits() -> None:
+    tanh = mf.phase_diagram("tanh", [0.5, 0.9], 0.0)
+    assert tanh.q_star.tolist() == [[0.0, 0.0]]
+    assert tanh.chi_1[0] == pytest.approx([0.25, 0.81])
+    assert np.isinf(tanh.xi_c).all()
+    relu = mf.phase_diagram("relu", [1.0, math.sqrt(2), 2.0], [0.0])
+    assert relu.q_star.tolist() == [[0.0, 1.0, math.inf]]
+    assert relu.phase.tolist() == [[-1, 0, 1]]
+    assert np.isfinite(mf.phase_diagram("silu", np.linspace(0, 4, 30), np.linspace(0, 2, 30)).chi_1).all()
+    for diagram in (tanh, relu, mf.phase_diagram("sign", [0.0, 1.0], [0.0, 0.5])):
+        for quantity in QUANTITIES:
+            assert not np.isnan(getattr(diagram, quantity)).any(), quantity
+
+
+def test_functions_without_short_series_go_cell_by_cell() -> None:
+    # E[φ'²] is infinite: chaotic everywhere, and no series in the angle.
+    diagram = mf.phase_diagram("sqrt(abs(x))", [0.5, 1.5], [0.2])
+    for w, sigma_w in enumerate((0.5, 1.5)):
+        net = mf.MeanField("sqrt(abs(x))", sigma_w, 0.2)
+        assert diagram.q_star[0, w] == net.q_star
+        assert diagram.chi_1[0, w] == net.chi_1 == math.inf
+        epsilon = diagram.epsilon_star[0, w]
+        assert net.decorrelation_map(epsilon) == pytest.approx(epsilon, rel=1e-9)
+
+
+def test_fixed_points_past_the_grid() -> None:
+    for below in (1e-4, 1e-9):
+        sigma_w = math.sqrt(2 * (1 - below))
+        cell = mf.phase_diagram("relu", sigma_w, 1.0)
+        assert cell.q_star[0, 0] == pytest.approx(1 / below, rel=1e-14 / below)  # conditioning 1/(1 − F')
+        assert cell.phase.tolist() == [[-1]]
+
+
+def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    sigma_w, sigma_b = np.linspace(0.5, 3, 40), np.linspace(0, 1, 30)
+    whole = mf.phase_diagram("elu", sigma_w, sigma_b, n_jobs=1)
+    monkeypatch.setattr(sys.modules[module_function.__module__], "BLOCK", 100)
+    pieces = mf.phase_diagram("elu", sigma_w, sigma_b, n_jobs=3, progress=True)
+    for quantity in (*QUANTITIES, "phase"):
+        assert np.array_equal(getattr(whole, quantity), getattr(pieces, quantity)), quantity
+
+
+def test_many_activations_through_joblib_and_dask() -> None:
+    names = ["tanh", "relu", "x*tanh(exp(x))"]
+    grid = (np.linspace(0.5, 2.5, 9), np.linspace(0, 1, 5))
+    alone = [mf.phase_diagram(name, *grid) for name in names]
+    together = mf.phase_diagrams(names, *grid, n_jobs=2)
+    for one, two in zip(alone, together, strict=True):
+        assert np.array_equal(one.q_star, two.q_star)
+        assert np.array_equal(one.epsilon_star, two.epsilon_star)
+    distributed = pytest.importorskip("distributed")
+    import joblib
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with (
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+            distributed.Client(cluster),
+            joblib.parallel_config(backend="dask"),
+        ):
+            spread = mf.phase_diagrams(names, *grid)
+    for one, two in zip(alone, spread, strict=True):
+        assert np.array_equal(one.q_star, two.q_star)
+
+
+def test_shapes_and_errors() -> None:
+    diagram = mf.phase_diagram("tanh", [1.0, 2.0], 0.5)
+    assert diagram.q_star.shape == (1, 2)
+    assert "2 × 1 cells" in str(diagram)
+    assert mf.phase_diagram("tanh", [], [0.1]).q_star.shape == (1, 0)
+    with pytest.raises(mf.DomainError, match="sigma_w"):
+        mf.phase_diagram("tanh", [-1.0], [0.1])
+    with pytest.raises(mf.DomainError, match="one-dimensional"):
+        mf.phase_diagram("tanh", np.ones((2, 2)), [0.1])

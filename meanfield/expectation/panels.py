@@ -191,7 +191,8 @@ def resolve(
         atomic = width <= 256 * np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
         # Where φ overflows, ten bisections isolate the finite part: no integral is finite much further out.
         atomic |= overflowing & (width <= 1e-3 * np.maximum(np.abs(lower), np.abs(upper)))
-        if depth == DEEPEST or total + 2 * len(lower) > MOST_PANELS:
+        # After so many bisections only singularities are left. One is followed to the end, hundreds are not.
+        if (depth >= 20 and len(lower) > 300) or depth == DEEPEST or total + 2 * len(lower) > MOST_PANELS:
             atomic[:] = True
         keep = accepted | atomic
         if keep.any():

@@ -120,7 +120,7 @@ class FormulaActivation(Activation):
             return np.isfinite(y) & (error <= _ULPS * 2.0**-52 * (np.abs(y) + change))
 
     def _refine(self, x: Array, y: Array, error: Array, doubtful: Any, k: int, frozen: Decisions | None) -> None:
-        from meanfield.activations.formula.precise import precise
+        from meanfield.activations.formula.precise import WORK, precise
 
         # Undefined and overflowing points first: they can't wait; then the others as far as the work allowed goes.
         order = np.argsort(np.isfinite(y[doubtful]), kind="stable")
@@ -128,8 +128,15 @@ class FormulaActivation(Activation):
         if doubtful.size > _LARGE:
             doubtful = doubtful[~(np.isfinite(y[doubtful]) & (error[doubtful] <= _UNSEEN * _largest_inside(x, y)[doubtful]))]
         doubtful = doubtful[~self._overflows(x, y, k, frozen)[doubtful]]
-        better, done = precise(self._tape, x[doubtful], k, frozen=frozen)
+        # Where most would be left anyway, a tenth of the work is enough to say so; undefined points get all of it.
+        vital = int(np.count_nonzero(~np.isfinite(y[doubtful])))
+        hopeless = (len(doubtful) - vital) * (10 + len(self._tape)) > 2 * WORK
+        better, done = precise(self._tape, x[doubtful[:vital]], k, frozen=frozen)
         y[doubtful[:done]] = better[:done]
+        if done == vital:
+            better, more = precise(self._tape, x[doubtful[vital:]], k, WORK // 10 if hopeless else WORK, frozen)
+            y[doubtful[vital : vital + more]] = better[:more]
+            done += more
         if done < len(doubtful):
             left = doubtful[done:]
             if not np.isfinite(y[left]).all():

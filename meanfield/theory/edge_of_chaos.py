@@ -209,9 +209,11 @@ def _origin(act: Activation, table: MomentTable) -> EdgePoint | None:
     if left != 0 or right != 0 or not 0 < slope < math.inf:
         return None
     # F(q) − q = q (V(q)/(q V[φ'](0)) − 1) near 0: its sign, where it can first be seen, says whether 0 attracts.
-    q = np.ldexp(1.0, np.arange(-40, 21, 2))
-    for octave in q:
-        growth = float(table(V, np.array([octave]))[0]) / (octave * slope) - 1.0
+    # One quadrature each far down, where the table would be built for nothing else.
+    for exponent in (-40, -30, -20, *range(-16, 21, 2)):
+        octave = math.ldexp(1.0, exponent)
+        moment = float(table.direct(octave)[0][V]) if exponent < -16 else float(table(V, np.array([octave]))[0])
+        growth = moment / (octave * slope) - 1.0
         if not abs(growth) <= NEUTRAL:
             status = "attracting" if growth < 0 else "repelling"
             return EdgePoint(0.0, 1.0 / math.sqrt(slope), 0.0, 1.0, status == "attracting", status)
@@ -238,7 +240,7 @@ def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
     if float(targets[waiting].min()) == 0.0:
         low = 2.0**-30
     while low < LARGEST_Q and waiting.size:
-        high = min(low * 2.0**6, LARGEST_Q)
+        high = min(low * 2.0**8, LARGEST_Q)
         table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
         grid = octave_grid(low, high)
         values = _sigma_b_squared(table, grid)

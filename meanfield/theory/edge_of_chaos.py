@@ -7,6 +7,7 @@ Parametrised by q it needs no root: σ_w² = 1/V[φ'](q), σ_b² = q − V[φ](q
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 LARGEST_Q = 2.0**20  # how far solutions are searched
 SMALLEST_Q = 2.0**-100
 NEUTRAL = 1e-12  # |F' − 1| below this can't be told from 1
+
+
+_origins: weakref.WeakKeyDictionary[Activation, EdgePoint | None] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,13 @@ def _no_slope(table: MomentTable) -> str:
 
 
 def _origin(act: Activation, table: MomentTable) -> EdgePoint | None:
+    """The point at σ_b = 0 (see below), found once for each activation."""
+    if act not in _origins:
+        _origins[act] = _find_origin(act, table)
+    return _origins[act]
+
+
+def _find_origin(act: Activation, table: MomentTable) -> EdgePoint | None:
     """The point at σ_b = 0 that belongs to q = 0, or, for ReLU-like φ, to every q; None where there is none."""
     left, right = act.one_sided(0.0, -1, 0), act.one_sided(0.0, 1, 0)
     below, above = act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)

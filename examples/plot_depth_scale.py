@@ -20,7 +20,7 @@ critical = float(mf.edge_of_chaos("tanh", sigma_b=sigma_b).sigma_w)
 print(f"critical point: σ_w² = {critical**2:.7f}")
 
 # %%
-# Near it ξ_c grows like 1/|σ_w − σ_w,crit|: ten times nearer, ten times deeper. The same on both sides.
+# Near it ξ_c grows like 1/``|σ_w − σ_w,crit|``: ten times nearer, ten times deeper. The same on both sides.
 distances = np.array([1e-2, 1e-3, 1e-4, 1e-5])
 below = np.array([mf.MeanField("tanh", critical * (1 - d), sigma_b).depth_scales.xi_c for d in distances])
 above = np.array([mf.MeanField("tanh", critical * (1 + d), sigma_b).depth_scales.xi_c for d in distances])

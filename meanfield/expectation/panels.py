@@ -192,7 +192,7 @@ def resolve(
         # Where φ overflows, ten bisections isolate the finite part: no integral is finite much further out.
         atomic |= overflowing & (width <= 1e-3 * np.maximum(np.abs(lower), np.abs(upper)))
         # After so many bisections only singularities are left. One is followed to the end, hundreds are not.
-        if (depth >= 20 and len(lower) > 300) or depth == DEEPEST or total + 2 * len(lower) > MOST_PANELS:
+        if (depth >= 15 and len(lower) > 300) or depth == DEEPEST or total + 2 * len(lower) > MOST_PANELS:
             atomic[:] = True
         keep = accepted | atomic
         if keep.any():

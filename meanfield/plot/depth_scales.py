@@ -42,7 +42,7 @@ def depth_scales(
     ax : matplotlib.axes.Axes, optional
         Where to draw. By default a new pyplot figure of column width (3.4 inches).
     quantities : sequence of str
-        Of "xi_c", "xi_q" and "xi_grad" (drawn as |ξ_∇|).
+        Of "xi_c", "xi_q" and "xi_grad" (drawn as ``|ξ_∇|``).
     legend : bool
         Whether to draw the legend.
 

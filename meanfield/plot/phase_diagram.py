@@ -44,7 +44,7 @@ def phase_diagram(
     diagram : PhaseDiagram or activation
         A result of `meanfield.phase_diagram`, or anything `meanfield.activation` accepts, which is computed first.
     quantity : str
-        "xi_c", "xi_q", "xi_grad" (drawn as |ξ_∇|), "chi_1", "q_star", "c_star", "epsilon_star" or "variance_slope".
+        "xi_c", "xi_q", "xi_grad" (drawn as ``|ξ_∇|``), "chi_1", "q_star", "c_star", "epsilon_star" or "variance_slope".
     ax : matplotlib.axes.Axes, optional
         Where to draw. By default a new pyplot figure of column width (3.4 inches).
     sigma_w, sigma_b : array_like, optional

@@ -216,9 +216,9 @@ class MeanField:
 
     @cached_property
     def depth_scales(self) -> DepthScales:
-        """ξ = −1/log|slope| of the variance (F'(q*)), the correlation (f'(c*)) and the gradient (χ₁) (Schoenholz et al. 2017).
+        """ξ = ``−1/log|slope|`` of the variance (F'(q*)), the correlation (f'(c*)) and the gradient (χ₁) (Schoenholz et al. 2017).
 
-        inf where |slope| = 1, 0 where the slope is 0 or infinite (χ₁ of φ that jumps), negative where it exceeds 1: gradients
+        inf where the slope is ±1, 0 where the slope is 0 or infinite (χ₁ of φ that jumps), negative where it exceeds 1: gradients
         that grow, or at q* = inf a variance that does. At q* = 0 and q* = inf the slopes are the limits there, and the
         normalised correlation map has f'(1) = 1, hence xi_c = inf: correlations settle slower than exponentially, or not.
 

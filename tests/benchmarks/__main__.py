@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import accuracy, curves, one_input, start_up, two_inputs
+from tests.benchmarks import accuracy, curves, diagrams, one_input, start_up, two_inputs
 from tests.benchmarks.record import Measurement, compare, machine, save, table
 
 SECTIONS: dict[str, Callable[..., Iterator[Measurement]]] = {
     "start": start_up.measure,
     "curves": curves.measure,
+    "diagrams": diagrams.measure,
     "one": one_input.measure,
     "two": two_inputs.measure,
     "accuracy": accuracy.measure,

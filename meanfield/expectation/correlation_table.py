@@ -70,9 +70,16 @@ class CorrelationTable:
         while waiting:
             a, b, depth = waiting.pop()
             s = 0.5 * (a + b) + 0.5 * (b - a) * s_nodes
-            values = np.stack([ratio(self.activation, float(q), angle_of(s, float(q))) for q in variances])
-            series = chebyshev_series(values)  # along s
-            if np.max(np.abs(series[:, -3:])) <= TOLERANCE * np.max(np.abs(values)) or depth == DEEPEST:
+            # The largest q first: it is the steepest, and where it has not decayed the others need not be asked.
+            series, largest = np.zeros((0, TERMS)), 0.0
+            for some in (variances[:1], variances[1:]):
+                values = np.stack([ratio(self.activation, float(q), angle_of(s, float(q))) for q in some])
+                series = np.concatenate([series, chebyshev_series(values)])  # along s
+                largest = max(largest, float(np.max(np.abs(values))))
+                resolved = bool(np.max(np.abs(series[:, -3:])) <= TOLERANCE * largest) or depth == DEEPEST
+                if not resolved:
+                    break
+            if resolved:
                 done.append((a, b, chebyshev_series(np.ascontiguousarray(series.T)).T))
             else:
                 middle = 0.5 * (a + b)

@@ -1,4 +1,4 @@
-"""Compiled evaluation and iteration of angle profiles."""
+"""Compiled evaluation of angle profiles."""
 
 from __future__ import annotations
 
@@ -43,59 +43,3 @@ def evaluate_profile(
         else:
             value, _ = series_and_slope(math.asinh(2.0 * root * (math.pi - theta[i])) / scale, far_edges, far)
             out[i] = value
-
-
-@kernel("void(float64, float64, float64, boolean, float64[::1], float64[:,::1], float64[::1], float64[:,::1], float64[::1])")
-def iterate_half_sine(
-    start: float, q: float, gain: float, jumping: bool, near_edges: Array, near: Array, far_edges: Array, far: Array, out: Array
-) -> None:
-    """out[l] = sin(θ_l/2) from out[0] = start: sin²(θ'/2) = gain · D(θ)/2 with gain = σ_w²/F(q)."""
-    root = math.sqrt(q)
-    scale = math.asinh(math.pi * root)
-    half = start
-    out[0] = half
-    for step in range(1, out.size):
-        theta = 2.0 * math.asin(min(half, 1.0))
-        if theta <= 0.5 * math.pi:
-            value, _ = series_and_slope(math.asinh(2.0 * root * theta) / scale, near_edges, near)
-            after = math.sqrt(max(0.5 * gain * value * half, 0.0)) if jumping else half * math.sqrt(max(gain * value, 0.0))
-        else:
-            value, _ = series_and_slope(math.asinh(2.0 * root * (math.pi - theta)) / scale, far_edges, far)
-            after = math.sqrt(max(0.5 * gain * value, 0.0))
-        half = min(after, 1.0)
-        out[step] = half
-
-
-@kernel(
-    "Tuple((int64, float64))(float64, float64, float64, float64, float64, int64, boolean, "
-    "float64[::1], float64[:,::1], float64[::1], float64[:,::1])"
-)
-def layers_until(
-    start: float,
-    target: float,
-    threshold: float,
-    q: float,
-    gain: float,
-    most: int,
-    jumping: bool,
-    near_edges: Array,
-    near: Array,
-    far_edges: Array,
-    far: Array,
-) -> tuple[int, float]:
-    """The first l with |ε_l − target| < threshold (ε = 2 sin²(θ/2)), −1 if that takes more than `most`; and the last half sine."""
-    root = math.sqrt(q)
-    scale = math.asinh(math.pi * root)
-    half = start
-    for step in range(most + 1):
-        if abs(2.0 * half * half - target) < threshold:
-            return step, half
-        theta = 2.0 * math.asin(min(half, 1.0))
-        if theta <= 0.5 * math.pi:
-            value, _ = series_and_slope(math.asinh(2.0 * root * theta) / scale, near_edges, near)
-            after = math.sqrt(max(0.5 * gain * value * half, 0.0)) if jumping else half * math.sqrt(max(gain * value, 0.0))
-        else:
-            value, _ = series_and_slope(math.asinh(2.0 * root * (math.pi - theta)) / scale, far_edges, far)
-            after = math.sqrt(max(0.5 * gain * value, 0.0))
-        half = min(after, 1.0)
-    return -1, half

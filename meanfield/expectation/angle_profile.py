@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TERMS = 24
 DEEPEST = 12
 TOLERANCE = 2e-14  # last coefficients, relative to the largest value of h
+NOISE = 3e-12  # what rounding of φ leaves of h near θ = 0 at large q: no bisection lessens it
 
 
 def jumps(activation: Activation) -> bool:
@@ -89,8 +90,15 @@ class AngleProfile:
         def backward(theta: Array) -> Array:  # D seen from θ = π
             return decorrelations_at(activation, q, 2 * np.cos(0.5 * theta) ** 2)
 
+        from meanfield.expectation.angle_ratios import AngleRatios
+
         jumping = jumps(activation)
-        near = _fit(lambda s: ratio(activation, q, angle_of(s, q)))
+        ratios = AngleRatios(activation, np.array([q]))
+
+        def forward(theta: Array) -> Array:
+            return ratios(theta[None, :])[0] if ratios.usable else ratio(activation, q, theta)
+
+        near = _fit(lambda s: forward(angle_of(s, q)))
         far = _fit(lambda s: backward(angle_of(s, q)))
         zero = (
             float(np.polynomial.chebyshev.chebval(-1.0, near[1][0]))
@@ -111,17 +119,18 @@ class AngleProfile:
 def _fit(function: object) -> tuple[Array, Array]:
     nodes = chebyshev_nodes()
     pieces: list[tuple[float, float, Array]] = []
-    waiting = [(0.0, 1.0, 0)]
+    waiting = [(0.0, 1.0, 0, math.inf)]
     largest = 0.0
     while waiting:
-        a, b, depth = waiting.pop()
+        a, b, depth, parent = waiting.pop()
         values = function(0.5 * (a + b) + 0.5 * (b - a) * nodes)  # type: ignore[operator]
         largest = max(largest, float(np.max(np.abs(values))))
         series = chebyshev_series(values)
-        if np.max(np.abs(series[-3:])) <= TOLERANCE * largest or depth == DEEPEST:
+        tail = float(np.max(np.abs(series[-3:]))) / (largest or 1.0)
+        if tail <= TOLERANCE or (tail <= NOISE and tail > 0.3 * parent) or depth == DEEPEST:
             pieces.append((a, b, series))
         else:
             middle = 0.5 * (a + b)
-            waiting += [(middle, b, depth + 1), (a, middle, depth + 1)]
+            waiting += [(middle, b, depth + 1, tail), (a, middle, depth + 1, tail)]
     pieces.sort(key=lambda piece: piece[0])
     return np.array([p[0] for p in pieces] + [1.0]), np.array([p[2] for p in pieces])

@@ -8,14 +8,17 @@ quadrature per cell.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.expectation.angle_profile import TERMS, angle_of, chebyshev_nodes, chebyshev_series, jumps, ratio
+from meanfield.expectation.angle_profile import NOISE, TERMS, angle_of, chebyshev_nodes, chebyshev_series, jumps, ratio
+from meanfield.expectation.angle_ratios import AngleRatios
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 NODES = 20  # profiles on a piece: the map is smooth in log q on the scale of e, so errors fall like 9⁻ⁿ or faster
 DEEPEST = 10
+MOST_THREADS = 4
 TOLERANCE = 2e-14
 
 
@@ -56,34 +60,37 @@ class CorrelationTable:
         self._lock = threading.RLock()
 
     def ensure(self, pieces: list[int]) -> None:
-        """Build the pieces that are missing."""
+        """Build the pieces that are missing, two at a time: NumPy and the kernels let go of the interpreter's lock."""
         with self._lock:
-            for p in pieces:
-                if p not in self._pieces:
-                    self._pieces[p] = self._build(p)
+            missing = sorted({p for p in pieces if p not in self._pieces}, reverse=True)  # the dearest first
+            if not missing:
+                return
+            # A callable of the user's own need not bear two threads.
+            workers = min(len(missing), os.cpu_count() or 1, MOST_THREADS) if self.activation.formula is not None else 1
+            with ThreadPoolExecutor(workers) as pool:
+                self._pieces.update(zip(missing, pool.map(self._build, missing), strict=True))
 
     def _build(self, p: int) -> Piece:
         s_nodes = chebyshev_nodes()
         variances = np.exp(math.log(4.0) * (p + 0.5 + 0.5 * chebyshev_nodes(NODES)))
+        ratios = AngleRatios(self.activation, variances)
         done: list[tuple[float, float, Array]] = []
-        waiting = [(0.0, 1.0, 0)]
+        waiting = [(0.0, 1.0, 0, math.inf)]
         while waiting:
-            a, b, depth = waiting.pop()
+            a, b, depth, parent = waiting.pop()
             s = 0.5 * (a + b) + 0.5 * (b - a) * s_nodes
-            # The largest q first: it is the steepest, and where it has not decayed the others need not be asked.
-            series, largest = np.zeros((0, TERMS)), 0.0
-            for some in (variances[:1], variances[1:]):
-                values = np.stack([ratio(self.activation, float(q), angle_of(s, float(q))) for q in some])
-                series = np.concatenate([series, chebyshev_series(values)])  # along s
-                largest = max(largest, float(np.max(np.abs(values))))
-                resolved = bool(np.max(np.abs(series[:, -3:])) <= TOLERANCE * largest) or depth == DEEPEST
-                if not resolved:
-                    break
-            if resolved:
+            theta = np.stack([angle_of(s, float(q)) for q in variances])
+            if ratios.usable:
+                values = ratios(theta)
+            else:
+                values = np.stack([ratio(self.activation, float(q), angles) for q, angles in zip(variances, theta, strict=True)])
+            series = chebyshev_series(values)  # along s
+            tail = float(np.max(np.abs(series[:, -3:]))) / (float(np.max(np.abs(values))) or 1.0)
+            if tail <= TOLERANCE or (tail <= NOISE and tail > 0.3 * parent) or depth == DEEPEST:
                 done.append((a, b, chebyshev_series(np.ascontiguousarray(series.T)).T))
             else:
                 middle = 0.5 * (a + b)
-                waiting += [(middle, b, depth + 1), (a, middle, depth + 1)]
+                waiting += [(middle, b, depth + 1, tail), (a, middle, depth + 1, tail)]
         done.sort(key=lambda item: item[0])
         return Piece(np.array([a for a, _, _ in done] + [1.0]), np.ascontiguousarray(np.stack([c for _, _, c in done])))
 

@@ -57,22 +57,12 @@ def hermite_series(activation: Activation, partition: Partition, order: int, q: 
     from meanfield.expectation.hermite_kernels import project
 
     terms, width = SIZES[size]
-    panels, smallest = select(partition, q, q, ((1, 2.0),))
-    kept = np.isfinite(smallest)
-    root = math.sqrt(q)
-    index = partition.orders.index(order)
-    if not np.isfinite(panels.values[index][kept]).all():
+    nodes = _sampled(activation, partition, order, q, q, width)
+    if nodes is None:
         return None
-    panels = panels.take(kept)
-    count = np.maximum(1, np.ceil((panels.upper - panels.lower) / (width * root))).astype(int)
-    whole = count == 1
-    number = np.arange(count[~whole].sum()) - np.repeat(np.cumsum(count[~whole]) - count[~whole], count[~whole])
-    start = np.repeat(panels.lower[~whole], count[~whole])
-    step = np.repeat((panels.upper[~whole] - panels.lower[~whole]) / count[~whole], count[~whole])
-    nodes, weights, (values,) = sample(activation, (order,), start + number * step, start + (number + 1) * step)
-    z = np.concatenate([panels.nodes[whole].ravel(), nodes.ravel()]) / root
-    mass = np.concatenate([panels.weights[whole].ravel(), weights.ravel()]) / root
-    phi = np.concatenate([panels.values[index][whole].ravel(), values.ravel()])
+    x, masses, phi = nodes
+    root = math.sqrt(q)
+    z, mass = x / root, masses / root
     coefficients = np.zeros(terms)
     # φ hₙ N(z) = (φ √N · weight) · (hₙ √N)
     half = np.exp(-0.25 * z * z) / (2 * math.pi) ** 0.25
@@ -100,6 +90,56 @@ def hermite_series(activation: Activation, partition: Partition, order: int, q: 
     converged = not delta and complete and bool(np.all(last <= CONVERGED * total))
     decaying = not delta and bool(np.all(last <= DECAYING * total))
     return HermiteSeries(coefficients, math.inf if delta else total, converged, decaying)
+
+
+def _sampled(
+    activation: Activation, partition: Partition, order: int, q_low: float, q_high: float, width: float
+) -> tuple[Array, Array, Array] | None:
+    """Nodes x, weights of ∫ dx and φ⁽ᵏ⁾ there, on panels at most width·√q_low wide; None where φ overflows."""
+    panels, smallest = select(partition, q_low, q_high, ((1, 2.0),))
+    # All of |z| < 9.5 even where φ is 0: its mean may be subtracted.
+    kept = np.isfinite(smallest) | (panels.near < 9.5 * math.sqrt(q_high))
+    index = partition.orders.index(order)
+    if not np.isfinite(panels.values[index][kept]).all():
+        return None
+    panels = panels.take(kept)
+    count = np.maximum(1, np.ceil((panels.upper - panels.lower) / (width * math.sqrt(q_low)))).astype(int)
+    whole = count == 1
+    number = np.arange(count[~whole].sum()) - np.repeat(np.cumsum(count[~whole]) - count[~whole], count[~whole])
+    start = np.repeat(panels.lower[~whole], count[~whole])
+    step = np.repeat((panels.upper[~whole] - panels.lower[~whole]) / count[~whole], count[~whole])
+    nodes, weights, (values,) = sample(activation, (order,), start + number * step, start + (number + 1) * step)
+    return (
+        np.concatenate([panels.nodes[whole].ravel(), nodes.ravel()]),
+        np.concatenate([panels.weights[whole].ravel(), weights.ravel()]),
+        np.concatenate([panels.values[index][whole].ravel(), values.ravel()]),
+    )
+
+
+def projections(activation: Activation, partition: Partition, variances: Array) -> tuple[Array, Array] | None:
+    """The first 128 coefficients of φ at many variances from one set of nodes, (variances, 128), and Var φ at each.
+
+    The mean is taken out first: at small q with φ(0) ≠ 0 the others are many digits smaller.
+    """
+    from meanfield.expectation.hermite_kernels import project
+
+    terms, width = SIZES[0]
+    nodes = _sampled(activation, partition, 0, float(np.min(variances)), float(np.max(variances)), width)
+    if nodes is None:
+        return None
+    x, masses, phi = nodes
+    coefficients, totals = np.zeros((variances.size, terms)), np.empty(variances.size)
+    for i, q in enumerate(variances.tolist()):
+        root = math.sqrt(q)
+        alive = np.abs(x) < 54.0 * root  # exp(−z²/4) underflows beyond
+        z, mass = x[alive] / root, masses[alive] / root
+        half = np.exp(-0.25 * z * z) / (2 * math.pi) ** 0.25
+        mean = float(np.sum(phi[alive] * half * half * mass)) / float(np.sum(half * half * mass))
+        rest = phi[alive] - mean
+        project(z, rest * half * mass, half, coefficients[i])
+        coefficients[i, 0] = mean
+        totals[i] = float(np.sum((rest * half) ** 2 * mass))
+    return (coefficients, totals) if np.isfinite(coefficients).all() and np.isfinite(totals).all() else None
 
 
 def mehler(first: HermiteSeries, second: HermiteSeries, c: float) -> float | None:

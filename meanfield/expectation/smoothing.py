@@ -33,7 +33,8 @@ GRADES = np.array([0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.5])  # steps, in units of δ,
 
 
 @lru_cache(maxsize=1)
-def _gauss_hermite() -> tuple[Array, Array]:
+def gauss_hermite() -> tuple[Array, Array]:
+    """Nodes and weights of E_T, T ~ N(0, 1)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(ORDER)
     return nodes, weights / np.sum(weights)
 
@@ -96,7 +97,7 @@ class Smoother:
     def _by_own_nodes(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         from meanfield.expectation.smoothing_kernels import count_nodes, means, place_nodes, variances
 
-        hermite, hermite_weights = _gauss_hermite()
+        hermite, hermite_weights = gauss_hermite()
         legendre, legendre_weights = gauss_legendre()
         counts = np.empty(centres.size, dtype=np.int64)
         count_nodes(centres, tau, self.reach, self.edges, hermite.size, legendre.size, counts)

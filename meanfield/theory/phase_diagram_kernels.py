@@ -211,6 +211,7 @@ def fill_correlations(
     c = np.empty(terms)
     for b in range(sigma_b.size):
         bias = sigma_b[b] ** 2
+        beside = 0.5
         for w in range(sigma_w.size):
             weight = sigma_w[w] ** 2
             q = q_star[b, w]
@@ -237,6 +238,10 @@ def fill_correlations(
                         weights[k] = 2.0 * u * weights[k - 1] - weights[k - 2]
                     root = math.sqrt(q)
                     stretch = math.asinh(math.pi * root)
+                    mean = moment(q, first, start, pieces, table[3])
+                    at_zero = (bias + weight * mean * mean) / q
+                    # f(0) = 0 and f convex: c* = 0, and no rounding of h may move it.
+                    orthogonal = at_zero <= 1e-28
                     # Panels from θ = π/2 down, until h at the panel's lower end is above the target.
                     row = piece_start[number] + piece_count[number] - 1
                     a, z = low[row], high[row]
@@ -247,7 +252,7 @@ def fill_correlations(
                         for n in range(nodes):
                             for k in range(terms):
                                 c[k] += weights[n] * series[row, n, k]
-                        if row == piece_start[number]:
+                        if row == piece_start[number] or orthogonal:
                             break
                         left = 0.0
                         for k in range(terms - 1, -1, -1):
@@ -265,7 +270,7 @@ def fill_correlations(
                     t0, t1 = -1.0, 1.0
                     t = 0.0
                     value, slope, theta = 0.0, 0.0, 0.0
-                    at_end = False
+                    at_end, last = False, False
                     for step in range(80):
                         b1, b2, d1, d2 = 0.0, 0.0, 0.0, 0.0
                         at = 1.0 if step == 0 else t
@@ -274,21 +279,22 @@ def fill_correlations(
                             b1, b2 = 2.0 * at * b1 - b2 + c[k], b1
                         value = at * b1 - b2 + c[0] + offset * 0.5 * (1.0 - at)
                         slope = b1 + at * d1 - d2 - 0.5 * offset
-                        s = 0.5 * (a + z) + 0.5 * (z - a) * at
-                        theta = math.sinh(stretch * s) / (2.0 * root)
-                        stride = 0.5 * (z - a) * stretch * math.sqrt(1.0 + 4.0 * q * theta * theta) / (2.0 * root)  # dθ/dt
+                        if last:
+                            break
                         if jumping:
+                            theta = math.sinh(stretch * (0.5 * (a + z) + 0.5 * (z - a) * at)) / (2.0 * root)
+                            stride = 0.5 * (z - a) * stretch * math.sqrt(1.0 + 4.0 * q * theta * theta) / (2.0 * root)  # dθ/dt
                             excess = 0.5 * gain * value - math.sin(0.5 * theta)
                             change = 0.5 * gain * slope - 0.5 * math.cos(0.5 * theta) * stride
                         else:
                             excess = gain * value - 1.0
                             change = gain * slope
                         if step == 0:  # the upper end of the panel
-                            if excess >= 0.0:
+                            if excess >= 0.0 or orthogonal:
                                 at_end = True
                                 break
-                            # Start from the secant across the panel.
-                            t = 0.0
+                            # Start where the neighbouring cell's root lies.
+                            t = min(max((2.0 * beside - a - z) / (z - a), -0.9), 0.9)
                             continue
                         if excess > 0.0:
                             t0 = t
@@ -300,12 +306,11 @@ def fill_correlations(
                         if not (t0 < after < t1):
                             after = 0.5 * (t0 + t1)
                         # Relative to the distance from the panel's lower end: ε* near criticality lies close to 0.
-                        if abs(after - t) <= 1e-16 * (1.0 + t) + 1e-300 or t1 - t0 <= 1e-17:
-                            t = after
-                            break
+                        # Newton's step squares the error, so one so short is the last.
+                        last = abs(after - t) <= 1e-9 * (1.0 + t) + 1e-300 or t1 - t0 <= 1e-17
                         t = after
-                    mean = moment(q, first, start, pieces, table[3])
-                    at_zero = (bias + weight * mean * mean) / q
+                    beside = 0.5 * (a + z) + 0.5 * (z - a) * (1.0 if at_end else t)
+                    theta = math.sinh(stretch * beside) / (2.0 * root)
                     if at_end and z >= 1.0:
                         theta = 0.5 * math.pi
                     stride = 0.5 * (z - a) * stretch * math.sqrt(1.0 + 4.0 * q * theta * theta) / (2.0 * root)
@@ -314,7 +319,7 @@ def fill_correlations(
                     epsilon = 2.0 * math.sin(0.5 * theta) ** 2
                     correlation = math.cos(theta)
                     if at_end and z >= 1.0:
-                        correlation = at_zero / loss if at_zero > 1e-28 and loss > 0.0 else 0.0
+                        correlation = at_zero / loss if not orthogonal and loss > 0.0 else 0.0
                         epsilon = 1.0 - correlation
             out[0, b, w] = slope_q
             out[1, b, w] = epsilon

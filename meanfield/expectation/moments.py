@@ -22,12 +22,16 @@ from meanfield.expectation.rule import Rule, build_rule
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array, Integers
+    from meanfield.arrays import Array, Integers, Mask
 
 TERMS = 20
 # Octaves that share one quadrature rule: always the same, so that no number depends on what was asked for before. Far out,
 # where an oscillating φ is dear, each octave stands alone.
-GROUP, LAST_GROUP = 4, 8
+GROUP, FAR = 8, 8
+FAR_SHELL, FEW_PANELS = 6, 24  # φ is cheap far out if 2⁶ ≤ |x| < 2⁷ takes no more panels than this
+# Resolved in one pass with the first octave: what most questions come to.
+SHELLS, CORES = range(-15, 6), (-15, -11, -7, -4)
+SQUARINGS = 2  # a Gaussian of q/4 is that of q squared twice: 4 units of rounding
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut
 SERIES_TOLERANCE = 2e-14
@@ -80,12 +84,18 @@ def gaussian_weights(rule: Rule, q: Array) -> Array:
     return result
 
 
-def _group_of(octave: int) -> tuple[int, ...]:
-    """The octaves that are built together with this one."""
-    if octave >= LAST_GROUP:
-        return (octave,)
-    first = octave - octave % GROUP
-    return tuple(range(first, first + GROUP))
+def _octave_weights(rule: Rule, q: Array) -> Array:
+    """gaussian_weights for q of shape (octaves, TERMS), each row twice the one before: most exponentials by squaring."""
+    exponent = -0.5 * rule.x * rule.x
+    result = np.empty((*q.shape, rule.x.size))
+    for i in range(len(q) - 1, -1, -1):
+        if (len(q) - 1 - i) % (SQUARINGS + 1) == 0:
+            np.exp(np.multiply.outer(1.0 / q[i], exponent, out=result[i]), out=result[i])
+        else:
+            np.multiply(result[i + 1], result[i + 1], out=result[i])
+    result *= rule.weights / SQRT_2PI
+    result /= np.sqrt(q)[:, :, None]
+    return result.reshape(q.size, rule.x.size)
 
 
 def _product(weights: Array, columns: Array) -> Array:
@@ -129,6 +139,7 @@ class MomentTable:
             self._divergent = self._delta
         self._squares_jump = self._jump_of_squares(activation)
         self._octaves: dict[int, Octave] = {}
+        self._cheap_far_out: bool | None = None
         self._lock = threading.RLock()
         self._packed: tuple[int, Integers, Integers, Integers, Array] | None = None
 
@@ -148,16 +159,17 @@ class MomentTable:
 
     # ---- exact values at given q ------------------------------------------------------------------------------------
 
-    def integrate(self, rule: Rule, q: Array, slope: float | None = None) -> tuple[Array, Array]:
+    def integrate(self, rule: Rule, q: Array, slope: float | None = None, weights: Array | None = None) -> tuple[Array, Array]:
         """All columns at the given q by quadrature: values and error estimates, shape (columns, len(q)).
 
-        slope is λ; that of the middle q where it is not given.
+        slope is λ; that of the middle q where it is not given. weights are the Gaussian's at every q, if made before.
         """
         if rule.x.size == 0:
             zero = np.zeros((self.columns, q.size))
             return zero, zero
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            weights = gaussian_weights(rule, q)
+            if weights is None:
+                weights = gaussian_weights(rule, q)
             if self.columns == 1:
                 values = rule.values[0]
                 return self._sums(rule, weights, [values**2])[:1], 2 * self._errors(weights, [np.abs(values) * rule.tail[0]])
@@ -263,16 +275,27 @@ class MomentTable:
                 self._packed = None
                 return
             # One pass over φ for everything that the new octaves will ask for first.
-            groups = dict.fromkeys(map(_group_of, wanted))
-            cores = tuple({min(math.floor(0.5 * group[0]) - 3, -4) for group in groups})
+            groups = dict.fromkeys(map(self._group_of, wanted))
+            cores = tuple({min(math.floor(0.5 * group[0]) - 3, -4) for group in groups}.union(CORES))
             highest = max(group[-1] for group in groups)
-            self.partition.ensure(range(min(cores), math.ceil(0.5 * (highest + 1) + math.log2(10.0))), cores)
+            shells = range(min(*cores, SHELLS.start), max(math.ceil(0.5 * (highest + 1) + math.log2(10.0)), SHELLS.stop))
+            self.partition.ensure(shells, cores)
             for group in groups:
                 found = self._build_group(group[0], len(group)) if len(group) > 1 else {}
                 for e in group:
                     if e not in self._octaves:
                         self._octaves[e] = found.get(e) or self._build(e)
             self._packed = None
+
+    def _group_of(self, octave: int) -> tuple[int, ...]:
+        """The octaves that are built together with this one."""
+        if octave >= FAR:
+            if self._cheap_far_out is None:
+                self._cheap_far_out = self.partition.panels_in(FAR_SHELL) <= FEW_PANELS
+            if not self._cheap_far_out:
+                return (octave,)
+        first = octave - octave % GROUP
+        return tuple(range(first, first + GROUP))
 
     def _build_group(self, octave: int, count: int) -> dict[int, Octave]:
         """Octaves octave … octave + count − 1 by one rule; those that need more than one series are left out."""
@@ -281,15 +304,14 @@ class MomentTable:
         infinite = self._reasons(rule)
         if any(infinite) and infinite != self._delta_reasons():
             return {}
-        q = (np.ldexp(low, np.arange(count))[:, None] * 0.5 * (3.0 + _chebyshev()[0])).ravel()
-        values, error = self.integrate(rule, q)
-        found = {}
-        for i in range(count):
-            part = slice(i * TERMS, (i + 1) * TERMS)
-            fitted = self._fitted(values[:, part], error[:, part], infinite, 1)
-            if fitted is not None:
-                found[octave + i] = fitted
-        return found
+        q = np.ldexp(low, np.arange(count))[:, None] * (0.5 * (3.0 + _chebyshev()[0]))
+        with np.errstate(under="ignore"):
+            weights = _octave_weights(rule, q) if rule.x.size else None
+        values, error = self.integrate(rule, q.ravel(), None, weights)
+        series, relative, decayed = self._series(values, error, infinite, count)
+        return {
+            octave + i: Octave(np.ascontiguousarray(series[:, i : i + 1]), infinite, relative[:, i]) for i in range(count) if decayed[i]
+        }
 
     def _delta_reasons(self) -> tuple[str, ...]:
         """The reasons of the columns that are infinite at every q because φ⁽ᵏ⁻¹⁾ jumps."""
@@ -320,25 +342,32 @@ class MomentTable:
 
     def _fitted(self, values: Array, error: Array, infinite: tuple[str, ...], pieces: int) -> Octave | None:
         """The series through values at the Chebyshev nodes of each piece, or None where one has not decayed."""
+        series, relative, decayed = self._series(values, error, infinite, pieces)
+        return Octave(series, infinite, np.max(relative, axis=1)) if decayed.all() else None
+
+    def _series(self, values: Array, error: Array, infinite: tuple[str, ...], pieces: int) -> tuple[Array, Array, Mask]:
+        """Monomials (columns, pieces, TERMS), relative errors (columns, pieces), and which pieces have decayed.
+
+        A piece in which something overflows has not: each q is decided on its own there.
+        """
         _, to_series, to_monomials = _chebyshev()
         values = values.copy()
         values[[bool(r) for r in infinite]] = 1.0
         shaped = values.reshape(self.columns, pieces, TERMS)
-        if not np.isfinite(shaped).all():
-            return None  # overflow inside the octave: each q is decided on its own
+        decayed: Mask = np.asarray(np.isfinite(shaped).all(axis=(0, 2)))
+        shaped = np.where(decayed[:, None], shaped, 0.0)
         series = shaped @ to_series.T
         size = np.abs(shaped)
         scale = np.min(size, axis=2)  # V, V1, V2 > 0: relative at every q
         if self.columns > 1:
-            for column in (Q_DV, DEFICIT, EXCESS):
-                scale[column] = np.max(size[column], axis=1) + np.min(size[V], axis=1)
-            scale[MEAN] = np.sqrt(np.min(size[V], axis=1))
+            smallest = scale[V].copy()
+            scale[[Q_DV, DEFICIT, EXCESS]] = np.max(size[[Q_DV, DEFICIT, EXCESS]], axis=2) + smallest
+            scale[MEAN] = np.sqrt(smallest)
         tail = np.max(np.abs(series[:, :, -2:]), axis=2)
-        if not np.all(tail <= SERIES_TOLERANCE * scale):
-            return None
+        decayed = decayed & (tail <= SERIES_TOLERANCE * scale).all(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = np.where(scale > 0, (np.max(error.reshape(shaped.shape), axis=2) + tail) / scale, 0.0)
-        return Octave(series @ to_monomials.T, infinite, np.max(relative, axis=1))
+        return series @ to_monomials.T, relative, decayed
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:
         """Arrays for the kernel: first octave, state, first row, pieces, coefficients (rows × TERMS)."""

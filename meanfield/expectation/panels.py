@@ -266,6 +266,11 @@ class Partition:
             floors.append(floor[first - lowest :])
         return floors
 
+    def panels_in(self, shell: int) -> int:
+        """How many panels 2^shell ≤ |x| < 2^(shell + 1) takes."""
+        self.ensure(range(shell, shell + 1), ())
+        return len(self._shells[shell])
+
     def within(self, core: int, outermost: int) -> Panels:
         """All panels of |x| < 2^(outermost + 1), with |x| < 2^core in one core."""
         shells = range(core, outermost + 1)

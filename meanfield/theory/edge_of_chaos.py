@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LARGEST_Q = 2.0**20  # how far solutions are searched
 SMALLEST_Q = 2.0**-100
 NEUTRAL = 1e-12  # |F' − 1| below this can't be told from 1
+TABLED = -16  # log₂ of the smallest q at which the origin is looked at in the table
 
 
 _origins: weakref.WeakKeyDictionary[Activation, EdgePoint | None] = weakref.WeakKeyDictionary()
@@ -215,20 +216,25 @@ def _origin(act: Activation, table: MomentTable) -> EdgePoint | None:
 def _find_origin(act: Activation, table: MomentTable) -> EdgePoint | None:
     """The point at σ_b = 0 that belongs to q = 0, or, for ReLU-like φ, to every q; None where there is none."""
     left, right = act.one_sided(0.0, -1, 0), act.one_sided(0.0, 1, 0)
-    below, above = act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)
-    slope = 0.5 * (below * below + above * above)  # V[φ'](0+)
+    falling, rising = act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)
+    slope = 0.5 * (falling * falling + rising * rising)  # V[φ'](0+)
     if left != 0 or right != 0 or not 0 < slope < math.inf:
         return None
     # F(q) − q = q (V(q)/(q V[φ'](0)) − 1) near 0: its sign, where it can first be seen, says whether 0 attracts.
-    # One quadrature each far down, where the table would be built for nothing else.
-    for exponent in (-40, -30, -20, *range(-16, 21, 2)):
-        octave = math.ldexp(1.0, exponent)
-        moment = float(table.direct(octave)[0][V]) if exponent < -16 else float(table(V, np.array([octave]))[0])
-        growth = moment / (octave * slope) - 1.0
-        if not abs(growth) <= NEUTRAL:
-            status = "attracting" if growth < 0 else "repelling"
+    # One quadrature each far down, where the table would be built for nothing else; none if nothing shows at 2⁻¹⁶ either.
+    for exponent in range(TABLED, 21, 2):
+        if abs(_growth(table, slope, exponent)) > NEUTRAL:
+            below = (e for e in (-40, -30, -20) if abs(_growth(table, slope, e)) > NEUTRAL) if exponent == TABLED else iter(())
+            status = "attracting" if _growth(table, slope, next(below, exponent)) < 0 else "repelling"
             return EdgePoint(0.0, 1.0 / math.sqrt(slope), 0.0, 1.0, status == "attracting", status)
     return EdgePoint(0.0, 1.0 / math.sqrt(slope), 1.0, 1.0, False, "neutral")
+
+
+def _growth(table: MomentTable, slope: float, exponent: int) -> float:
+    """V(q)/(q V[φ'](0)) − 1 at q = 2^exponent; inf where V is not finite."""
+    q = math.ldexp(1.0, exponent)
+    moment = float(table.direct(q)[0][V]) if exponent < TABLED else float(table(V, np.array([q]))[0])
+    return moment / (q * slope) - 1.0 if math.isfinite(moment) else math.inf
 
 
 def _sigma_b_squared(table: MomentTable, q: Array) -> Array:

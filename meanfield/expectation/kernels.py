@@ -12,12 +12,10 @@ from meanfield.jit import kernel
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
-READY, MISSING, DIRECT, INFINITE = 0, 1, 2, 3  # the state of one octave of q
-
 
 @kernel("int64(float64[::1], int64, int64[::1], int64[::1], int64[::1], float64[:,::1], float64[::1])")
 def evaluate_octaves(q: Array, first: int, state: Integers, start: Integers, pieces: Integers, coefficients: Array, out: Array) -> int:
-    """Evaluate a piecewise polynomial in q; octave i holds 2^(first + i) ≤ q < 2^(first + i + 1).
+    """Evaluate a piecewise polynomial in q (octaves.py does the same without numba); octave i holds 2^(first + i) ≤ q < 2^(first + i + 1).
 
     Each octave is cut into `pieces` equal parts, each with a polynomial in t ∈ [−1, 1] whose monomial coefficients
     are a row of `coefficients`. Returns how many elements could not be done (octave missing or marked DIRECT); those

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.expectation.octaves import without_kernels
 from meanfield.expectation.panels import Partition
 from meanfield.expectation.poles import INTEGRABLE, strongest_pole
 from meanfield.expectation.rule import Rule, build_rule
@@ -37,6 +38,8 @@ MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave i
 SERIES_TOLERANCE = 2e-14
 SMALLEST, LARGEST = 1e-290, 1e290  # variances the tables serve
 SQRT_2PI = math.sqrt(2 * math.pi)
+
+READY, MISSING, DIRECT, INFINITE = 0, 1, 2, 3  # the state of one octave of q, for the kernels
 
 # Columns of the table of orders (0, 1). With λ = E[φ'] on the octave and ρ = φ − λx, Stein's identity E[xρ] = q E[ρ']
 # takes the linear part out of the two differences below before they are formed, so they keep their relative accuracy
@@ -140,6 +143,7 @@ class MomentTable:
         self._squares_jump = self._jump_of_squares(activation)
         self._octaves: dict[int, Octave] = {}
         self._cheap_far_out: bool | None = None
+        self.asked = 0  # questions answered
         self._lock = threading.RLock()
         self._packed: tuple[int, Integers, Integers, Integers, Array] | None = None
 
@@ -371,8 +375,6 @@ class MomentTable:
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:
         """Arrays for the kernel: first octave, state, first row, pieces, coefficients (rows × TERMS)."""
-        from meanfield.expectation.kernels import DIRECT, INFINITE, MISSING, READY
-
         with self._lock:
             if self._packed is None:
                 first, last = min(self._octaves), max(self._octaves)
@@ -398,9 +400,12 @@ class MomentTable:
 
     def __call__(self, column: int, q: Array) -> Array:
         """A column at an array of q in (0, ∞), any shape."""
-        from meanfield.expectation.kernels import evaluate_octaves
-
         flat = np.ascontiguousarray(q, dtype=float).ravel()
+        self.asked += 1
+        if without_kernels(flat.size, self.asked):
+            from meanfield.expectation.octaves import evaluate_octaves
+        else:
+            from meanfield.expectation.kernels import evaluate_octaves
         out = np.empty_like(flat)
         if flat.size == 0:
             return out.reshape(q.shape)

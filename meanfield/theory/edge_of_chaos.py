@@ -16,6 +16,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
+from meanfield.expectation.octaves import without_kernels
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.scan import octave_grid, polish, with_extrema
 
@@ -244,7 +245,10 @@ def _sigma_b_squared(table: MomentTable, q: Array) -> Array:
 
 def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
     """For each σ_b the smallest q > 0 with q − V/V[φ'] = σ_b²; nan where there is none up to LARGEST_Q."""
-    from meanfield.theory.edge_of_chaos_kernels import first_brackets, solve
+    if without_kernels(sigma_b.size, table.asked):
+        from meanfield.theory.edge_of_chaos_roots import first_brackets, solve
+    else:
+        from meanfield.theory.edge_of_chaos_kernels import first_brackets, solve
 
     targets = sigma_b * sigma_b
     roots = np.full(targets.shape, math.nan)

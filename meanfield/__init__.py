@@ -25,22 +25,40 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.expectation import estimate as estimate
     from meanfield.expectation import expectation as expectation
     from meanfield.expectation import second_moment as second_moment
+    from meanfield.report import report as report
+    from meanfield.simulation import Comparison as Comparison
+    from meanfield.simulation import Estimate as Estimate
+    from meanfield.simulation import LayerStatistics as LayerStatistics
+    from meanfield.simulation import Simulation as Simulation
+    from meanfield.simulation import layer_statistics as layer_statistics
+    from meanfield.simulation import simulate as simulate
     from meanfield.theory import Asymptotics as Asymptotics
+    from meanfield.theory import Condition as Condition
+    from meanfield.theory import ConvergenceDomains as ConvergenceDomains
     from meanfield.theory import DepthScales as DepthScales
     from meanfield.theory import EdgeOfChaos as EdgeOfChaos
+    from meanfield.theory import ExistenceConditions as ExistenceConditions
+    from meanfield.theory import FiniteWidth as FiniteWidth
     from meanfield.theory import FixedPoint as FixedPoint
     from meanfield.theory import MeanField as MeanField
     from meanfield.theory import PhaseDiagram as PhaseDiagram
+    from meanfield.theory import Proposition4 as Proposition4
     from meanfield.theory import Recommendation as Recommendation
+    from meanfield.theory import Scheme as Scheme
     from meanfield.theory import Trajectory as Trajectory
     from meanfield.theory import asymptotics as asymptotics
+    from meanfield.theory import check_proposition4 as check_proposition4
+    from meanfield.theory import convergence_domains as convergence_domains
     from meanfield.theory import edge_of_chaos as edge_of_chaos
     from meanfield.theory import edge_of_chaos_curve as edge_of_chaos_curve
+    from meanfield.theory import existence_conditions as existence_conditions
+    from meanfield.theory import finite_width as finite_width
     from meanfield.theory import gain as gain
     from meanfield.theory import phase_diagram as phase_diagram
     from meanfield.theory import phase_diagrams as phase_diagrams
     from meanfield.theory import propagation_depth as propagation_depth
     from meanfield.theory import recommend as recommend
+    from meanfield.theory import scheme as scheme
 
 __version__ = "0.1.0"
 
@@ -55,23 +73,36 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "expectation",
         "second_moment",
     ),
+    "meanfield.simulation": ("Comparison", "Estimate", "LayerStatistics", "Simulation", "layer_statistics", "simulate"),
+    "meanfield.report": ("report",),
     "meanfield.theory": (
         "Asymptotics",
+        "Condition",
+        "ConvergenceDomains",
         "DepthScales",
         "EdgeOfChaos",
+        "ExistenceConditions",
+        "FiniteWidth",
         "FixedPoint",
         "MeanField",
         "PhaseDiagram",
+        "Proposition4",
         "phase_diagram",
         "phase_diagrams",
         "Recommendation",
+        "Scheme",
         "Trajectory",
         "asymptotics",
+        "check_proposition4",
+        "convergence_domains",
         "edge_of_chaos",
         "edge_of_chaos_curve",
+        "existence_conditions",
+        "finite_width",
         "gain",
         "propagation_depth",
         "recommend",
+        "scheme",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

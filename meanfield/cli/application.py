@@ -5,9 +5,12 @@ from __future__ import annotations
 import typer
 
 from meanfield.cli.catalogue import activations
+from meanfield.cli.check import check
 from meanfield.cli.depth import depth
 from meanfield.cli.edge_of_chaos import eoc
 from meanfield.cli.phase import phase
+from meanfield.cli.report import report
+from meanfield.cli.simulate import simulate
 
 application = typer.Typer(
     name="meanfield",
@@ -19,6 +22,9 @@ application = typer.Typer(
 application.command()(eoc)
 application.command()(phase)
 application.command()(depth)
+application.command()(check)
+application.command()(simulate)
+application.command()(report)
 application.command()(activations)
 
 

@@ -36,6 +36,7 @@ SQUARINGS = 2  # a Gaussian of q/4 is that of q squared twice: 4 units of roundi
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut
 SERIES_TOLERANCE = 2e-14
+LARGE = 1e60  # of |φ⁽ᵏ⁾|: squares and products of more are summed with care
 SMALLEST, LARGEST = 1e-290, 1e290  # variances the tables serve
 SQRT_2PI = math.sqrt(2 * math.pi)
 
@@ -189,8 +190,10 @@ class MomentTable:
             # Both differences as columns for q⁰ and q¹.
             columns += [-(rho**2), drho**2, x * drho * (slope * x + rho), -slope * drho - drho**2]
             v, v1, q_dv, mean, *sums = self._sums(rule, weights, columns)
-            deficit = sums[0] + q * sums[1]
-            excess = sums[2] + q * sums[3]
+            # Where φ is so large that its differences can't be summed as columns, digits lost to them are not the concern.
+            plain = np.isnan(sums[0])
+            deficit = np.where(plain, q * v1 - v, sums[0] + q * sums[1])
+            excess = np.where(plain, q_dv - q * v1, sums[2] + q * sums[3])
             # What all nodes agree to be rounding is 0: ReLU-like φ, whose two parts are equal at every q.
             if np.all(np.abs(deficit) <= 1e-13 * (q * sums[1] - sums[0]) + 1e-31 * q * v1):
                 deficit = np.zeros_like(deficit)
@@ -215,9 +218,9 @@ class MomentTable:
             return np.stack([v, v1, q_dv, deficit, excess, mean]), np.stack([error[0], error[1], error[2], scale, scale, error[3]])
 
     def _sums(self, rule: Rule, weights: Array, columns: list[Array]) -> Array:
-        """Integrals of the columns, shape (columns, len(q))."""
+        """Integrals of the columns, shape (columns, len(q)); nan for the fifth on where φ is too large for them."""
         stacked = np.stack(columns, axis=1)
-        if np.max(np.abs(stacked)) < 1e140:
+        if np.max(np.abs(stacked)) < LARGE**2:
             return _product(weights, stacked).T
         # φ² may overflow where its product with the Gaussian does not: split the Gaussian in two.
         root = np.sqrt(weights)
@@ -225,7 +228,7 @@ class MomentTable:
         pairs = [(phi, phi)]
         if len(columns) > 1:
             pairs += [(rule.values[1], rule.values[1]), (phi, rule.values[1] * rule.x), (phi, np.ones_like(phi))]
-        sums = np.zeros((len(columns), weights.shape[0]))
+        sums = np.full((len(columns), weights.shape[0]), math.nan)
         for i, (left, right) in enumerate(pairs):
             sums[i] = np.sum((root * left) * (root * right), axis=1)
         return sums
@@ -308,6 +311,8 @@ class MomentTable:
         infinite = self._reasons(rule)
         if any(infinite) and infinite != self._delta_reasons():
             return {}
+        if any(np.max(np.abs(v), initial=0.0) > LARGE for v in rule.values):
+            return {}  # so steep that one rule is no longer good for all
         q = np.ldexp(low, np.arange(count))[:, None] * (0.5 * (3.0 + _chebyshev()[0]))
         with np.errstate(under="ignore"):
             weights = _octave_weights(rule, q) if rule.x.size else None

@@ -10,15 +10,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meanfield.plot.comparison import comparison as comparison
     from meanfield.plot.correlation_map import correlation_map as correlation_map
     from meanfield.plot.depth_scales import depth_scales as depth_scales
     from meanfield.plot.edge_of_chaos import edge_of_chaos as edge_of_chaos
+    from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
     from meanfield.plot.trajectory import trajectory as trajectory
     from meanfield.plot.variance_map import variance_map as variance_map
 
 # Each in the module of its own name.
-__all__ = ["correlation_map", "depth_scales", "edge_of_chaos", "phase_diagram", "trajectory", "variance_map"]
+__all__ = [
+    "comparison",
+    "correlation_map",
+    "depth_scales",
+    "edge_of_chaos",
+    "layer_statistics",
+    "phase_diagram",
+    "trajectory",
+    "variance_map",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import accuracy, curves, diagrams, one_input, start_up, two_inputs
+from tests.benchmarks import accuracy, curves, diagrams, one_input, simulations, start_up, two_inputs
 from tests.benchmarks.record import Measurement, compare, machine, save, table
 
 SECTIONS: dict[str, Callable[..., Iterator[Measurement]]] = {
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Callable[..., Iterator[Measurement]]] = {
     "one": one_input.measure,
     "two": two_inputs.measure,
     "accuracy": accuracy.measure,
+    "simulations": simulations.measure,
 }
 
 

@@ -1,0 +1,93 @@
+"""``meanfield check``: whether an activation meets the conditions of Proposition 4 of Hayou et al. (2018)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from meanfield.theory import Condition, Proposition4
+
+EXIT_STATUS = {True: 0, False: 1, None: 3}
+
+
+def check(
+    activation: Annotated[
+        str,
+        typer.Argument(metavar="ACTIVATION", help="A name (see 'meanfield activations') or a formula in x, such as 'x*tanh(exp(x))'."),
+    ],
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Let the exit status tell whether (ii) holds at the limit of the recursion, not at any fixed point."),
+    ] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the activation; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, numbers in full.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+) -> None:
+    """The conditions under which a deep network on the edge of chaos passes information on, each with its reason.
+
+    Exit status: 0 satisfied, 1 not, 3 undecided. A formula that starts with '-' goes after '--', at the end: meanfield check -- "-x".
+    """
+    from meanfield.cli.parameter import parameters
+    from meanfield.cli.progress_log import show_progress
+
+    keywords = parameters(parameter or [])
+    show_progress(verbose)
+
+    from meanfield.activations import activation as find
+    from meanfield.theory import check_proposition4
+
+    result = check_proposition4(find(activation, **keywords))
+    if as_json:
+        _print_json(result)
+    else:
+        _print_table(result)
+    raise typer.Exit(EXIT_STATUS[result.satisfied_strictly if strict else result.satisfied])
+
+
+def _print_json(result: Proposition4) -> None:
+    from meanfield import __version__
+    from meanfield.cli.machine_output import write_json
+
+    formula = result.activation.formula
+    write_json(
+        {
+            "activation": result.activation.name,
+            "parameters": result.activation.parameters,
+            "formula": None if formula is None else str(formula),
+            "satisfied": result.satisfied,
+            "satisfied_strictly": result.satisfied_strictly,
+            "conditions": {name: _plain(condition) for name, condition in result.conditions.items()},
+            "conclusion": _plain(result.conclusion),
+            "propositions": {name: _plain(condition) for name, condition in result.propositions.items()},
+            "caveats": result.caveats,
+            "version": __version__,
+        }
+    )
+
+
+def _plain(condition: Condition) -> dict[str, Any]:
+    names = ("statement", "holds", "proof", "reason", "evidence", "witness")
+    return {name: getattr(condition, name) for name in names}
+
+
+def _print_table(result: Proposition4) -> None:
+    from meanfield.cli.table import print_table
+    from meanfield.theory.conditions.condition import SHOWN
+
+    rows = [(f"({name})", SHOWN[c.holds], c.proof, c.reason) for name, c in result.conditions.items()]
+    rows.append(("conclusion", SHOWN[result.conclusion.holds], result.conclusion.proof, result.conclusion.reason))
+    rows += [(f"Prop. {name}", SHOWN[c.holds], c.proof, c.reason) for name, c in result.propositions.items()]
+    print_table(
+        title=f"Proposition 4 of Hayou et al. (2018) for {result.activation.name}",
+        header=("condition", "holds", "proof", "reason"),
+        rows=rows,
+        notes=(
+            f"Satisfied, with q a fixed point where χ₁ = 1: {SHOWN[result.satisfied]}.",
+            f"Satisfied strictly, with q the limit of the variance recursion: {SHOWN[result.satisfied_strictly]}.",
+            *result.caveats,
+        ),
+    )

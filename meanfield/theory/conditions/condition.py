@@ -1,0 +1,63 @@
+"""A verdict on one condition: what holds, how it is known, and what shows that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN = {True: "yes", False: "no", None: "undecided"}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition on an activation.
+
+    Attributes
+    ----------
+    name : str
+        "i" … "iv", or what it is about.
+    statement : str
+        The condition in words.
+    holds : bool or None
+        None: undecided. A sign that is smaller than its error estimate decides nothing.
+    proof : str
+        "symbolic" (exact, from the formula), "analytic" (a theorem covers it) or "numerical" (with a margin, in a stated range).
+    evidence : dict
+        Numbers and words behind the verdict, by name.
+    witness : object
+        Where the condition fails: a number such as the q with F'(q) < 0, or None.
+    reason : str
+        The verdict's reason in a sentence.
+    """
+
+    name: str
+    statement: str
+    holds: bool | None
+    proof: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+    witness: Any = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"({self.name}) {SHOWN[self.holds]}, {self.proof}: {self.reason or self.statement}"
+
+
+def all_of(verdicts: Iterable[bool | None]) -> bool | None:
+    """False if one is False, None if one of the others is undecided, else True.
+
+    Examples
+    --------
+    >>> all_of([True, None, False]), all_of([True, None]), all_of([True, True])
+    (False, None, True)
+    """
+    found = list(verdicts)
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def weakest(proofs: Iterable[str]) -> str:
+    """The weakest of several kinds of proof: a chain is as good as that."""
+    order = ("numerical", "analytic", "symbolic")
+    return min(proofs, key=order.index)

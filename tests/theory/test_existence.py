@@ -1,0 +1,58 @@
+"""The existence conditions of Hayou et al. (2019)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "arctan", "sin", "softsign"])
+def test_both_conditions_hold_and_every_bias_has_a_point(name: str) -> None:
+    found = mf.existence_conditions(name)
+    assert found.holds is True
+    assert found.sigma_max == found.largest_sigma_b == math.inf
+    assert np.all(mf.edge_of_chaos(name, np.array([0.01, 1.0, 20.0])).status != "none")
+
+
+def test_relu_is_a_point_only() -> None:
+    found = mf.existence_conditions("relu")
+    assert found.largest_sigma_b == pytest.approx(0.0, abs=1e-6)
+    assert found.sigma_max == pytest.approx(0.0, abs=1e-6)
+
+
+def test_softplus_has_a_modulus_but_no_point() -> None:
+    found = mf.existence_conditions("softplus")
+    assert found.sigma_max > 0
+    assert math.isnan(found.largest_sigma_b)
+    assert "sigma_max" in str(found)
+
+
+@pytest.mark.parametrize(("name", "q"), [("silu", 1.0), ("sin(x) + 0.1*x", 5.0), ("squared_relu", 1.0)])
+def test_a_failing_condition_has_a_witness(name: str, q: float) -> None:
+    found = mf.existence_conditions(name)
+    assert found.holds is False
+    if found.slope_non_increasing.holds is False:
+        at = found.slope_non_increasing.witness
+        below, above = mf.second_moment(name, np.array([0.9, 1.1]) * at, derivative=1)
+        assert above > below
+    if found.variance_non_decreasing.holds is False:
+        at = found.variance_non_decreasing.witness
+        below, above = mf.second_moment(name, np.array([0.9, 1.1]) * at)
+        assert above < below
+
+
+def test_sine_against_closed_forms() -> None:
+    # V = (1 − e^(−2q))/2, V[φ'] = (1 + e^(−2q))/2
+    found = mf.existence_conditions("sin")
+    assert found.variance_non_decreasing.proof == "analytic"
+    assert found.slope_non_increasing.holds is True
+
+
+def test_jumps() -> None:
+    found = mf.existence_conditions("sign")
+    assert found.slope_non_increasing.holds is False
+    assert math.isnan(found.sigma_max)

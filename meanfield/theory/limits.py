@@ -28,6 +28,11 @@ def slopes(act: Activation, q: float) -> tuple[float, float]:
     return float(left), float(right)
 
 
+def has_tail(act: Activation) -> bool:
+    """Whether φ is no steeper than linear far out, so that the correlation map has a limit at infinite variance."""
+    return all(math.isfinite(slope) for slope in slopes(act, math.inf))
+
+
 def map_of_slopes(left: float, right: float, c: Array) -> Array:
     """f(c) of φ(x) = λx (x > 0), βx (x ≤ 0), at any variance and with σ_b = 0 [Hayou 2018, section 3.1; Cho, Saul 2009].
 

@@ -46,7 +46,8 @@ class PhaseDiagram:
     variance_slope : ndarray
         F'(q*).
     epsilon_star, c_star : ndarray
-        1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map.
+        1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map; nan, like xi_c, where q* is
+        infinite and φ steeper than linear: its correlation map has no limit there.
     chi_1 : ndarray
         χ₁ = f'(1); inf where φ jumps.
     xi_q, xi_c, xi_grad : ndarray
@@ -203,6 +204,10 @@ def _fill(
     slopes = table(Q_DV, grid) / grid
     one = int(np.argmin(np.abs(np.log(grid))))
     usable = np.isfinite(values)
+    if not usable.any():  # E[φ²] is infinite at every q
+        q_star[:] = np.where(weights > 0, math.inf, (biases**2)[:, None])
+        _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
+        return
     grid, values, slopes = grid[usable], values[usable], slopes[usable]
     growth = float(slopes[-1] * grid[-1] / values[-1]) if values[-1] > 0 else 0.0
     if not usable.all():
@@ -267,9 +272,18 @@ def _cell_by_cell(act: Activation, weights: Array, biases: Array, q_star: Array,
 
 
 def _cell(act: Activation, weights: Array, biases: Array, q_star: Array, out: Array, phase: Any, b: int, w: int) -> None:
+    if weights[w] == 0.0:  # every layer forgets its input
+        q_star[b, w] = biases[b] ** 2
+        out[:, b, w] = 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
+        phase[b, w] = -1
+        return
     net = MeanField(act, float(weights[w]), float(biases[b]))
-    scales = net.depth_scales
     q_star[b, w] = net.q_star
+    if math.isinf(net.q_star) and not limits.has_tail(act):
+        out[:, b, w] = math.inf, math.nan, math.nan, math.inf, 0.0, math.nan, 0.0
+        phase[b, w] = 1
+        return
+    scales = net.depth_scales
     slope = net.chi_1 if math.isinf(net.q_star) else float(net.variance_slope(net.q_star))
     out[:, b, w] = slope, net.epsilon_star, net.c_star, net.chi_1, scales.xi_q, scales.xi_c, scales.xi_grad
     phase[b, w] = {"ordered": -1, "critical": 0, "chaotic": 1}[net.phase]

@@ -169,8 +169,10 @@ def fill_variances(
 
 @kernel("float64(float64)")
 def scale_of(slope: float) -> float:
-    """−1/log|slope|, inf at 1 and 0 at 0 and inf."""
+    """−1/log|slope|, inf at 1, 0 at 0 and inf, nan at nan."""
     size = abs(slope)
+    if math.isnan(size):
+        return math.nan
     if size == 0.0 or math.isinf(size):
         return 0.0
     if abs(size - 1.0) <= 1e-14:
@@ -223,6 +225,8 @@ def fill_correlations(
             elif q == 0.0 or math.isinf(q):
                 slope_q = weight * (slope_zero if q == 0.0 else slope_far)
                 chi = math.inf if jumping else slope_q
+                if math.isinf(q) and math.isinf(slope_far):  # steeper than linear: the correlation map has no limit
+                    epsilon, correlation, slope_c = math.nan, math.nan, math.nan
             else:
                 slope_q = weight * moment(q, first, start, pieces, table[1]) / q
                 chi = math.inf if jumping else weight * moment(q, first, start, pieces, table[2])

@@ -26,6 +26,7 @@ STARTS = (0.5, 1.0, 2.0)  # standardised inputs, give or take a factor of two
 FOLLOWED = 100_000  # layers along which variances are followed; later ones count as the last
 CANDIDATES = np.logspace(-5.0, 3.0, 97)  # variances at which the curve is looked at first
 REFINEMENTS = 16
+LOST = 1e30  # a variance that passes this has run away
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def recommend(activation: Any, depth: int) -> Recommendation:
     with q_{l+1} = F(q_l): the factors by which variances, gradients and differences between inputs change from the first
     layer to the last (β and κ as in `asymptotics`). Small σ_b keeps A_L small; but then the variance falls far, and the
     gradient with it. Where the edge point repels variances, those that start beside it run away in some 1/log F' layers,
-    and J shows it. At most 10⁵ layers of the variance are followed.
+    and J shows it; past 10³⁰ they count as lost. At most 10⁵ layers of the variance are followed.
 
     Examples
     --------
@@ -201,7 +202,7 @@ def _changes(act: Activation, depth: int, sigma_w: float, sigma_b: float, q: flo
     weight, bias = sigma_w**2, sigma_b**2
     worst = (0.0, 0.0)
     for start in STARTS:
-        path, settled = variance_path(act, weight, bias, start, min(depth, FOLLOWED))
+        path, settled = variance_path(act, weight, bias, start, min(depth, FOLLOWED), LOST)
         last = float(path[-1])
         if math.isinf(last) or last == 0.0:
             return math.inf, math.inf, math.inf
@@ -269,8 +270,8 @@ def _reason(
     else:
         text = f"Of the points on the edge of chaos of {act.name} this one changes signals least over {depth} layers."
     text += (
-        f" From a variance within a factor of 2 of 1, the variance changes by a factor of at most {math.exp(changes[0]):.3g} and the "
-        f"gradient by {math.exp(changes[1]):.3g}; differences between inputs shrink by about {math.exp(changes[2]):.3g}."
+        f" From a variance within a factor of 2 of 1, the variance changes by a factor of at most {_factor(changes[0])} and the "
+        f"gradient by {_factor(changes[1])}; differences between inputs shrink by about {_factor(changes[2])}."
     )
     if status == "attracting":
         text += f" Variances return to q = {q:.6g}."
@@ -281,6 +282,11 @@ def _reason(
             f"to it. At this depth that costs less than what the attracting points do to correlations and gradients."
         )
     return text
+
+
+def _factor(change: float) -> str:
+    """e^change in words."""
+    return f"{math.exp(change):.3g}" if change < 700.0 else f"10^{change / math.log(10.0):.0f}"
 
 
 def _without_edge(act: Activation) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.errors import DomainError
+from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.expectation.arguments import variance, within
 from meanfield.expectation.held_profiles import has_profile
 from meanfield.expectation.two_inputs import covariance_at, decorrelations_at
@@ -85,8 +86,19 @@ def propagate(net: MeanField, depth: int, q: Any, c: float | None, epsilon: floa
         raise DomainError("sigma_w = 0 and sigma_b = 0 leave every layer at 0: no correlation is defined")
     q1, settled1 = _variances(act, weight, bias, first, layers, hold_variance)
     q2, settled2 = (q1, settled1) if second == first else _variances(act, weight, bias, second, layers, hold_variance)
-    path = _Path(net, act, weight, bias, q1, q2, hold_variance)
-    decorrelation = path.run(loss, max(settled1, settled2))
+    stop = layers + 1
+    infinite = np.isinf(q1) | np.isinf(q2)
+    if infinite.any() and not limits.has_tail(act):
+        stop = int(np.argmax(infinite))
+        warnings.warn(
+            f"the variance passes 1e280 at layer {stop}; {act.name} is steeper than linear, so the correlation has no limit there: nan",
+            AccuracyWarning,
+            stacklevel=3,
+        )
+    decorrelation = np.full(layers + 1, math.nan)
+    part = q1[:stop]
+    path = _Path(net, act, weight, bias, part, part if q2 is q1 else q2[:stop], hold_variance)
+    decorrelation[:stop] = path.run(loss, min(max(settled1, settled2), stop - 1))
     correlation = 1.0 - decorrelation
     if c is not None:
         correlation[0] = float(c)

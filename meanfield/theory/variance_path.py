@@ -20,10 +20,10 @@ NEAREST, FURTHEST = 2.0**-40, 2.0**40  # beyond these φ is looked at for being 
 STILL = 4e-15  # a relative step that the tables can't tell from none
 
 
-def variance_path(act: Activation, weight: float, bias: float, q0: float, depth: int) -> tuple[Array, int]:
+def variance_path(act: Activation, weight: float, bias: float, q0: float, depth: int, ceiling: float = LARGEST) -> tuple[Array, int]:
     """q_0 … q_depth, and the first l with q_l = q_{l+1} = … (depth where there is none).
 
-    Variances below 1e-280 become 0 where F(0) = 0, and above 1e280 inf.
+    Variances below 1e-280 become 0 where F(0) = 0, and above the ceiling inf.
     """
     from meanfield.theory.variance_path_kernels import SETTLED, iterate_variance
 
@@ -55,6 +55,10 @@ def variance_path(act: Activation, weight: float, bias: float, q0: float, depth:
             table.ensure(octave, octave)
             reached = layer
             status, layer = iterate_variance(q, layer, weight, bias, STILL, *table.packed(V))
+            if q[layer] > ceiling:
+                layer = int(np.argmax(q[: layer + 1] > ceiling))
+                q[layer] = math.inf
+                break
             if status == SETTLED:
                 break
             if layer == depth:
@@ -69,7 +73,7 @@ def variance_path(act: Activation, weight: float, bias: float, q0: float, depth:
             inside = now if now >= SMALLEST else 0.0
             moment = float(second_moments(act, np.zeros(1), 0)[0]) if inside == 0.0 else float(table(V, np.array([inside]))[0])
             after = bias + weight * moment
-        after = math.inf if after > LARGEST else 0.0 if after < SMALLEST else after
+        after = math.inf if after > ceiling else 0.0 if after < SMALLEST else after
         if after == now or abs(after - now) <= STILL * now:
             break
         layer += 1

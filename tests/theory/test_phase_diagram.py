@@ -152,3 +152,18 @@ def test_shapes_and_errors() -> None:
         mf.phase_diagram("tanh", [-1.0], [0.1])
     with pytest.raises(mf.DomainError, match="one-dimensional"):
         mf.phase_diagram("tanh", np.ones((2, 2)), [0.1])
+
+
+@pytest.mark.parametrize("name", ["x**2", "x**3"])
+def test_no_limit_at_infinite_variance_is_nan_on_purpose(name: str) -> None:
+    diagram = mf.phase_diagram(name, [0.1, 2.0], 0.1)
+    assert np.isinf(diagram.q_star[0, 1])
+    assert diagram.phase[0].tolist() == [-1, 1]
+    for quantity in (diagram.epsilon_star, diagram.c_star, diagram.xi_c):
+        assert np.isfinite(quantity[0, 0])
+        assert np.isnan(quantity[0, 1])
+
+
+def test_an_infinite_second_moment_everywhere() -> None:
+    diagram = mf.phase_diagram("1/x", [0.0, 1.0], [0.0, 0.5])
+    assert diagram.q_star.tolist() == [[0.0, np.inf], [0.25, np.inf]]

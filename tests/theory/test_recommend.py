@@ -97,3 +97,10 @@ def test_gain_names_the_biases_it_needs(name: str) -> None:
     best = mf.recommend(name, 60)
     with pytest.warns(UserWarning, match=f"sigma_b = {best.sigma_b:.6g}"):
         assert mf.gain(name, depth=60) == best.sigma_w
+
+
+def test_steep_activations_end_and_say_what_it_costs() -> None:
+    best = mf.recommend("x**3", depth=20)
+    assert best.status == "repelling"
+    assert 10.0 < best.cost < 100.0
+    assert "10^" not in best.reason

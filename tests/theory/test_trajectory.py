@@ -181,3 +181,14 @@ def test_reads_well() -> None:
 def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(mf.DomainError, match=message):
         mf.MeanField("tanh", 1.0, 0.1).propagate(**arguments)  # type: ignore[arg-type]
+
+
+def test_divergence_of_a_steep_activation_is_told_and_not_hidden() -> None:
+    net = mf.MeanField("x**2", 1.2, 0.0)
+    with pytest.warns(mf.AccuracyWarning, match="passes 1e280 at layer 9"):
+        path = net.propagate(12)
+    assert np.isfinite(path.q1[:9]).all()
+    assert np.isinf(path.q1[9:]).all()
+    # φ(x) = x²: f(c) = (1 + 2c²)/3 at every variance, and c = ½ is its fixed point.
+    assert path.c[:9] == pytest.approx(np.full(9, 0.5), abs=1e-12)
+    assert np.isnan(path.c[9:]).all()

@@ -32,33 +32,33 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.simulation import Simulation as Simulation
     from meanfield.simulation import layer_statistics as layer_statistics
     from meanfield.simulation import simulate as simulate
-    from meanfield.theory import Asymptotics as Asymptotics
-    from meanfield.theory import Condition as Condition
-    from meanfield.theory import ConvergenceDomains as ConvergenceDomains
-    from meanfield.theory import DepthScales as DepthScales
-    from meanfield.theory import EdgeOfChaos as EdgeOfChaos
-    from meanfield.theory import ExistenceConditions as ExistenceConditions
-    from meanfield.theory import FiniteWidth as FiniteWidth
-    from meanfield.theory import FixedPoint as FixedPoint
-    from meanfield.theory import MeanField as MeanField
-    from meanfield.theory import PhaseDiagram as PhaseDiagram
-    from meanfield.theory import Proposition4 as Proposition4
-    from meanfield.theory import Recommendation as Recommendation
-    from meanfield.theory import Scheme as Scheme
-    from meanfield.theory import Trajectory as Trajectory
-    from meanfield.theory import asymptotics as asymptotics
-    from meanfield.theory import check_proposition4 as check_proposition4
-    from meanfield.theory import convergence_domains as convergence_domains
-    from meanfield.theory import edge_of_chaos as edge_of_chaos
-    from meanfield.theory import edge_of_chaos_curve as edge_of_chaos_curve
-    from meanfield.theory import existence_conditions as existence_conditions
-    from meanfield.theory import finite_width as finite_width
-    from meanfield.theory import gain as gain
-    from meanfield.theory import phase_diagram as phase_diagram
-    from meanfield.theory import phase_diagrams as phase_diagrams
-    from meanfield.theory import propagation_depth as propagation_depth
-    from meanfield.theory import recommend as recommend
-    from meanfield.theory import scheme as scheme
+    from meanfield.theory.asymptotics import Asymptotics as Asymptotics
+    from meanfield.theory.asymptotics import asymptotics as asymptotics
+    from meanfield.theory.conditions import Condition as Condition
+    from meanfield.theory.conditions import ConvergenceDomains as ConvergenceDomains
+    from meanfield.theory.conditions import ExistenceConditions as ExistenceConditions
+    from meanfield.theory.conditions import Proposition4 as Proposition4
+    from meanfield.theory.conditions import check_proposition4 as check_proposition4
+    from meanfield.theory.conditions import convergence_domains as convergence_domains
+    from meanfield.theory.conditions import existence_conditions as existence_conditions
+    from meanfield.theory.correlation import DepthScales as DepthScales
+    from meanfield.theory.depth import propagation_depth as propagation_depth
+    from meanfield.theory.edge_of_chaos import EdgeOfChaos as EdgeOfChaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos as edge_of_chaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos_curve as edge_of_chaos_curve
+    from meanfield.theory.finite_width import FiniteWidth as FiniteWidth
+    from meanfield.theory.finite_width import finite_width as finite_width
+    from meanfield.theory.mean_field import MeanField as MeanField
+    from meanfield.theory.phase_diagram import PhaseDiagram as PhaseDiagram
+    from meanfield.theory.phase_diagram import phase_diagram as phase_diagram
+    from meanfield.theory.phase_diagram import phase_diagrams as phase_diagrams
+    from meanfield.theory.recommend import Recommendation as Recommendation
+    from meanfield.theory.recommend import gain as gain
+    from meanfield.theory.recommend import recommend as recommend
+    from meanfield.theory.schemes import Scheme as Scheme
+    from meanfield.theory.schemes import scheme as scheme
+    from meanfield.theory.trajectory import Trajectory as Trajectory
+    from meanfield.theory.variance import FixedPoint as FixedPoint
 
 __version__ = "0.1.0"
 
@@ -75,35 +75,26 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "meanfield.simulation": ("Comparison", "Estimate", "LayerStatistics", "Simulation", "layer_statistics", "simulate"),
     "meanfield.report": ("report",),
-    "meanfield.theory": (
-        "Asymptotics",
+    "meanfield.theory.asymptotics": ("Asymptotics", "asymptotics"),
+    "meanfield.theory.conditions": (
         "Condition",
         "ConvergenceDomains",
-        "DepthScales",
-        "EdgeOfChaos",
         "ExistenceConditions",
-        "FiniteWidth",
-        "FixedPoint",
-        "MeanField",
-        "PhaseDiagram",
         "Proposition4",
-        "phase_diagram",
-        "phase_diagrams",
-        "Recommendation",
-        "Scheme",
-        "Trajectory",
-        "asymptotics",
         "check_proposition4",
         "convergence_domains",
-        "edge_of_chaos",
-        "edge_of_chaos_curve",
         "existence_conditions",
-        "finite_width",
-        "gain",
-        "propagation_depth",
-        "recommend",
-        "scheme",
     ),
+    "meanfield.theory.correlation": ("DepthScales",),
+    "meanfield.theory.depth": ("propagation_depth",),
+    "meanfield.theory.edge_of_chaos": ("EdgeOfChaos", "edge_of_chaos", "edge_of_chaos_curve"),
+    "meanfield.theory.finite_width": ("FiniteWidth", "finite_width"),
+    "meanfield.theory.mean_field": ("MeanField",),
+    "meanfield.theory.phase_diagram": ("PhaseDiagram", "phase_diagram", "phase_diagrams"),
+    "meanfield.theory.recommend": ("Recommendation", "gain", "recommend"),
+    "meanfield.theory.schemes": ("Scheme", "scheme"),
+    "meanfield.theory.trajectory": ("Trajectory",),
+    "meanfield.theory.variance": ("FixedPoint",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _SUBPACKAGES = ("plot",)

@@ -14,12 +14,12 @@ import meanfield as mf
 from tests import fuzz
 from tests.activations.random_formulas import random_activation
 
-_BUDGET = 20.0  # seconds
+_BUDGET = 15.0  # seconds of processor time
 
 
 def test_a_sample_of_random_formulas_has_no_findings() -> None:
-    began, index, tally = time.monotonic(), 0, fuzz.Tally()
-    while index < 150 and time.monotonic() - began < _BUDGET:
+    began, index, tally = time.process_time(), 0, fuzz.Tally()
+    while index < 150 and time.process_time() - began < _BUDGET:
         rng = np.random.default_rng([1, index])
         fuzz.try_formula(tally, random_activation(rng), float(rng.uniform(-1, 1)), index % 4 == 0)
         index += 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from meanfield.theory import Condition, Proposition4
+    from meanfield.theory.conditions import Condition, Proposition4
 
 EXIT_STATUS = {True: 0, False: 1, None: 3}
 
@@ -38,7 +38,7 @@ def check(
     show_progress(verbose)
 
     from meanfield.activations import activation as find
-    from meanfield.theory import check_proposition4
+    from meanfield.theory.conditions import check_proposition4
 
     result = check_proposition4(find(activation, **keywords))
     if as_json:

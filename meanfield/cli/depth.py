@@ -103,7 +103,9 @@ def depth(
 
 
 def _on_the_edge(phi: Activation, sigma_b: float, c0: float, threshold: float) -> _Point:
-    from meanfield.theory import asymptotics, edge_of_chaos, propagation_depth
+    from meanfield.theory.asymptotics import asymptotics
+    from meanfield.theory.depth import propagation_depth
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     edge = edge_of_chaos(phi, sigma_b=sigma_b)
     if edge.status == "none":
@@ -141,7 +143,8 @@ def _depth_scale(slope: float) -> float:
 
 
 def _off_the_edge(phi: Activation, sigma_b: float, sigma_w: float, c0: float, threshold: float) -> _Point:
-    from meanfield.theory import MeanField, propagation_depth
+    from meanfield.theory.depth import propagation_depth
+    from meanfield.theory.mean_field import MeanField
 
     network = MeanField(phi, sigma_w=sigma_w, sigma_b=sigma_b)
     scales = network.depth_scales
@@ -161,7 +164,7 @@ def _off_the_edge(phi: Activation, sigma_b: float, sigma_w: float, c0: float, th
 
 
 def _recommendation(phi: Activation, layers: int) -> dict[str, Any]:
-    from meanfield.theory import recommend
+    from meanfield.theory.recommend import recommend
 
     found = recommend(phi, depth=layers)
     return {

@@ -11,7 +11,7 @@ from meanfield.errors import DomainError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meanfield.theory import EdgeOfChaos
+    from meanfield.theory.edge_of_chaos import EdgeOfChaos
 
 _MEANING = {
     "attracting": "attracting: nearby variances return to q, so inputs reach this point.",
@@ -58,10 +58,12 @@ def eoc(
     import numpy as np
 
     from meanfield.activations import activation as find
-    from meanfield.theory import edge_of_chaos
+    from meanfield.expectation.octaves import one_question
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     phi = find(activation, **keywords)
-    curve = edge_of_chaos(phi, sigma_b=np.array(grid))
+    with one_question():  # it takes less time than loading numba would
+        curve = edge_of_chaos(phi, sigma_b=np.array(grid))
     if path is not None:
         _draw(curve, path)
     if as_json:
@@ -122,7 +124,7 @@ def _draw(curve: EdgeOfChaos, path: Path) -> None:
     from meanfield.cli.figure_file import write_figure
     from meanfield.plot.column_width import detached_axes
     from meanfield.plot.edge_of_chaos import edge_of_chaos as draw
-    from meanfield.theory import edge_of_chaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     # The points asked for, and enough between them for a smooth line.
     asked = np.unique(curve.sigma_b)

@@ -11,7 +11,7 @@ from meanfield.errors import DomainError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meanfield.theory import PhaseDiagram
+    from meanfield.theory.phase_diagram import PhaseDiagram
 
 QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
 LARGEST_PLANE = 1_000_000
@@ -82,7 +82,7 @@ def phase(
     import numpy as np
 
     from meanfield.activations import activation as find
-    from meanfield.theory import phase_diagram
+    from meanfield.theory.phase_diagram import phase_diagram
 
     phi = find(activation, **keywords)
     diagram = phase_diagram(phi, sigma_w=np.array(across), sigma_b=np.array(up), progress=sys.stderr.isatty())
@@ -127,7 +127,7 @@ def _print_map(diagram: PhaseDiagram, quantity: str) -> None:
     import numpy as np
 
     from meanfield.cli.table import number, print_table
-    from meanfield.theory import edge_of_chaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     letters = np.where(np.isposinf(diagram.q_star), "D", np.array(["O", "X", "C"])[diagram.phase + 1])
     rows = _thinned(diagram.sigma_b.size, _TALLEST_MAP)[::-1]

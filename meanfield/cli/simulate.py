@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meanfield.simulation import Comparison, Simulation
-    from meanfield.theory import Trajectory
+    from meanfield.theory.trajectory import Trajectory
 
 QUANTITIES = ("q1", "q2", "c", "gradient")
 _LAYERS_SHOWN = 14  # of a table
@@ -127,7 +127,7 @@ def _variances(text: str) -> float | tuple[float, float]:
 
 
 def _on_the_edge(phi: Any, sigma_b: float) -> float:
-    from meanfield.theory import edge_of_chaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     edge = edge_of_chaos(phi, sigma_b=sigma_b)
     if edge.status == "none":
@@ -136,7 +136,7 @@ def _on_the_edge(phi: Any, sigma_b: float) -> float:
 
 
 def _theory(sim: Simulation, q: Any, c: float) -> Trajectory:
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
     ensemble = sim.ensemble
     return MeanField(ensemble.activation, ensemble.sigma_w, ensemble.sigma_b).propagate(sim.depth, q=q, c=c)

@@ -14,6 +14,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning, ActivationError
 from meanfield.expectation.arguments import unwrap, variance
 from meanfield.expectation.panels import Partition, gauss_legendre
+from meanfield.expectation.poles import divergent_sides
 from meanfield.expectation.rule import Rule, build_rule
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-10  # relative to E|g|; an estimate above it draws an AccuracyWarning
 
 _partitions: weakref.WeakKeyDictionary[Activation, Partition] = weakref.WeakKeyDictionary()
+_diverging: weakref.WeakKeyDictionary[Activation, tuple[tuple[float, float], ...]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,12 @@ def _partition(act: Activation) -> Partition:
     return _partitions[act]
 
 
+def _diverging_poles(act: Activation) -> tuple[tuple[float, float], ...]:
+    if act not in _diverging:
+        _diverging[act] = divergent_sides(act)
+    return _diverging[act]
+
+
 def _weights(rule: Rule, q: float) -> Array:
     result: Array = rule.weights * np.exp(-rule.x * rule.x / (2 * q)) / math.sqrt(2 * math.pi * q)
     return result
@@ -160,6 +168,13 @@ def _estimate_one(act: Activation, q: float) -> tuple[float, float, str]:
         if math.isnan(value):
             raise ActivationError(f"{act.name} is not defined at x = 0, which is all that q = 0 sees")
         return value, act.relative_noise * abs(value), "" if math.isfinite(value) else f"{act.name} is infinite at x = 0"
+    diverging = _diverging_poles(act)
+    if diverging:
+        signs = {sign for _, sign in diverging}
+        reason = f"{act.name} is not integrable at its pole x = {diverging[0][0]:.6g}"
+        if len(signs) != 1:
+            raise ActivationError(f"the expectation of {act.name} is not defined: {reason}, with both signs")
+        return math.copysign(math.inf, signs.pop()), 0.0, reason
     partition = _partition(act)
     rule = build_rule(partition, q, q, power=1)
     if rule.infinite[0]:

@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers, Mask
 
 TERMS = 20
-# Octaves that share one quadrature rule: always the same, so that no number depends on what was asked for before. Far out,
-# where an oscillating φ is dear, each octave stands alone.
-GROUP, FAR = 8, 8
-FAR_SHELL, FEW_PANELS = 6, 24  # φ is cheap far out if 2⁶ ≤ |x| < 2⁷ takes no more panels than this
+# Octaves that share one quadrature rule: always the same, so that no number depends on what was asked for before. Where an
+# oscillating φ is dear each octave stands alone: where the outermost shell of the group's first octave takes many panels.
+GROUP, FEW_PANELS = 8, 24
 # Resolved in one pass with the first octave: what most questions come to.
-SHELLS, CORES = range(-15, 6), (-15, -11, -7, -4)
+SHELLS, CORES = range(-15, 1), (-15, -11, -7, -4)
 SQUARINGS = 2  # a Gaussian of q/4 is that of q squared twice: 4 units of rounding
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut
@@ -143,7 +142,7 @@ class MomentTable:
             self._divergent = self._delta
         self._squares_jump = self._jump_of_squares(activation)
         self._octaves: dict[int, Octave] = {}
-        self._cheap_far_out: bool | None = None
+        self._cheap: dict[int, bool] = {}  # whether a group is built together, by its first octave
         self.asked = 0  # questions answered
         self._lock = threading.RLock()
         self._packed: tuple[int, Integers, Integers, Integers, Array] | None = None
@@ -296,13 +295,10 @@ class MomentTable:
 
     def _group_of(self, octave: int) -> tuple[int, ...]:
         """The octaves that are built together with this one."""
-        if octave >= FAR:
-            if self._cheap_far_out is None:
-                self._cheap_far_out = self.partition.panels_in(FAR_SHELL) <= FEW_PANELS
-            if not self._cheap_far_out:
-                return (octave,)
         first = octave - octave % GROUP
-        return tuple(range(first, first + GROUP))
+        if first not in self._cheap:
+            self._cheap[first] = self.partition.panels_in(first // 2 + 3) <= FEW_PANELS
+        return tuple(range(first, first + GROUP)) if self._cheap[first] else (octave,)
 
     def _build_group(self, octave: int, count: int) -> dict[int, Octave]:
         """Octaves octave … octave + count − 1 by one rule; those that need more than one series are left out."""

@@ -1,12 +1,15 @@
 """Piecewise polynomials in q by NumPy alone: the same operations in the same order as kernels.py, so the same bits.
 
-Loading numba and the compiled kernels takes some tenths of a second. A process that asks one small question need not wait
-for them.
+Loading numba and the compiled kernels takes some tenths of a second. A process that asks one question and ends, as the
+command line does, need not wait for them.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +18,23 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
 SMALL = 4096  # values of q in one question; beyond that the kernels are worth their loading
-PATIENCE = 1000  # small questions to one table; then the kernels are loaded too
+PATIENCE = 500  # small questions to one table; then the kernels are loaded after all
+_one_question: ContextVar[bool] = ContextVar("one_question", default=False)
+
+
+@contextmanager
+def one_question() -> Iterator[None]:
+    """Inside, small questions are answered by NumPy while the kernels are not loaded."""
+    token = _one_question.set(True)
+    try:
+        yield
+    finally:
+        _one_question.reset(token)
 
 
 def without_kernels(size: int, asked: int) -> bool:
-    """Whether a question of this size, after so many others, is answered by NumPy: never where the kernels are there."""
-    return size <= SMALL and asked <= PATIENCE and "meanfield.jit" not in sys.modules
+    """Whether a question of this size, after so many others to the same table, is answered by NumPy."""
+    return _one_question.get() and size <= SMALL and asked <= PATIENCE and "meanfield.jit" not in sys.modules
 
 
 def locate(q: Array, first: int, start: Integers, pieces: Integers) -> tuple[Integers, Array]:

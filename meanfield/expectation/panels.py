@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -25,7 +25,12 @@ RESOLVED = 4e-15  # the last Legendre coefficients, relative to the panel's larg
 NOISE = 1e-6  # below this a tail that bisection does not improve is rounding noise of φ, not structure
 UNDERFLOW = 1e-295  # smaller values of φ lose their digits to denormal numbers and count as 0
 DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and float64 has room for them there
-MOST_PANELS = 60_000  # of one resolve call: past that the rest stays as it is, and the error estimate says so
+MOST_PANELS = 80_000  # of one resolve call, the innermost first: the rest stays as it is, and the error estimate says so
+MOST_OF_SHELL = 40_000  # panels of one shell; sin(5x) needs as many on the outermost one at q = 10⁶
+SAMPLED = 256  # panels that a shell gets even where it can't be resolved: its mean comes out right to a per cent or so
+PER_SWING = 1.2  # panels for one swing of an oscillation from low to high, at least
+FOLDS = 0.22  # swings for each e-fold of an oscillation, somewhat fewer than those of sin
+TURNS = 5  # changes of direction among the 16 values on a panel that make it an oscillation
 
 
 @lru_cache(maxsize=8)
@@ -140,12 +145,19 @@ def sample(activation: Activation, orders: tuple[int, ...], lower: Array, upper:
 
 
 def resolve(
-    activation: Activation, orders: tuple[int, ...], lower: Array, upper: Array, floor: tuple[Array, ...] | None = None
+    activation: Activation,
+    orders: tuple[int, ...],
+    lower: Array,
+    upper: Array,
+    floor: tuple[Array, ...] | None = None,
+    shell: Indices | None = None,
 ) -> tuple[Panels, Indices]:
     """Bisect intervals (already cut at breakpoints) until φ⁽ᵏ⁾, k in orders, is a polynomial on each.
 
     Parameters
     ----------
+    shell : integers from 0 on, like lower
+        Which intervals share one budget of MOST_OF_SHELL panels; all do where it is not given.
     floor : arrays like lower, one for each order
         A size of φ⁽ᵏ⁾ below which nothing on the interval matters, whatever the variance: what φ⁽ᵏ⁾ reaches nearer to 0.
 
@@ -158,6 +170,8 @@ def resolve(
     owner = np.arange(len(lower))
     parent = tuple(np.full(len(lower), np.inf) for _ in orders)
     floor = floor or tuple(np.zeros(len(lower)) for _ in orders)
+    shell = np.zeros(len(lower), dtype=np.intp) if shell is None else shell
+    held: Indices = np.zeros(int(shell.max()) + 1, dtype=np.intp)  # panels done, of each shell
     done: list[Panels] = []
     owners: list[Indices] = []
     total = 0
@@ -192,23 +206,84 @@ def resolve(
         # Where φ overflows, ten bisections isolate the finite part: no integral is finite much further out.
         atomic |= overflowing & (width <= 1e-3 * np.maximum(np.abs(lower), np.abs(upper)))
         # After so many bisections only singularities are left. One is followed to the end, hundreds are not.
-        if (depth >= 15 and len(lower) > 300) or depth == DEEPEST or total + 2 * len(lower) > MOST_PANELS:
+        if (depth >= 15 and len(lower) > 300) or depth == DEEPEST:
             atomic[:] = True
+        unresolved = np.flatnonzero(~(accepted | atomic))
+        # 16 values on half the width have a tail some 10⁴ times smaller: two more bisections at least for a large one.
+        need = np.where(np.max(tails, axis=0)[unresolved] > 1e-3, 4.0, 2.0)
+        # A shell that oscillates too fast is sampled and left at that, at once and not after all the work.
+        crowded = (held + np.bincount(shell[unresolved], minlength=held.size))[shell[unresolved]] >= SAMPLED
+        if crowded.any():
+            which = unresolved[crowded]
+            swings = _swings(activation, orders, which, (nodes, values, width))
+            need[crowded] = np.maximum(need[crowded], PER_SWING * swings)
+            fits = np.ones(unresolved.size, dtype=bool)
+            fits[crowded] = _affordable(shell[which], need[crowded], np.abs(lower[which]), MOST_OF_SHELL - held)
+            atomic[unresolved[~fits]] = True
+            unresolved, need = unresolved[fits], need[fits]
+        if total + len(lower) + unresolved.size > MOST_PANELS or total + len(lower) + np.sum(need) > 2 * MOST_PANELS:
+            inside = np.argsort(np.abs(lower[unresolved]), kind="stable")
+            atomic[unresolved[inside[np.cumsum(need[inside]) > MOST_PANELS - total]]] = True
         keep = accepted | atomic
         if keep.any():
             panels = Panels.measured(lower, upper, nodes, weights, values, tuple(tails), ~accepted & ~overflowing)
             done.append(panels.take(keep))
             owners.append(owner[keep])
             total += int(keep.sum())
+            held = held + np.bincount(shell[keep], minlength=held.size)
         split = ~keep
         if not split.any():
             break
         middle = 0.5 * (lower[split] + upper[split])
         lower, upper = np.concatenate([lower[split], middle]), np.concatenate([middle, upper[split]])
         owner = np.concatenate([owner[split], owner[split]])
+        shell = np.concatenate([shell[split], shell[split]])
         parent = tuple(np.concatenate([a[split], a[split]]) for a in absolute)
         floor = tuple(np.concatenate([a[split], a[split]]) for a in floor)
     return Panels.join(done), np.concatenate(owners)[np.argsort(np.concatenate([p.lower for p in done]), kind="stable")]
+
+
+_Sampled: TypeAlias = "tuple[Array, tuple[Array, ...], Array]"  # nodes, values, widths of panels
+
+
+def _swings(activation: Activation, orders: tuple[int, ...], panels: Indices, sampled: _Sampled) -> Array:
+    """About how often φ⁽ᵏ⁾ goes from its lowest to its highest value on each panel; 0 where that can't be told.
+
+    ∫|φ'| over the range of φ; the median of |φ'| stands for its mean, so that a single steep step is no oscillation. Where
+    the samples go up and down, ∫|φ'/φ| counts too: the peaks of exp(9 sin(x)) are narrow, and most samples miss them.
+    """
+    nodes, values, width = sampled
+    nodes, width = nodes[panels], width[panels]
+    if orders == (0, 1):
+        function, slope = values[0][panels], values[1][panels]
+    else:
+        other = activation.values(np.ascontiguousarray(nodes.ravel()), 1).reshape(nodes.shape)
+        function, slope = (values[0][panels], other) if orders[0] == 0 else (other, values[0][panels])
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        size = np.abs(slope)
+        span = np.ptp(function, axis=1)
+        clear = np.isfinite(span) & (span > NOISE * np.max(np.abs(function), axis=1))
+        steps = np.diff(function, axis=1)
+        rough = np.sum(steps[:, 1:] * steps[:, :-1] < 0, axis=1) >= TURNS
+        single = np.median(size, axis=1) * width / np.where(clear, span, 1.0)
+        many = np.where(rough, FOLDS * np.median(size / np.abs(function), axis=1) * width, 0.0)
+        swings: Array = np.where(clear, np.maximum(single, many), 0.0)
+    return np.where(np.isfinite(swings), swings, 0.0)
+
+
+def _affordable(shell: Indices, need: Array, distance: Array, budget: Indices) -> Mask:
+    """The panels whose needs fit into the budget of their shell: those that need the least and lie innermost first.
+
+    A shell that needs clearly more than its budget is sampled only: a part of it, resolved, would be of little use.
+    """
+    total = np.bincount(shell, need, minlength=budget.size)
+    budget = np.where(total > 1.25 * budget, SAMPLED, budget)
+    order = np.lexsort((distance, np.rint(np.log2(need)), shell))
+    running = np.cumsum(need[order])
+    before = np.concatenate([[0.0], running])[np.searchsorted(shell[order], np.arange(budget.size))]
+    fits: Mask = np.empty(shell.size, dtype=bool)
+    fits[order] = running - before[shell[order]] <= budget[shell[order]]
+    return fits
 
 
 class Partition:
@@ -242,7 +317,9 @@ class Partition:
         number = np.array([j for _, j in homes])
         is_shell = np.array([held is self._shells for held, _ in homes])
         floor = tuple(np.where(is_shell, f[number - number.min()], 0.0) for f in self._floors(int(number.min()), int(number.max())))
-        panels, owner = resolve(self.activation, self.orders, ends[:, 0], ends[:, 1], floor)
+        # The budget of a shell is its own, so that it does not depend on what was asked for beside it.
+        _, budget = np.unique(2 * number + is_shell, return_inverse=True)
+        panels, owner = resolve(self.activation, self.orders, ends[:, 0], ends[:, 1], floor, budget)
         for held, shell in ((self._shells, True), (self._cores, False)):
             for j in {int(n) for n, s in zip(number, is_shell, strict=True) if s == shell}:
                 held[j] = panels.take((number[owner] == j) & (is_shell[owner] == shell))
@@ -270,6 +347,12 @@ class Partition:
         """How many panels 2^shell ≤ |x| < 2^(shell + 1) takes."""
         self.ensure(range(shell, shell + 1), ())
         return len(self._shells[shell])
+
+    def count(self, outermost: int) -> int:
+        """How many panels |x| < 2^(outermost + 1) has, outside a core that is the same for every call."""
+        core = min(outermost, -4)
+        self.ensure(range(core, outermost + 1), ())
+        return sum(len(self._shells[j]) for j in range(core, outermost + 1))
 
     def within(self, core: int, outermost: int) -> Panels:
         """All panels of |x| < 2^(outermost + 1), with |x| < 2^core in one core."""

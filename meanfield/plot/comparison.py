@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from meanfield.simulation import Simulation
-    from meanfield.theory import FiniteWidth
+    from meanfield.theory.finite_width import FiniteWidth
 
 _SYMBOLS = {
     "q1": r"$q_\ell$, first input",
@@ -126,7 +126,7 @@ def _theory(sim: Any) -> FiniteWidth | None:
     """Theory at the widths of the ensemble; None where it has none (an infinite fourth moment, an input that is 0)."""
     import numpy as np
 
-    from meanfield.theory import finite_width
+    from meanfield.theory.finite_width import finite_width
 
     ensemble = sim.ensemble
     first, second = ensemble.start[:, 0], ensemble.start[:, min(1, ensemble.batch - 1)]

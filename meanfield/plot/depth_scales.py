@@ -68,7 +68,8 @@ def depth_scales(
     """
     import numpy as np
 
-    from meanfield.theory import edge_of_chaos, phase_diagram
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
+    from meanfield.theory.phase_diagram import phase_diagram
 
     chosen = [quantities] if isinstance(quantities, str) else list(quantities)
     if not chosen or not set(chosen) <= set(DEPTHS):

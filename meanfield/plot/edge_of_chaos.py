@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-    from meanfield.theory import EdgeOfChaos
+    from meanfield.theory.edge_of_chaos import EdgeOfChaos
 
 
 def edge_of_chaos(activations: Any, ax: Axes | None = None, *, sigma_b: ArrayLike | None = None, legend: bool = True) -> Axes:
@@ -76,8 +76,8 @@ def edge_of_chaos(activations: Any, ax: Axes | None = None, *, sigma_b: ArrayLik
 def _curves(activations: Any, sigma_b: ArrayLike | None) -> list[EdgeOfChaos]:
     import numpy as np
 
-    from meanfield.theory import EdgeOfChaos
-    from meanfield.theory import edge_of_chaos as solve
+    from meanfield.theory.edge_of_chaos import EdgeOfChaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos as solve
 
     items = one_or_many(activations, "activations", (EdgeOfChaos,))
     grid = np.linspace(0.0, 1.0, 201) if sigma_b is None else np.atleast_1d(np.asarray(sigma_b, dtype=np.float64))

@@ -11,7 +11,7 @@ from meanfield.plot.line_styles import plain_label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def ensembles(items: Sequence[Any], sigma_b: float) -> list[Ensemble]:
     >>> [item.label for item in ensembles([mf.MeanField("tanh", 1.3, 0.3), mf.MeanField("tanh", 2.5, 0.3)], 0.2)]
     ['$\\\\sigma_w = 1.3$', '$\\\\sigma_w = 2.5$']
     """
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
     networks = [item for item in items if isinstance(item, MeanField)]
     varied = [field for field in ("sigma_w", "sigma_b") if len({getattr(network, field) for network in networks}) > 1]
@@ -64,7 +64,8 @@ def _label(network: MeanField, named: bool, varied: Sequence[str]) -> str:
 
 def _critical(activation: Any, sigma_b: float) -> Ensemble:
     """An activation on its edge of chaos at σ_b, or at its single point at σ_b = 0."""
-    from meanfield.theory import MeanField, edge_of_chaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
+    from meanfield.theory.mean_field import MeanField
 
     point, suffix = edge_of_chaos(activation, sigma_b=sigma_b), ""
     if point.status == "none" and sigma_b > 0:

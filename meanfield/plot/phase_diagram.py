@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from meanfield.activations import Activation
-    from meanfield.theory import PhaseDiagram
+    from meanfield.theory.phase_diagram import PhaseDiagram
 
 _SMALLEST_NAMED = 0.02  # a region below this share of the cells has no room for a name
 
@@ -118,8 +118,8 @@ def phase_diagram(
 def _diagram(diagram: Any, sigma_w: ArrayLike | None, sigma_b: ArrayLike | None) -> PhaseDiagram:
     import numpy as np
 
-    from meanfield.theory import PhaseDiagram
-    from meanfield.theory import phase_diagram as compute
+    from meanfield.theory.phase_diagram import PhaseDiagram
+    from meanfield.theory.phase_diagram import phase_diagram as compute
 
     if isinstance(diagram, PhaseDiagram):
         return diagram
@@ -162,7 +162,7 @@ def _draw_critical_line(ax: Axes, activation: Activation, up: NDArray[Any]) -> N
     import numpy as np
     from matplotlib.patheffects import Normal, Stroke
 
-    from meanfield.theory import edge_of_chaos, edge_of_chaos_curve
+    from meanfield.theory.edge_of_chaos import edge_of_chaos, edge_of_chaos_curve
 
     # By q every branch is met, by σ_b its ends are; together in order of q they are one line each.
     pieces = [

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from meanfield.theory import Asymptotics
+    from meanfield.theory.asymptotics import Asymptotics
 
 _SYMBOLS = {
     "epsilon": r"$1 - c_\ell$",
@@ -127,7 +127,8 @@ def trajectory(
 
 def _lines(items: Sequence[Any], depth: int, c0: float, sigma_b: float, wanted: bool) -> tuple[list[tuple[str, Any]], list[Asymptotics]]:
     """A name and a trajectory for each item, and the laws of the activations among them."""
-    from meanfield.theory import Trajectory, asymptotics
+    from meanfield.theory.asymptotics import asymptotics
+    from meanfield.theory.trajectory import Trajectory
 
     others = ensembles([item for item in items if not isinstance(item, Trajectory)], sigma_b)
     waiting = iter(others)
@@ -148,7 +149,7 @@ def _lines(items: Sequence[Any], depth: int, c0: float, sigma_b: float, wanted: 
 
 
 def _given_laws(laws: Any) -> list[Asymptotics]:
-    from meanfield.theory import Asymptotics
+    from meanfield.theory.asymptotics import Asymptotics
 
     if laws is None or laws is False:
         return []

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.theory import EdgeOfChaos, EdgePoint, MeanField, Proposition4, Recommendation
+    from meanfield.theory.conditions import Proposition4
+    from meanfield.theory.edge_of_chaos import EdgeOfChaos, EdgePoint
+    from meanfield.theory.mean_field import MeanField
+    from meanfield.theory.recommend import Recommendation
 
 BIASES = (0.05, 0.2, 0.8)  # small, usual and large σ_b
 DEPTHS = (20, 100, 1000)  # layers that initialisations are recommended for
@@ -51,7 +54,7 @@ class Subject:
     @functools.cached_property
     def verdict(self) -> Proposition4:
         """Proposition 4, asked once for the two sections that tell it."""
-        from meanfield.theory import check_proposition4
+        from meanfield.theory.conditions import check_proposition4
 
         return check_proposition4(self.activation)
 
@@ -59,7 +62,7 @@ class Subject:
     def advice(self) -> dict[int, Recommendation | str]:
         """For each of `DEPTHS` the recommendation, or why there is none."""
         from meanfield.errors import DomainError
-        from meanfield.theory import recommend
+        from meanfield.theory.recommend import recommend
 
         found: dict[int, Recommendation | str] = {}
         for depth in DEPTHS:
@@ -73,7 +76,7 @@ class Subject:
 
     def network(self, point: EdgePoint) -> MeanField:
         """The ensemble at a point of the edge."""
-        from meanfield.theory import MeanField
+        from meanfield.theory.mean_field import MeanField
 
         return MeanField(self.activation, point.sigma_w, point.sigma_b)
 
@@ -91,7 +94,7 @@ def make_subject(given: Any, seed: int) -> Subject:
     import numpy as np
 
     from meanfield.activations import activation as find
-    from meanfield.theory import edge_of_chaos, edge_of_chaos_curve
+    from meanfield.theory.edge_of_chaos import edge_of_chaos, edge_of_chaos_curve
 
     act = find(given)
     edge = edge_of_chaos(act, sigma_b=np.linspace(0.0, 1.0, 201))
@@ -105,7 +108,7 @@ def make_subject(given: Any, seed: int) -> Subject:
 
 
 def _points(edge: EdgeOfChaos) -> list[EdgePoint]:
-    from meanfield.theory import EdgePoint
+    from meanfield.theory.edge_of_chaos import EdgePoint
 
     columns = (edge.sigma_b, edge.sigma_w, edge.q, edge.variance_slope, edge.stable, edge.status)
     rows = zip(*(column.tolist() for column in columns), strict=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import Q_DV, MomentTable, V
 from meanfield.expectation.second_moment import second_moments
-from meanfield.theory.reach import reach
+from meanfield.theory.reach import Cost, reach, sampled_moments
 from meanfield.theory.scan import PER_OCTAVE, octave_grid, polish, with_extrema
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ NOISE = 6e-14  # relative distance of F(q) to q that the tables can't tell from 
 LARGEST_Q = 2.0**20  # of the grid that serves many networks at once
 STILL = 8e-15  # relative change of q by one layer that is rounding of the tables
 STEPS = 10_000
+SAMPLED_STILL = 0.05  # the same where V comes from samples
+SAMPLED_APART = 1.5  # crossings of samples that are nearer to each other, as a ratio, are one
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,14 @@ def _slope_at_zero(act: Activation) -> float:
 def fixed_points(act: Activation, table: MomentTable, weight: float, bias: float) -> tuple[FixedPoint, ...]:
     """All solutions of F(q) = q, ascending, 0 included where F(0) = 0."""
 
+    cost = Cost(table.partition)
+
     def excess(q: Array) -> Array:  # (F(q) − q)/q
-        return (bias + weight * table(V, q)) / q - 1.0
+        return (bias + weight * _moments(act, table, cost, q)) / q - 1.0
 
     def slope(q: float) -> float:
+        if q >= cost.dear_from(q):
+            return weight * float(sampled_moments(act, np.array([q]))[1][0]) / q
         return float(variance_slope(act, table, weight, np.array([q]))[0])
 
     points: list[FixedPoint] = []
@@ -94,10 +102,14 @@ def fixed_points(act: Activation, table: MomentTable, weight: float, bias: float
     # F ≥ σ_b², and where φ(0) ≠ 0 F stays near σ_w² φ(0)² for small q: no fixed point lies lower.
     low = bias * (1 - 1e-9) if bias > 0 else (2.0**-60 if at_zero == 0.0 else weight * at_zero * 1e-6)
     low = min(max(low, 1e-250), 1e250)
-    grid, values = _scan(table, excess, weight, low, reach(act, weight, bias))
+    grid, values = _scan(act, table, cost, excess, weight, low, reach(act, weight, bias))
+    dear = cost.dear_from(float(grid[-1]))
     if zero:
         points.append(FixedPoint(0.0, slope(0.0), _attracts(grid, values)))
-    grid, values = with_extrema(grid, values, excess) if grid.size > 2 else (grid, values)
+    exact = int(np.searchsorted(grid, dear))  # the extrema of samples are their noise
+    if exact > 2:
+        more, at_more = with_extrema(grid[:exact], values[:exact], excess)
+        grid, values = np.concatenate([more, grid[exact:]]), np.concatenate([at_more, values[exact:]])
     # Samples that are 0 to rounding decide nothing: a root lies between their neighbours if those differ in sign; if
     # they agree, a lone such sample is a tangent point and a stretch of them a continuum, which is not listed.
     clear = np.flatnonzero(np.abs(values) > NOISE)
@@ -112,12 +124,42 @@ def fixed_points(act: Activation, table: MomentTable, weight: float, bias: float
     extreme = (size[1:-1] < size[:-2]) & (size[1:-1] < size[2:]) & (size[1:-1] > NOISE) & (size[1:-1] <= TANGENT)
     extreme &= (side[1:-1] == side[:-2]) & (side[1:-1] == side[2:])
     found += [float(q) for q in grid[1:-1][extreme]]
-    for q in sorted(found):
+    for q in _settled(act, sorted(found), dear):
         if points and points[-1].value > 0 and q - points[-1].value <= 1e-12 * q:
             continue
         at = slope(q)
         points.append(FixedPoint(float(q), at, abs(at) < 1 - TANGENT or (abs(at) < 1 and _crosses_down(excess, q))))
     return tuple(points)
+
+
+def _moments(act: Activation, table: MomentTable, cost: Cost, q: Array) -> Array:
+    """V[φ](q): from the table, or from samples where the table would take too long."""
+    dear = q >= cost.dear_from(float(q.max()))
+    if not dear.any():
+        return table(V, q)
+    out = np.empty(q.shape)
+    out[dear] = sampled_moments(act, q[dear])[0]
+    out[~dear] = table(V, q[~dear])
+    return out
+
+
+def _settled(act: Activation, found: list[float], dear: float) -> list[float]:
+    """The solutions; of those that samples gave each odd cluster as one, and a warning that says so."""
+    exact, sampled = [q for q in found if q < dear], [q for q in found if q >= dear]
+    if not sampled:
+        return exact
+    clusters: list[list[float]] = [[]]
+    for q in sampled:
+        if clusters[-1] and q > SAMPLED_APART * clusters[-1][-1]:
+            clusters.append([])
+        clusters[-1].append(q)
+    warnings.warn(
+        f"{act.name} has too many features for exact integrals at q > {dear:.3g}: the fixed points there come from samples, "
+        "with a relative error of some per cent",
+        AccuracyWarning,
+        stacklevel=4,
+    )
+    return exact + [cluster[len(cluster) // 2] for cluster in clusters if len(cluster) % 2]
 
 
 def _crosses_down(excess: Callable[[Array], Array], q: float) -> bool:
@@ -131,12 +173,22 @@ def _attracts(grid: Array, values: Array) -> bool:
     return bool(seen.size and values[seen[0]] < 0)
 
 
-def _scan(table: MomentTable, excess: Callable[[Array], Array], weight: float, low: float, enough: float) -> tuple[Array, Array]:
+def _scan(
+    act: Activation,
+    table: MomentTable,
+    cost: Cost,
+    excess: Callable[[Array], Array],
+    weight: float,
+    low: float,
+    enough: float,
+) -> tuple[Array, Array]:
     """Samples of (F(q) − q)/q from low to where its tail leaves no further crossing."""
     high = max(min(2.0**20, enough), low * 2.0**10)
     grids, samples = [], []
     while True:
-        table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
+        dear = cost.dear_from(high)
+        if low < dear:
+            table.ensure(math.frexp(low)[1] - 1, math.frexp(min(high, dear))[1] - 1)
         grid = octave_grid(low, high)
         value = excess(grid)
         finite = np.isfinite(value)
@@ -148,8 +200,11 @@ def _scan(table: MomentTable, excess: Callable[[Array], Array], weight: float, l
         grids.append(grid)
         samples.append(value)
         last = np.array([grid[-1]])
-        moment = float(table(V, last)[0])
-        growth = float(table(Q_DV, last)[0]) / moment if moment > 0 else 0.0  # d log V/d log q
+        if high >= dear:
+            moment, rise = (float(column[0]) for column in sampled_moments(act, last))
+        else:
+            moment, rise = float(table(V, last)[0]), float(table(Q_DV, last)[0])
+        growth = rise / moment if moment > 0 else 0.0  # d log V/d log q
         above = value[-1] > 0
         # Above q and not coming back: F steeper than q, and φ² growing no more slowly than x².
         leaving = growth >= 1 - 1e-6 and weight * growth * moment / grid[-1] >= 1.0
@@ -185,7 +240,14 @@ def scan_range(act: Activation, table: MomentTable, weights: Array, biases: Arra
 def limit(act: Activation, table: MomentTable, weight: float, bias: float, points: tuple[FixedPoint, ...], q0: float) -> float:
     """Where q, F(q), F(F(q)), … goes: 0, a fixed point, or inf. There are no 2-cycles (F' ≥ −½ at fixed points)."""
 
+    cost = Cost(table.partition)
+
+    def is_dear(q: float) -> bool:
+        return weight != 0.0 and q > 1.0 and q >= cost.dear_from(q)
+
     def step(q: float) -> float:
+        if is_dear(q):
+            return bias + weight * float(sampled_moments(act, np.array([q]))[0][0])
         return float(variance_map(act, table, weight, bias, np.array([q]))[0])
 
     q = q0
@@ -195,6 +257,8 @@ def limit(act: Activation, table: MomentTable, weight: float, bias: float, point
         following = step(q)
         if math.isinf(following):
             return math.inf
+        if is_dear(q) and abs(following - q) <= SAMPLED_STILL * q:
+            return min((p.value for p in points if max(p.value, q) <= SAMPLED_APART * min(p.value, q)), key=lambda p: abs(p - q), default=q)
         if abs(following - q) <= STILL * q:
             nearest = min((p.value for p in points), key=lambda p: abs(p - q), default=q)
             return nearest if abs(nearest - q) <= 1e-6 * max(q, nearest) or (nearest == 0.0 and q < 1e-12) else q
@@ -204,18 +268,22 @@ def limit(act: Activation, table: MomentTable, weight: float, bias: float, point
             q = following
             continue
         target = (min(ahead) if upwards else max(ahead)) if ahead else math.inf
-        if _increasing(table, weight, q, target if ahead else min(max(reach(act, weight, bias), q), 2.0**20)):
+        if _increasing(table, cost, q, target if ahead else min(max(reach(act, weight, bias), q), 2.0**20)):
             return target
         q = following
     return q
 
 
-def _increasing(table: MomentTable, weight: float, q: float, target: float) -> bool:
-    """Whether F is non-decreasing between q and a fixed point, so that the recursion from q ends exactly there."""
+def _increasing(table: MomentTable, cost: Cost, q: float, target: float) -> bool:
+    """Whether F is non-decreasing between q and a fixed point, so that the recursion from q ends exactly there.
+
+    Where only samples tell there is no slope to trust; the samples between q and the fixed point all lie on one side.
+    """
     low, high = min(q, target), max(q, target)
     low = max(low, 2.0**-60 if high > 2.0**-58 else high * 2.0**-10)
     if math.isinf(high):
         high = max(2.0**20, low * 2.0**4)
+    high = min(high, cost.dear_from(high) * 0.99)
     if low >= high:
         return True
     slopes = table(Q_DV, octave_grid(low, high))

@@ -175,9 +175,9 @@ def test_help_and_version(capsys):
 def test_accuracy_warning_is_one_plain_line(capsys, monkeypatch):
     import warnings
 
-    from meanfield import theory
+    from meanfield.theory import edge_of_chaos as home
 
-    solve = theory.edge_of_chaos
+    solve = home.edge_of_chaos
 
     def warn(*arguments, **keywords):
         with warnings.catch_warnings(record=True):
@@ -185,7 +185,7 @@ def test_accuracy_warning_is_one_plain_line(capsys, monkeypatch):
         warnings.warn("reached 1e-9", mf.AccuracyWarning, stacklevel=2)
         return result
 
-    monkeypatch.setattr(theory, "edge_of_chaos", warn)
+    monkeypatch.setattr(home, "edge_of_chaos", warn)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         assert main(["eoc", "tanh", "--sigma-b", "0.2"]) == 0

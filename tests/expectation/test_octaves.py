@@ -1,4 +1,4 @@
-"""The NumPy road of small first questions gives the bits of the compiled one."""
+"""The NumPy road of a process with one question gives the bits of the compiled one."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ def test_look_up(name: str, column: int) -> None:
 
 SCRIPT = """
 import sys, numpy as np, meanfield as mf
+from meanfield.expectation.octaves import one_question
 sigma_b = np.linspace(0.0, 1.0, 101)
 if {compiled}:
-    import meanfield.expectation.kernels
-edge = mf.edge_of_chaos({name!r}, sigma_b)
+    edge = mf.edge_of_chaos({name!r}, sigma_b)
+else:
+    with one_question():
+        edge = mf.edge_of_chaos({name!r}, sigma_b)
 assert ("numba" in sys.modules) == {compiled}
 print(np.concatenate([edge.q, edge.sigma_w, edge.variance_slope]).tobytes().hex())
 """
 
 
 @pytest.mark.parametrize("name", ["silu", "hardtanh"])
-def test_first_curve_needs_no_numba_and_is_the_same_with_it(name: str) -> None:
+def test_one_curve_needs_no_numba_and_is_the_same_with_it(name: str) -> None:
     small, compiled = (
         subprocess.run([sys.executable, "-c", SCRIPT.format(name=name, compiled=c)], capture_output=True, text=True, check=True).stdout
         for c in (False, True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.theory import phase_diagram as module_function
+from meanfield.theory.phase_diagram import phase_diagram as module_function
 
 QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
 

@@ -29,7 +29,10 @@ _HARMLESS = 1e-11
 # In a large array points with errors smaller still are left as they are; a few points are all worth their digits.
 _UNSEEN = 2e-13
 _LARGE = 256
+_MANY = 4096  # in an array this large a few hundred points are a small part of any expectation
 _RUN = 8
+_AROUND = 8  # points: with the 16 of a panel, about half a panel
+_BLOCK = 16_384
 _NEGLIGIBLE = 1e-300
 
 
@@ -86,20 +89,34 @@ class FormulaActivation(Activation):
     def follow(self, x: Array, k: int, frozen: Decisions | None = None) -> Array:
         """φ^(k), or with `frozen` branches the analytic continuation of one of its pieces; NaN where undefined."""
         with np.errstate(all="ignore"):
-            ball = evaluate(self._tape, x, k, _DOUBLES, frozen)[k]
-            if ball is None:
-                ball = evaluate(self._tape, x, 0, _DOUBLES, frozen)[0]  # zero, but only where φ is defined
-                assert ball is not None
+            found = self._evaluated(x, k, frozen)
+            if found is None:  # zero, but only where φ is defined
                 return np.where(np.isnan(self.follow(x, 0, frozen)), np.nan, 0.0)
-            y = np.array(np.broadcast_to(ball.value, x.shape), dtype=np.float64)
-            kept = np.isfinite(y) & (ball.error <= _LOST * np.abs(y) + _NEGLIGIBLE)
+            y, error = found
+            kept = np.isfinite(y) & (error <= _LOST * np.abs(y) + _NEGLIGIBLE)
         if not kept.all():
-            doubtful = np.flatnonzero(~np.broadcast_to(kept, x.shape))
-            error = np.broadcast_to(ball.error, x.shape)
+            doubtful = np.flatnonzero(~kept)
             doubtful = doubtful[~self._well_posed(x[doubtful], y[doubtful], error[doubtful], k, frozen)]
+            if doubtful.size and x.size > _LARGE:
+                doubtful = doubtful[~(np.isfinite(y[doubtful]) & (error[doubtful] <= _errors_around(x, error, doubtful)))]
             if doubtful.size:
                 self._refine(x, y, error, doubtful, k, frozen)
         return y
+
+    def _evaluated(self, x: Array, k: int, frozen: Decisions | None) -> tuple[Array, Array] | None:
+        """φ^(k) in double precision and the bound of its error; None where it is zero for every x.
+
+        Large arrays go in blocks that stay in the cache: three times as fast.
+        """
+        y, error = np.zeros(x.shape), np.zeros(x.shape)
+        zero = True
+        for start in range(0, max(x.size, 1), _BLOCK):
+            block = slice(start, start + _BLOCK) if x.size > _BLOCK else ...
+            ball = evaluate(self._tape, x[block], k, _DOUBLES, frozen)[k]
+            if ball is not None:  # where nothing in the block is undefined, the derivative of a constant is None
+                zero = False
+                y[block], error[block] = ball.value, ball.error
+        return None if zero else (y, error)
 
     def _well_posed(self, x: Array, y: Array, error: Array, k: int, frozen: Decisions | None) -> Any:
         """Where the error is no more than a few ulp of x itself would cause, as at the zeros of sin(5 x).
@@ -109,14 +126,13 @@ class FormulaActivation(Activation):
         """
         with np.errstate(all="ignore"):
             if k < 2:
-                slope = evaluate(self._tape, x, k + 1, _DOUBLES, frozen)[k + 1]
-                change = np.abs(x) * (0.0 if slope is None else np.fmax(0.0, np.abs(slope.value) - slope.error))
+                slope = self._evaluated(x, k + 1, frozen)
+                change = np.abs(x) * (0.0 if slope is None else np.fmax(0.0, np.abs(slope[0]) - slope[1]))
             else:
                 change = np.zeros_like(x)
                 for step in _STEPS:
-                    there = evaluate(self._tape, x + step * np.abs(x), k, _DOUBLES, frozen)[k]
-                    assert there is not None
-                    change = np.fmax(change, np.abs(np.broadcast_to(there.value, x.shape) - y) / step)
+                    there = self._evaluated(x + step * np.abs(x), k, frozen)
+                    change = np.fmax(change, np.abs((0.0 if there is None else there[0]) - y) / step)
             return np.isfinite(y) & (error <= _ULPS * 2.0**-52 * (np.abs(y) + change))
 
     def _refine(self, x: Array, y: Array, error: Array, doubtful: Any, k: int, frozen: Decisions | None) -> None:
@@ -128,13 +144,19 @@ class FormulaActivation(Activation):
         if doubtful.size > _LARGE:
             doubtful = doubtful[~(np.isfinite(y[doubtful]) & (error[doubtful] <= _UNSEEN * _largest_inside(x, y)[doubtful]))]
         doubtful = doubtful[~self._overflows(x, y, k, frozen)[doubtful]]
-        # Where most would be left anyway, a tenth of the work is enough to say so; undefined points get all of it.
+        # Where most would be left anyway, only the points that an expectation would notice are worth the work, and not
+        # even those if they are too many; undefined points get all of it.
         vital = int(np.count_nonzero(~np.isfinite(y[doubtful])))
-        hopeless = (len(doubtful) - vital) * (10 + len(self._tape)) > 2 * WORK
+        work = WORK if x.size <= _MANY else WORK // 4
+        most = vital + 2 * work // (10 + len(self._tape))
+        if len(doubtful) > most:
+            harmless = np.isfinite(y[doubtful]) & (error[doubtful] <= _HARMLESS * _largest_inside(x, y)[doubtful])
+            doubtful = doubtful[~harmless]
+        hopeless = len(doubtful) > most
         better, done = precise(self._tape, x[doubtful[:vital]], k, frozen=frozen)
         y[doubtful[:done]] = better[:done]
-        if done == vital:
-            better, more = precise(self._tape, x[doubtful[vital:]], k, WORK // 10 if hopeless else WORK, frozen)
+        if done == vital and not hopeless:
+            better, more = precise(self._tape, x[doubtful[vital:]], k, work, frozen)
             y[doubtful[vital : vital + more]] = better[:more]
             done += more
         if done < len(doubtful):
@@ -187,6 +209,22 @@ def _largest_inside(x: Array, y: Array) -> Array:
     order = np.argsort(np.abs(x), kind="stable")
     largest = np.empty_like(y)
     largest[order] = np.maximum.accumulate(np.abs(y[order]))
+    return largest
+
+
+def _errors_around(x: Array, error: Array, doubtful: Any) -> Array:
+    """The largest error that stays at one of the few points on either side of each doubtful one.
+
+    Where φ oscillates fast its steep points keep errors that are a shift of x; more digits at a peak between them would
+    help nobody.
+    """
+    order = np.argsort(x, kind="stable")
+    place = np.empty(x.size, dtype=np.intp)
+    place[order] = np.arange(x.size)
+    staying = error.copy()
+    staying[doubtful] = 0.0
+    padded = np.pad(staying[order], _AROUND)
+    largest: Array = np.max(np.lib.stride_tricks.sliding_window_view(padded, 2 * _AROUND + 1)[place[doubtful]], axis=1)
     return largest
 
 

@@ -6,6 +6,7 @@ or None where it is zero for every x. The bound is of first order: good enough t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -157,7 +158,7 @@ class _Arithmetic:
     def div(self, a: Ball | None, b: Ball) -> Ball | None:
         if a is None:
             return None
-        value = self._quotient(a.value, b.value)
+        value = self._undefined_where(b.value == 0, self._quotient(a.value, b.value))
         error = self._quotient(a.error + abs(value) * b.error, abs(b.value)) + self.eps * abs(value) + self.field.tiny
         return Ball(value, error)
 
@@ -166,6 +167,10 @@ class _Arithmetic:
             return a / b
         except ZeroDivisionError:  # many digits only; doubles give inf or nan
             return a * self.field.function("log")(b)  # ±inf, nan for 0/0
+
+    def _undefined_where(self, pole: Any, value: Any) -> Any:
+        """A quotient by 0 is no large number: what follows must not take it for one that has overflowed."""
+        return self.field.select(pole, self.field.nan, value) if _any(pole) else value
 
     def select(self, condition: Any, a: Ball | None, b: Ball | None) -> Ball | None:
         if a is None and b is None:
@@ -192,7 +197,20 @@ class _Arithmetic:
             return self.power(*args)
         if op in ("plusroot", "isru"):
             return self.compose(_WITH_CONSTANT[op](self.field, args[0][0].value, args[1][0].value), args[0])
-        return self.compose(_FUNCTIONS[op](self.field, args[0][0].value), args[0])
+        jet = self.compose(_FUNCTIONS[op](self.field, args[0][0].value), args[0])
+        return self.flat_far_out(_FLAT[op], args[0][0].value, jet) if op in _FLAT else jet
+
+    def flat_far_out(self, ends: tuple[int, ...], v: Any, jet: Jet) -> Jet:
+        """tanh(u) and the like where u overflows: derivatives and errors fall exponentially in u, so they are 0, not 0 · ∞."""
+        far = abs(v) == math.inf
+        if len(ends) == 1:
+            far = far & ((v < 0) if ends[0] < 0 else (v > 0))
+        if not _any(far):
+            return jet
+        value = jet[0]
+        assert value is not None
+        exact = Ball(value.value, 0 * value.value)
+        return [self.select(far, exact, value), *(self.select(far, None, part) for part in jet[1:])]
 
     def product(self, a: Jet, b: Jet) -> Jet:
         jet = [self.mul(a[0], b[0])]
@@ -224,6 +242,8 @@ class _Arithmetic:
         values, factor = [], 1 + 0 * n
         for k in range(self.order + 2):
             values.append(factor * power(v, n - k) if factor != 0 else 0 * n)
+            if k == 0 and n < 0:
+                values[0] = self._undefined_where(v == 0, values[0])
             factor = factor * (n - k)
         if exponent.error != 0:  # the exponent's own rounding
             extra = abs(self.field.function("log")(abs(v))) * exponent.error
@@ -283,6 +303,13 @@ def _any(flags: Any) -> bool:
 def _some(error: Any) -> bool:
     """Whether an error bound is not the plain 0 of an exact argument."""
     return getattr(error, "ndim", 0) > 0 or bool(error != 0)
+
+
+# Functions that saturate exponentially, and the ends at which they do.
+_FLAT: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("tanh", "sigmoid", "erf", "erfc"), (-1, 1)),
+    **dict.fromkeys(("exp", "expm1", "softplus"), (-1,)),
+}
 
 
 # f, f', f'', f''' (or a bound of its size) at v.

@@ -20,6 +20,7 @@ _SMALLEST = -1060  # a value below 2^−1060 counts as 0
 # Operations on many digits that one call may spend: some 15 µs each, so about a quarter of a second. A count and not a
 # clock, so that the same input gives the same numbers on every machine.
 WORK = 15_000
+_SLOW = frozenset(("erf", "erfc"))  # their cost grows with the square of the digits
 _MOST_AT_ONE_POINT = 100_000
 
 
@@ -49,8 +50,9 @@ def _one(steps: Sequence[Step], x: float, order: int, field: ManyDigits, frozen:
     context = field.context
     value: Any = context.nan
     cost = 0
+    slow = sum(step.op in _SLOW for step in steps)
     for bits in _PRECISIONS:
-        more = (10 + len(steps)) * (1 + bits // 500)
+        more = (10 + len(steps)) * (1 + bits // 500) + slow * bits * bits // 40_000
         if cost + more > _MOST_AT_ONE_POINT:
             break
         cost += more

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from meanfield.activations.formula.tree import ONE, TWO, ZERO, Node, call, has_x, neg, number
 
+_POSITIVE = frozenset(("abs", "exp", "cosh", "logcosh", "sech2", "sigmoid", "softplus", "erfc"))
 _SMALL = 512  # bits: exact folding stops beyond
 
 
@@ -288,6 +289,11 @@ def _root(node: Node) -> Node:
     return node
 
 
+def _absolute(node: Node) -> Node:
+    (u,) = node.args
+    return u if u.op in _POSITIVE else node
+
+
 def _negative(node: Node) -> Node:
     return scaled(Fraction(-1), node.args[0])
 
@@ -307,6 +313,7 @@ _RULES = {
     "/": _quotient,
     "**": _power,
     "neg": _negative,
+    "abs": _absolute,
     "log": _log,
     "log1p": _log1p,
     "sqrt": _root,

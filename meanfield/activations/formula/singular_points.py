@@ -34,6 +34,7 @@ _MOST_SWITCHES = 200
 _POLISHED = 100  # zeros of one function, those nearest to 0, that are found with many digits; the others to a few ulp
 _WORK = 20_000  # breakpoints times operations of the formula
 _SINGULAR = 60  # singular points, whose limits often take many digits
+_POLE_WIDTH = 1e-13  # relative distance within which a zero is taken to be the pole beside it
 _TRIGONOMETRIC = frozenset(("sin", "cos", "tan"))
 _PROBES = (0.0137, 0.31, 0.83, 1.73, 4.9, 17.3, 61.7)
 
@@ -350,11 +351,19 @@ def _bisected(steps: Any, low: Array, high: Array, order: int) -> list[float]:
 
 
 def _merged(found: dict[float, bool]) -> list[tuple[float, bool]]:
-    """The points ascending, those that differ by rounding alone made one."""
+    """The points ascending, those that differ by rounding alone made one.
+
+    A change of sign through a pole also looks like a zero, a few ulp off: the pole itself takes it in.
+    """
+    singular = sorted(x for x, is_singular in found.items() if is_singular)
     merged: list[tuple[float, bool]] = []
-    for x, singular in sorted(found.items()):
+    for x, is_singular in sorted(found.items()):
+        if not is_singular:
+            index = bisect.bisect_left(singular, x)
+            if any(abs(x - pole) <= _POLE_WIDTH * abs(pole) + 1e-30 for pole in singular[max(index - 1, 0) : index + 1]):
+                continue
         if merged and x - merged[-1][0] <= 1e-15 * abs(x):
-            merged[-1] = (merged[-1][0], merged[-1][1] or singular)
+            merged[-1] = (merged[-1][0], merged[-1][1] or is_singular)
         else:
-            merged.append((x + 0.0, singular))
+            merged.append((x + 0.0, is_singular))
     return merged

@@ -12,7 +12,7 @@ from meanfield.report.svg import inline_svg
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.report.subject import Subject
-    from meanfield.theory import EdgePoint
+    from meanfield.theory.edge_of_chaos import EdgePoint
 
 PEERS = (("ReLU", "relu"), ("tanh", "tanh"), ("Swish", "silu"), ("GELU", "gelu"))
 _SIGMA_B = 0.2
@@ -71,7 +71,7 @@ def _lines(subject: Subject) -> tuple[list[_Line], int]:
 
 
 def _reference(act: Activation) -> EdgePoint | None:
-    from meanfield.theory import edge_of_chaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     for sigma_b in (_SIGMA_B, 0.0):
         points = edge_of_chaos(act, sigma_b=sigma_b).all_points()
@@ -81,7 +81,7 @@ def _reference(act: Activation) -> EdgePoint | None:
 
 
 def _row(line: _Line) -> tuple[str, ...]:
-    from meanfield.theory import propagation_depth
+    from meanfield.theory.depth import propagation_depth
 
     point = line.point
     if point is None:
@@ -102,7 +102,7 @@ def _scale(slope: float) -> float:
 
 
 def _xi_c(act: Activation, sigma_w: float, sigma_b: float) -> float:
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
     return _tried(lambda: MeanField(act, sigma_w, sigma_b).depth_scales.xi_c)
 
@@ -119,7 +119,7 @@ def _tried(compute: Any) -> float:
 
 def _law(line: _Line) -> str:
     from meanfield.errors import DomainError
-    from meanfield.theory import asymptotics
+    from meanfield.theory.asymptotics import asymptotics
 
     assert line.point is not None
     try:
@@ -133,7 +133,7 @@ def _law(line: _Line) -> str:
 def _figure(lines: list[_Line], own: int) -> Figure | None:
     from meanfield.plot.column_width import detached_axes
     from meanfield.plot.trajectory import trajectory
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
     drawn, words = [], []
     for line in lines:

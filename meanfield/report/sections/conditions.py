@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meanfield.report.subject import Subject
-    from meanfield.theory import Condition
+    from meanfield.theory.conditions import Condition
 
 _WORDS = {True: "yes", False: "no", None: "undecided"}
 

@@ -61,7 +61,7 @@ def _figure(subject: Subject) -> Figure:
 def _table(subject: Subject) -> Table:
     import numpy as np
 
-    from meanfield.theory import edge_of_chaos
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     beyond = [point.sigma_b for point in subject.points if point.sigma_b > 1.0]
     found = edge_of_chaos(subject.activation, sigma_b=np.array([*_TABLED, *beyond]))

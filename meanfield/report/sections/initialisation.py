@@ -8,7 +8,7 @@ from meanfield.report.blocks import Block, Code, Paragraph, Section, Table, colu
 
 if TYPE_CHECKING:
     from meanfield.report.subject import Subject
-    from meanfield.theory import Recommendation
+    from meanfield.theory.recommend import Recommendation
 
 
 def section(subject: Subject) -> Section:

@@ -10,7 +10,7 @@ from meanfield.report.svg import inline_svg
 if TYPE_CHECKING:
     from meanfield.report.subject import Subject
     from meanfield.simulation import Comparison, Simulation
-    from meanfield.theory import Trajectory
+    from meanfield.theory.trajectory import Trajectory
 
 WIDTH, DEPTH, NETWORKS, START_C = 500, 12, 100, 0.5
 _QUANTITIES = ("q1", "c", "gradient")
@@ -31,7 +31,7 @@ def section(subject: Subject) -> Section:
     if where is None:
         return Section("monte-carlo", title, (Paragraph("No check: E[φ²] is infinite, or 0, at q = 1, so no network keeps a variance."),))
     from meanfield.simulation import simulate
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
     sigma_w, sigma_b, q = where
     sim = simulate(

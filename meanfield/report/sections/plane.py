@@ -27,7 +27,7 @@ def section(subject: Subject) -> Section:
 
     from meanfield.plot.column_width import detached_axes
     from meanfield.plot.phase_diagram import phase_diagram as draw
-    from meanfield.theory import phase_diagram
+    from meanfield.theory.phase_diagram import phase_diagram
 
     low, high = _reach(subject)
     diagram = phase_diagram(

@@ -69,7 +69,7 @@ def _edge(subject: Subject) -> str:
 
 
 def _law(subject: Subject) -> str:
-    from meanfield.theory import asymptotics
+    from meanfield.theory.asymptotics import asymptotics
 
     if subject.point is None:
         return "nothing: there is no edge of chaos"

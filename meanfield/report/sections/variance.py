@@ -10,7 +10,7 @@ from meanfield.report.svg import inline_svg
 
 if TYPE_CHECKING:
     from meanfield.report.subject import Subject
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
 _TABLED = (0.01, 0.1, 1.0, 10.0, 100.0)
 
@@ -38,7 +38,7 @@ def section(subject: Subject) -> Section:
 def networks_to_draw(subject: Subject) -> tuple[list[MeanField], list[str]]:
     """On the edge of chaos; without one, at σ_b = 0 and the σ_w that keeps a variance of 1."""
     from meanfield.expectation import second_moment
-    from meanfield.theory import MeanField
+    from meanfield.theory.mean_field import MeanField
 
     if subject.points:
         return [subject.network(point) for point in subject.points], [rf"$\sigma_b = {point.sigma_b:.4g}$" for point in subject.points]

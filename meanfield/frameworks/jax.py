@@ -1,0 +1,304 @@
+"""Initialisers with the signature of jax.nn.initializers, for Flax and Equinox."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meanfield.errors import DomainError, MeanFieldError
+from meanfield.frameworks.distributions import BIASES, TRUNCATED, WEIGHTS, checked_distribution, orthogonal_scale
+from meanfield.frameworks.kernel_axes import KernelAxes, KernelLayout
+from meanfield.frameworks.starting_point import starting_point
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """Draws weights of standard deviation sigma_w/√fan_in; called as ``init(key, shape, dtype)``.
+
+    It holds plain numbers only: it can be hashed, compared, pickled, traced and mapped over.
+
+    Attributes
+    ----------
+    activation : str
+        The name of φ.
+    sigma_w : float
+        Of this layer: times √fan_in, the standard deviation that it draws with.
+    sigma_b : float
+        Of the biases that go with it.
+    q : float
+        The variance of the pre-activations that the network starts at.
+    distribution : str
+    axes : KernelAxes
+    dtype : Any
+        What is drawn where a call names no dtype; jax's default if None.
+    """
+
+    activation: str
+    sigma_w: float
+    sigma_b: float
+    q: float
+    distribution: str
+    axes: KernelAxes
+    dtype: Any = None
+
+    def __call__(self, key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
+        """Weights of that shape and dtype.
+
+        Raises
+        ------
+        DomainError
+            If the shape has no such axes, or the dtype is not real and floating.
+        """
+        layout = self.axes.of(shape)
+        kind, work = _dtypes(self.dtype if dtype is None else dtype)
+        jnp = _jax().numpy
+        if 0 in layout.shape:
+            weights = jnp.zeros(layout.shape, work)
+        elif self.distribution == "orthogonal":
+            weights = self._orthogonal(key, layout, work)
+        else:
+            weights = (self.sigma_w / math.sqrt(layout.fan_in)) * _standard(key, layout.shape, work, self.distribution)
+        return _placed(weights.astype(kind), out_sharding)
+
+    def _orthogonal(self, key: Any, layout: KernelLayout, work: Any) -> Any:
+        jax = _jax()
+        batch, fan_in, units = layout.matrices
+        draw = jax.nn.initializers.orthogonal(orthogonal_scale(self.sigma_w, fan_in, units))
+        stack = jax.vmap(lambda one: draw(one, (fan_in, units), work))(jax.random.split(key, batch))
+        return jax.numpy.transpose(stack.reshape(layout.stacked), layout.back)
+
+    def __str__(self) -> str:
+        rest = f"(σ_b = {self.sigma_b:.9g}, q = {self.q:.6g})"
+        return f"{self.distribution} weights for {self.activation}: σ_w = {self.sigma_w:.9g}/√fan_in {rest}"
+
+
+@dataclass(frozen=True)
+class BiasInitializer:
+    """Draws biases of standard deviation sigma_b; called as ``init(key, shape, dtype)``.
+
+    Attributes
+    ----------
+    activation : str
+        The name of φ.
+    sigma_b : float
+    sigma_w : float
+        Of the weights that go with it.
+    q : float
+        The variance of the pre-activations that the network starts at.
+    distribution : str
+    dtype : Any
+    """
+
+    activation: str
+    sigma_b: float
+    sigma_w: float
+    q: float
+    distribution: str
+    dtype: Any = None
+
+    def __call__(self, key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
+        """Biases of that shape and dtype."""
+        kind, work = _dtypes(self.dtype if dtype is None else dtype)
+        biases = self.sigma_b * _standard(key, tuple(int(size) for size in shape), work, self.distribution)
+        return _placed(biases.astype(kind), out_sharding)
+
+    def __str__(self) -> str:
+        return f"{self.distribution} biases for {self.activation}: σ_b = {self.sigma_b:.9g} (σ_w = {self.sigma_w:.9g}, q = {self.q:.6g})"
+
+
+def initializer(
+    activation: Any,
+    depth: int | None = None,
+    sigma_w: float | None = None,
+    sigma_b: float | None = None,
+    *,
+    input_variance: float | None = None,
+    distribution: str = "normal",
+    in_axis: int | Iterable[int] = -2,
+    out_axis: int | Iterable[int] = -1,
+    batch_axis: int | Iterable[int] = (),
+    dtype: Any = None,
+) -> Initializer:
+    """An initialiser of weights for the layers of a network with that activation.
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts, functions of jax.nn included.
+    depth : int, optional
+        Number of layers: σ_w and σ_b are those of `recommend`. Needed unless sigma_b is given.
+    sigma_w, sigma_b : float, optional
+        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100]. sigma_b alone means the edge of
+        chaos there.
+    input_variance : float, optional
+        For the first layer, which sees data instead of φ(h): the mean square of an input's components, |a|²/d. Its σ_w
+        is chosen so that the first pre-activations have the variance q of the others.
+    distribution : {"normal", "truncated_normal", "uniform", "orthogonal"}
+        Of variance σ_w²/fan_in all of them. Orthogonal matrices are fan_in × units, receptive field included.
+    in_axis, out_axis, batch_axis : int or sequence of int
+        As in ``jax.nn.initializers.variance_scaling``: (-2, -1) for Flax, (1, 0) for Equinox, whose arrays start with the outputs.
+    dtype : optional
+        What to draw where a call names no dtype.
+
+    Returns
+    -------
+    Initializer
+        A function of (key, shape, dtype). σ_w and σ_b are numbers by then: jit and vmap see nothing of how they were found.
+
+    Raises
+    ------
+    ActivationError
+        If the activation is missing or can't be understood.
+    DomainError
+        If an argument is out of its range, or there is no edge of chaos to start at.
+    MeanFieldError
+        If jax is not installed.
+
+    References
+    ----------
+    Poole et al. (2016), eq. 3; Hayou et al. (2018), section 3.
+
+    Examples
+    --------
+    >>> import jax, meanfield.frameworks.jax as mfj  # doctest: +SKIP
+    >>> init = mfj.initializer("tanh", sigma_b=0.2)  # doctest: +SKIP
+    >>> print(init)  # doctest: +SKIP
+    normal weights for tanh: σ_w = 1.30414584/√fan_in (σ_b = 0.2, q = 0.512079)
+    >>> init(jax.random.key(0), (300, 100)).shape  # doctest: +SKIP
+    (300, 100)
+    """
+    axes = KernelAxes.checked(in_axis, out_axis, batch_axis)
+    word = checked_distribution(distribution, WEIGHTS)
+    point = starting_point(_recognised(activation), depth, sigma_w, sigma_b)
+    weight = point.sigma_w if input_variance is None else point.first_layer(input_variance)
+    return Initializer(point.activation.name, weight, point.sigma_b, point.q, word, axes, dtype)
+
+
+def bias_initializer(
+    activation: Any,
+    depth: int | None = None,
+    sigma_w: float | None = None,
+    sigma_b: float | None = None,
+    *,
+    distribution: str = "normal",
+    dtype: Any = None,
+) -> BiasInitializer:
+    """The initialiser of biases that goes with `initializer`: independent ones of standard deviation σ_b.
+
+    Parameters
+    ----------
+    activation, depth, sigma_w, sigma_b
+        As in `initializer`; give both the same.
+    distribution : {"normal", "truncated_normal", "uniform"}
+    dtype : optional
+        What to draw where a call names no dtype.
+
+    Returns
+    -------
+    BiasInitializer
+        A function of (key, shape, dtype).
+
+    Raises
+    ------
+    ActivationError, DomainError, MeanFieldError
+        As `initializer`.
+
+    Examples
+    --------
+    >>> import meanfield.frameworks.jax as mfj  # doctest: +SKIP
+    >>> print(mfj.bias_initializer("tanh", sigma_b=0.2))  # doctest: +SKIP
+    normal biases for tanh: σ_b = 0.2 (σ_w = 1.30414584, q = 0.512079)
+    """
+    word = checked_distribution(distribution, BIASES)
+    point = starting_point(_recognised(activation), depth, sigma_w, sigma_b)
+    return BiasInitializer(point.activation.name, point.sigma_b, point.sigma_w, point.q, word, dtype)
+
+
+def _jax() -> Any:
+    try:
+        return importlib.import_module("jax")
+    except ImportError as error:
+        raise MeanFieldError(f"meanfield.frameworks.jax needs jax ({error}): install meanfield-nets[jax]") from error
+
+
+def _dtypes(dtype: Any) -> tuple[Any, Any]:
+    """The dtype to return, and the one to compute in: σ_w rounded to eight bits would be off by 0.2%."""
+    jnp = _jax().numpy
+    kind = jnp.zeros((), dtype).dtype  # jax's default for None, and single precision for double where that is off
+    if not jnp.issubdtype(kind, jnp.floating):
+        raise DomainError(f"dtype = {dtype!r} is out of range: weights and biases are real floating-point numbers")
+    return kind, jnp.promote_types(kind, jnp.float32)
+
+
+def _standard(key: Any, shape: tuple[int, ...], work: Any, distribution: str) -> Any:
+    """Independent numbers of mean 0 and variance 1."""
+    random = _jax().random
+    if distribution == "normal":
+        return random.normal(key, shape, work)
+    if distribution == "truncated_normal":
+        return random.truncated_normal(key, -2.0, 2.0, shape, work) / TRUNCATED
+    return random.uniform(key, shape, work, -math.sqrt(3.0), math.sqrt(3.0))
+
+
+def _placed(array: Any, out_sharding: Any) -> Any:
+    """The array on the devices that were asked for."""
+    if out_sharding is None:
+        return array
+    jax = _jax()
+    return jax.lax.with_sharding_constraint(array, out_sharding)
+
+
+def _recognised(activation: Any) -> Any:
+    """A function of jax as the catalogue's, or in double precision; anything else as it is."""
+    jax = _jax()
+    if not callable(activation) or isinstance(activation, type) or not _is_jax(activation):
+        return activation
+    from meanfield.activations import activation as find_activation
+    from meanfield.frameworks.same_function import same_function
+
+    values = _in_double_precision(activation)
+    try:
+        found = same_function(activation, values)
+    except jax.errors.JAXTypeError:  # not a function of one array: the error to come names it
+        found = None
+    return found or find_activation(values, name=str(getattr(activation, "__name__", type(activation).__name__)))
+
+
+def _is_jax(function: Any) -> bool:
+    """Whether a function answers an array with one of jax's."""
+    import numpy as np
+
+    module = str(getattr(function, "__module__", "") or "")
+    if module.partition(".")[0] == "meanfield":
+        return False
+    jax = _jax()
+    try:
+        return isinstance(function(np.linspace(-1.0, 1.0, 3)), jax.Array)
+    except Exception:  # whatever a function that is not jax's may raise; `activation` says what is wrong with it
+        return False
+
+
+def _in_double_precision(function: Callable[..., Any]) -> Callable[[Array], Array]:
+    """The function on arrays of doubles."""
+    import numpy as np
+
+    jax = _jax()
+    enable = getattr(jax, "enable_x64", None)
+    if enable is None:
+        enable = importlib.import_module("jax.experimental").enable_x64
+
+    def values(x: Array) -> Array:
+        with enable(True):
+            # One compiled program per power of two, not one per length.
+            padded = np.zeros(1 << max(x.size - 1, 0).bit_length())
+            padded[: x.size] = x
+            y = np.asarray(function(jax.numpy.asarray(padded)))
+        return y[: x.size] if y.shape == padded.shape else y
+
+    return values

@@ -1,0 +1,65 @@
+"""A framework's own activation function, recognised as the catalogue's."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.activations.catalogue.names import find
+from meanfield.errors import ActivationError
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+# Values at these points tell functions apart; frameworks compute in single precision.
+POINTS = np.concatenate([np.linspace(-8.0, 8.0, 257), [-0.013, 0.013, -20.0, 20.0]])
+TOLERANCE = 1e-5
+# Words that the catalogue spells differently (jax and keras say approximate=True).
+_WORDS: dict[tuple[str, Any], Any] = {("approximate", True): "tanh", ("approximate", False): "none"}
+
+
+def same_function(function: Any, values: Callable[[Array], Array]) -> Activation | None:
+    """The catalogue's entry of that name, if it has the function's values too.
+
+    Its parameters are looked for among the function's defaults and attributes: keras.layers.LeakyReLU(0.3), jax.nn.gelu.
+
+    Parameters
+    ----------
+    function : callable
+        A framework's function, layer or partial.
+    values : callable
+        The function on an array of doubles, to single precision at least.
+    """
+    core = function
+    while isinstance(core, functools.partial):
+        core = core.func
+    entry = find(str(getattr(core, "__name__", type(core).__name__)))
+    if entry is None:
+        return None
+    names = {parameter.name for parameter in entry.parameters}
+    wanted = values(POINTS)
+    for given in ({}, {name: value for name, value in _settings(function).items() if name in names}):
+        try:
+            candidate = entry.activation(given)
+        except ActivationError:  # the function means something else by that parameter
+            continue
+        if np.all(np.abs(candidate(POINTS) - wanted) <= TOLERANCE * (1.0 + np.abs(wanted))):
+            return candidate
+    return None
+
+
+def _settings(function: Any) -> Mapping[str, Any]:
+    """Defaults of a function's arguments, and attributes of an object."""
+    found: dict[str, Any] = {}
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        parameters = {}.values()
+    found |= {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    found |= {name: value for name, value in getattr(function, "__dict__", {}).items() if isinstance(value, (int, float, str))}
+    return {name: _WORDS.get((name, value), value) if isinstance(value, (bool, str)) else value for name, value in found.items()}

@@ -1,0 +1,8 @@
+"""Frameworks on one thread and on the processor, whatever the machine has."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("KERAS_BACKEND", "jax")

@@ -369,9 +369,11 @@ class MomentTable:
             scale[[Q_DV, DEFICIT, EXCESS]] = np.max(size[[Q_DV, DEFICIT, EXCESS]], axis=2) + smallest
             scale[MEAN] = np.sqrt(smallest)
         tail = np.max(np.abs(series[:, :, -2:]), axis=2)
-        decayed = decayed & (tail <= SERIES_TOLERANCE * scale).all(axis=0)
+        # A series need not be better than what it is made of.
+        quadrature = np.max(error.reshape(shaped.shape), axis=2)
+        decayed = decayed & (tail <= SERIES_TOLERANCE * scale + quadrature).all(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(scale > 0, (np.max(error.reshape(shaped.shape), axis=2) + tail) / scale, 0.0)
+            relative = np.where(scale > 0, (quadrature + tail) / scale, 0.0)
         return series @ to_monomials.T, relative, decayed
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:

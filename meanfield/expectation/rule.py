@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NEGLIGIBLE = 42.0  # e⁻⁴² = 6e-19 of the largest panel
 GAUSSIAN_DROP = 10.0  # e-folds of the Gaussian on one panel: 16 nodes integrate exp(−10 t) to 1e-17
 LOG_OVERFLOW = 2 * math.log(np.finfo(float).max)  # log φ² where φ overflows
+NARROW = 1e-9  # relative width of a panel
 FURTHEST = 64.0  # standard deviations: past that exp(−z²/2) underflows to 0 twice over
 
 
@@ -153,7 +154,7 @@ def _divergence(partition: Partition, panels: Panels, kept: Mask, power: int) ->
             continue
         reason = ""
         # A panel that no bisection resolves touches a singularity |x − t|^(−p), integrable for p·power < 1 only.
-        for i in np.flatnonzero(kept & panels.stuck & (tails > 1e-3)):
+        for i in np.flatnonzero(kept & panels.stuck & (tails > 1e-3) & _narrow(panels)):
             if power * singularity(partition, panels, int(i), k) > 0.995:
                 reason = f"{f'({what})²' if power == 2 else what} of {name} is not integrable at x = {panels.lower[i]:.6g}"
                 break
@@ -173,13 +174,19 @@ def _divergent_signs(panels: Panels, kept: Mask) -> tuple[float, ...]:
     return tuple(sorted(float(s) for s in signs if s != 0.0))
 
 
+def _narrow(panels: Panels) -> Mask:
+    """Panels so narrow that only a singularity can be inside."""
+    result: Mask = panels.upper - panels.lower <= NARROW * np.maximum(panels.far, 1e-6)
+    return result
+
+
 def singularity(partition: Partition, panels: Panels, i: int, k: int) -> float:
     """p of |φ⁽ᵏ⁾| ~ |x − t|^(−p) at a stuck panel around t, from values 2⁶, 2¹⁰ and 2¹⁴ widths away; 0 if it does not grow.
 
     A power law shows the same p at both scales; a function that merely grows fast (or is noisy) does not.
     """
     width = panels.upper[i] - panels.lower[i]
-    if width > 1e-9 * max(abs(panels.lower[i]), abs(panels.upper[i]), 1e-6):
+    if width > NARROW * max(abs(panels.lower[i]), abs(panels.upper[i]), 1e-6):
         return 0.0
     order = partition.orders[k]
     steepest = 0.0

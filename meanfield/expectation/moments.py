@@ -176,7 +176,7 @@ class MomentTable:
                 weights = gaussian_weights(rule, q)
             if self.columns == 1:
                 values = rule.values[0]
-                return self._sums(rule, weights, [values**2])[:1], 2 * self._errors(weights, [np.abs(values) * rule.tail[0]])
+                return self._sums(rule, weights, [values**2])[:1], 2 * self._errors(weights, [(np.abs(values), rule.tail[0])])
             phi, dphi = rule.values
             x = rule.x
             product = phi * dphi
@@ -204,15 +204,18 @@ class MomentTable:
             if self._poles:  # φφ' is not integrable there: E[φ²(Z² − 1)]/2 itself, as far as φ² is
                 plain_square, far_square = (weights @ np.stack([phi**2, (phi * x) ** 2], axis=1)).T
                 q_dv = 0.5 * (far_square / q - plain_square)
-            error = 2 * self._errors(
+            size, slope_size, half = np.abs(phi), np.abs(dphi), 0.5 * np.abs(x)
+            near, far, cross, other, mean_error = 2 * self._errors(
                 weights,
                 [
-                    np.abs(phi) * rule.tail[0],
-                    np.abs(dphi) * rule.tail[1],
-                    0.5 * np.abs(x) * (np.abs(phi) * rule.tail[1] + np.abs(dphi) * rule.tail[0]),
-                    0.5 * rule.tail[0],
+                    (size, rule.tail[0]),
+                    (slope_size, rule.tail[1]),
+                    (half * size, rule.tail[1]),
+                    (half * slope_size, rule.tail[0]),
+                    (np.full_like(x, 0.5), rule.tail[0]),
                 ],
             )
+            error = near, far, cross + other, mean_error
             scale = error[0] + q * error[1] + error[2]
             return np.stack([v, v1, q_dv, deficit, excess, mean]), np.stack([error[0], error[1], error[2], scale, scale, error[3]])
 
@@ -233,12 +236,19 @@ class MomentTable:
         return sums
 
     @staticmethod
-    def _errors(weights: Array, columns: list[Array]) -> Array:
-        """Integrals of error densities, which are 0 for most φ."""
-        out = np.zeros((len(columns), weights.shape[0]))
-        for i, column in enumerate(columns):
-            if np.any(column):
-                out[i] = weights @ column
+    def _errors(weights: Array, pairs: list[tuple[Array, Array]]) -> Array:
+        """Integrals of products |φ⁽ᵏ⁾| · error, the second of which is 0 for most φ."""
+        out = np.zeros((len(pairs), weights.shape[0]))
+        for i, (size, tail) in enumerate(pairs):
+            there = np.flatnonzero(tail)
+            if there.size == 0:
+                continue
+            largest = float(np.max(size[there])), float(np.max(tail[there]))
+            if max(largest) < LARGE:
+                out[i] = weights[:, there] @ (size[there] * tail[there])
+            else:  # the product may overflow where the Gaussian makes up for it
+                root = np.sqrt(weights[:, there])
+                out[i] = np.sum((root * size[there]) * (root * tail[there]), axis=1)
         return out
 
     @staticmethod
@@ -378,6 +388,11 @@ class MomentTable:
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:
         """Arrays for the kernel: first octave, state, first row, pieces, coefficients (rows × TERMS)."""
+        first, state, start, pieces, block = self.snapshot()
+        return first, state[column], start, pieces, block[column]
+
+    def snapshot(self) -> tuple[int, Integers, Integers, Integers, Array]:
+        """As `packed`, state and coefficients of all columns, of one moment: between two calls another thread may add octaves."""
         with self._lock:
             if self._packed is None:
                 first, last = min(self._octaves), max(self._octaves)
@@ -398,8 +413,7 @@ class MomentTable:
                         total += octave.coefficients.shape[1]
                 block = np.concatenate(rows, axis=1) if rows else np.zeros((self.columns, 1, TERMS))
                 self._packed = (first, state, start, pieces, np.ascontiguousarray(block))
-            packed = self._packed
-        return packed[0], packed[1][column], packed[2], packed[3], packed[4][column]
+            return self._packed
 
     def __call__(self, column: int, q: Array) -> Array:
         """A column at an array of q in (0, ∞), any shape."""

@@ -278,12 +278,12 @@ def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
         hit = found >= 0
         if hit.any():
             mine = waiting[hit]
-            first, state, start, pieces, deficit = table.packed(DEFICIT)
-            slope = table.packed(V1)[4]
-            used = state[math.frexp(grid[0])[1] - 1 - first : math.frexp(grid[-1])[1] - first]
+            first, state, start, pieces, block = table.snapshot()
+            used = state[DEFICIT, math.frexp(grid[0])[1] - 1 - first : math.frexp(grid[-1])[1] - first]
             if np.all(used == 0):
                 out = np.empty(mine.size)
-                solve(np.ascontiguousarray(targets[mine]), found[hit], grid, first, start, pieces, np.stack([deficit, slope]), out)
+                columns = np.ascontiguousarray(block[[DEFICIT, V1]])
+                solve(np.ascontiguousarray(targets[mine]), found[hit], grid, first, start, pieces, columns, out)
                 roots[mine] = out
             else:  # an octave that no short series represents
                 k = found[hit]

@@ -225,7 +225,9 @@ def finite_width(
     _positive(q)
     start = within("c", c, -1.0, 1.0)
     inverse = _inverse_widths(widths, layers)
-    path = net.propagate(layers, q=q, c=float(start) if start.ndim == 0 else c)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)  # of a variance that runs away: refused below
+        path = net.propagate(layers, q=q, c=float(start) if start.ndim == 0 else c)
     # 1 − c is accurate near c = 1; near c = −1 rounding is all that 1 + c holds below this.
     epsilon = np.where(path.epsilon > 2.0 - OPPOSITE, 2.0, path.epsilon)
     extremes = np.concatenate([path.q1, path.q2])

@@ -213,12 +213,12 @@ def _fill(
     if not usable.all():
         growth = math.inf  # φ overflows from there on
     increasing = bool(np.all(slopes >= 0))
-    first, state, start, pieces, _ = table.packed(V)
+    first, state, start, pieces, block = table.snapshot()
     used = slice(math.frexp(grid[0])[1] - 1 - first, math.frexp(grid[-1])[1] - first)
-    if grid.size < 3 or np.any(state[used] != 0) or (not table.has_jumps and np.any(table.packed(V1)[1][used] != 0)):
+    if grid.size < 3 or np.any(state[V, used] != 0) or (not table.has_jumps and np.any(state[V1, used] != 0)):
         _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
         return
-    columns = np.ascontiguousarray(np.stack([table.packed(column)[4] for column in (V, Q_DV, V1, MEAN)]))
+    columns = np.ascontiguousarray(block[[V, Q_DV, V1, MEAN]])
     per_block = max(1, BLOCK // weights.size)
     blocks = [slice(i, min(i + per_block, biases.size)) for i in range(0, biases.size, per_block)]
     workers = n_jobs if n_jobs is not None and n_jobs > 0 else (os.cpu_count() or 1)

@@ -270,8 +270,8 @@ def _reason(
     else:
         text = f"Of the points on the edge of chaos of {act.name} this one changes signals least over {depth} layers."
     text += (
-        f" From a variance within a factor of 2 of 1, the variance changes by a factor of at most {_factor(changes[0])} and the "
-        f"gradient by {_factor(changes[1])}; differences between inputs shrink by about {_factor(changes[2])}."
+        f" From a variance within a factor of 2 of 1, the variance changes by a factor of at most {factor(changes[0])} and the "
+        f"gradient by {factor(changes[1])}; differences between inputs shrink by about {factor(changes[2])}."
     )
     if status == "attracting":
         text += f" Variances return to q = {q:.6g}."
@@ -284,7 +284,7 @@ def _reason(
     return text
 
 
-def _factor(change: float) -> str:
+def factor(change: float) -> str:
     """e^change in words."""
     return f"{math.exp(change):.3g}" if change < 700.0 else f"10^{change / math.log(10.0):.0f}"
 

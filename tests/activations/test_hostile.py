@@ -239,10 +239,10 @@ def test_there_are_two_hundred() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
 def test_refused_within_a_second(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(mf.ActivationError) as caught:
         mf.activation(text)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert 10 < len(str(caught.value)) < 500
 
 

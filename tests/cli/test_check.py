@@ -34,7 +34,7 @@ def test_exit_status_is_the_verdict(words: list[str], status: int, capsys) -> No
 def test_undecided_is_three(capsys, monkeypatch) -> None:
     right = mf.check_proposition4("tanh")
     undecided = mf.Proposition4(right.activation, None, None, right.conditions, right.conclusion, (), right.propositions)
-    monkeypatch.setattr("meanfield.theory.check_proposition4", lambda _: undecided)
+    monkeypatch.setattr("meanfield.theory.conditions.check_proposition4", lambda _: undecided)
     assert main(["check", "tanh"]) == 3
     assert "undecided" in capsys.readouterr().out
 

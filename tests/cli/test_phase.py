@@ -119,11 +119,11 @@ def test_bad_input_ends_with_64_and_a_message_that_names_it(words, message, caps
 
 
 def test_no_progress_bar_outside_a_terminal(capsys, monkeypatch):
-    from meanfield import theory
+    from meanfield.theory import phase_diagram as home
 
     seen = []
-    compute = theory.phase_diagram
-    monkeypatch.setattr(theory, "phase_diagram", lambda *a, progress=False, **k: seen.append(progress) or compute(*a, **k))
+    compute = home.phase_diagram
+    monkeypatch.setattr(home, "phase_diagram", lambda *a, progress=False, **k: seen.append(progress) or compute(*a, **k))
     assert main(["phase", "tanh", "--sigma-w", "1,2", "--sigma-b", "0.1,0.2"]) == 0
     assert seen == [False]
     assert capsys.readouterr().err == ""

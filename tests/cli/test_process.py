@@ -54,9 +54,9 @@ def test_pipe_closed_before_a_short_answer_is_quiet(words):
 def test_ctrl_c_ends_with_130_and_no_traceback():
     # The engine is held up, so that the signal meets the command at work.
     code = (
-        "import sys, time, meanfield.theory as theory\n"
+        "import sys, time, meanfield.theory.edge_of_chaos as home\n"
         "def wait(*_, **__):\n    sys.stderr.write('at work\\n'); sys.stderr.flush(); time.sleep(60)\n"
-        "theory.edge_of_chaos = wait\n"
+        "home.edge_of_chaos = wait\n"
         "from meanfield.cli import main\n"
         "sys.exit(main(['eoc', 'tanh']))\n"
     )

@@ -223,7 +223,7 @@ def test_text_shows_each_quantity():
         ({"widths": [10, 10, 10, 0.5]}, mf.DomainError, "widths"),
         ({"sigma_w": -1.0}, mf.DomainError, "sigma_w"),
         ({"activation": "relu", "sigma_w": 1e60}, mf.DomainError, "layer 3"),
-        ({"activation": "exp(x**2/7)"}, mf.MeanFieldError, "infinite"),
+        ({"activation": "exp(x**2/7)"}, mf.DomainError, "layer 2"),
     ],
 )
 def test_bad_input(keywords, error, word):

@@ -45,17 +45,17 @@ def section(subject: Subject) -> Section:
 
 
 def _table(found: dict[int, Recommendation]) -> Table:
-    import math
+    from meanfield.theory.recommend import factor
 
     best = list(found.values())
-    changes = [[math.exp(item.variance_change), math.exp(item.gradient_change), math.exp(item.correlation_change)] for item in best]
+    changes = [[factor(change) for change in (item.variance_change, item.gradient_change, item.correlation_change)] for item in best]
     rows = zip(
         map(str, found),
         column([item.sigma_w for item in best], 7),
         column([item.sigma_b for item in best], 7),
         column([item.q for item in best]),
         [item.status for item in best],
-        *(column(list(values), 3) for values in zip(*changes, strict=True)),
+        *zip(*changes, strict=True),
         strict=True,
     )
     header = ("layers", "σ_w", "σ_b", "q", "q is", "variance", "gradient", "differences")

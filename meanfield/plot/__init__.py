@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from meanfield.plot.comparison import comparison as comparison
     from meanfield.plot.correlation_map import correlation_map as correlation_map
     from meanfield.plot.depth_scales import depth_scales as depth_scales
+    from meanfield.plot.diagnosis import diagnosis as diagnosis
     from meanfield.plot.edge_of_chaos import edge_of_chaos as edge_of_chaos
     from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
@@ -24,6 +25,7 @@ __all__ = [
     "comparison",
     "correlation_map",
     "depth_scales",
+    "diagnosis",
     "edge_of_chaos",
     "layer_statistics",
     "phase_diagram",

@@ -1,0 +1,14 @@
+"""PyTorch: initialise a model from the theory, and tell where a model departs from it.
+
+Lives here: finding a model's layers and activations, drawing their weights, measuring a real model on a batch.
+Not here: any choice of σ_w or σ_b (meanfield.theory). torch is imported when a function is called.
+"""
+
+from __future__ import annotations
+
+from meanfield.frameworks.torch.diagnose import diagnose
+from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
+from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
+from meanfield.frameworks.torch.initialiser import init_
+
+__all__ = ["Diagnosis", "Finding", "Initialisation", "LayerDiagnosis", "LayerInitialisation", "diagnose", "init_"]

@@ -1,0 +1,106 @@
+"""A model as steps: weight layers, the activations between them, and what else acts on the signal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens to the signal.
+
+    Attributes
+    ----------
+    kind : str
+        "data", "layer", "activation", "normalisation", "sum", "join", "pool" or "other".
+    sources : tuple of int
+        The steps that feed it.
+    name : str
+        The layer's name, or what the model calls the operation.
+    activation : Activation or None
+    passed : tuple of str
+        What merely moved numbers on the way here, dropout for one.
+    """
+
+    kind: str
+    sources: tuple[int, ...] = ()
+    name: str = ""
+    activation: Activation | None = None
+    passed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The steps in the order in which a signal meets them.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+    layers : dict
+        Weight layers by name, each once, in the order of their first use.
+    untraced : str
+        Why the model could not be traced and the order of registration stands in; "" if it was traced.
+    left_alone : tuple of str
+        Weight layers of the model that the steps don't hold, and why.
+    """
+
+    steps: tuple[Step, ...]
+    layers: dict[str, Any]
+    untraced: str = ""
+    left_alone: tuple[str, ...] = ()
+    followers: dict[str, tuple[Activation, ...]] = field(default_factory=dict)
+    meets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # layers met with no activation between
+    unclear: dict[str, tuple[str, ...]] = field(default_factory=dict)  # operations met that may be an activation
+
+    def uses(self, name: str) -> int:
+        """How often the model calls a layer."""
+        return sum(step.kind == "layer" and step.name == name for step in self.steps)
+
+
+def with_followers(architecture: Architecture) -> Architecture:
+    """The same, with what each layer's output meets next."""
+    steps = architecture.steps
+    leads = _leads_to_a_layer(steps)
+    pending: list[frozenset[str]] = []
+    followers: dict[str, list[Activation]] = {name: [] for name in architecture.layers}
+    meets: dict[str, list[str]] = {name: [] for name in architecture.layers}
+    unclear: dict[str, list[str]] = {name: [] for name in architecture.layers}
+    for index, step in enumerate(steps):
+        arriving = frozenset().union(*(pending[source] for source in step.sources)) if step.sources else frozenset()
+        if step.kind == "layer":
+            for name in arriving:
+                meets[name].append(step.name)
+            arriving = frozenset({step.name})
+        elif step.kind == "activation" and step.activation is not None:
+            for name in arriving:
+                if step.activation not in followers[name]:
+                    followers[name].append(step.activation)
+            arriving = frozenset()
+        elif step.kind == "other" and leads[index]:
+            for name in arriving:
+                unclear[name].append(step.name)
+            arriving = frozenset()
+        pending.append(arriving)
+    return Architecture(
+        steps,
+        architecture.layers,
+        architecture.untraced,
+        architecture.left_alone,
+        {name: tuple(found) for name, found in followers.items()},
+        {name: tuple(found) for name, found in meets.items()},
+        {name: tuple(found) for name, found in unclear.items()},
+    )
+
+
+def _leads_to_a_layer(steps: tuple[Step, ...]) -> list[bool]:
+    """Whether a weight layer lies somewhere behind a step."""
+    leads = [False] * len(steps)
+    for index in range(len(steps) - 1, -1, -1):
+        if leads[index] or steps[index].kind == "layer":
+            for source in steps[index].sources:
+                leads[source] = True
+    return leads

@@ -1,0 +1,411 @@
+"""Measure a model on a batch, set it beside theory, and say which layer departs and why."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist, median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.errors import ActivationError, DomainError
+from meanfield.expectation.second_moment import second_moment
+from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
+from meanfield.frameworks.torch.expectations import Expected, expected_sigmas, off_the_edge
+from meanfield.frameworks.torch.following import followed
+from meanfield.frameworks.torch.initialiser import layer_count
+from meanfield.frameworks.torch.installed import checked_model, torch
+from meanfield.frameworks.torch.measurement import measured
+from meanfield.frameworks.torch.tracing import architecture_of
+from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, units
+from meanfield.theory.arguments import one_standard_deviation
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.frameworks.torch.following import Followed
+    from meanfield.frameworks.torch.measurement import Measured
+
+FLAT = 0.1  # |φ'| below this part of its maximum counts as flat
+MORE_FLAT = 0.15  # excess of the flat fraction over theory's that matters
+CHANGE = 1e3  # of gradients or variances over the whole depth, beyond what finite width does
+TESTS = 5  # per layer: weights, biases' size and mean, variance, flat fraction
+
+
+def diagnose(
+    model: Any,
+    x: Any,
+    activation: Any = None,
+    depth: int | None = None,
+    sigma_w: float | None = None,
+    sigma_b: float | None = None,
+    *,
+    seed: int = 0,
+    false_alarm: float = 1e-3,
+) -> Diagnosis:
+    """What a freshly initialised model does to a batch and to a gradient, against theory.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    x : tensor, or tuple of tensors
+        A batch, the first axis counting inputs; a tuple holds several arguments.
+    activation : optional
+        As in `init_`, where tracing can't tell.
+    depth, sigma_w, sigma_b : optional
+        What the layers were meant to have, as in `init_`. Without sigma_w each hidden layer is compared with the median of its like, and
+        that with the edge of chaos.
+    seed : int
+        Of the random gradient at the model's output.
+    false_alarm : float
+        Probability that any layer of a healthy model is reported, in (0, 1).
+
+    Returns
+    -------
+    Diagnosis
+        ``print`` it; ``.healthy``, ``.findings``, ``.layers``, ``.plot()``.
+
+    Raises
+    ------
+    DomainError
+        If an argument is out of range, the model fails on x, or calls none of its layers.
+    MeanFieldError
+        If a layer's output is not finite.
+
+    Notes
+    -----
+    Given the inputs a of a layer, its units are independent Gaussians of variance K = σ_b² + σ_w² E[a²], exactly and at any width (for
+    convolutions E[a²] runs over the kernel's places, padding included). So N·mean(h²)/K has a spread no larger than that of χ² with N
+    degrees of freedom, N the number of units; squared weights and biases likewise. z-scores come from Wilson and Hilferty's cube root, the
+    threshold from Šidák over all of them. The model is run with normalisation as in training and without dropout; modes, buffers,
+    gradients and random state are as before afterwards. A trained model's layers depart: its weights are random no more.
+
+    References
+    ----------
+    Schoenholz et al. (2017); Glorot & Bengio (2010); Wilson & Hilferty (1931).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from meanfield.frameworks.torch import diagnose, init_
+    >>> parts = [part for _ in range(20) for part in (torch.nn.Linear(200, 200), torch.nn.Tanh())]
+    >>> model = torch.nn.Sequential(*parts)
+    >>> _ = init_(model, seed=0)
+    >>> x = torch.randn(16, 200, generator=torch.Generator().manual_seed(0))
+    >>> diagnose(model, x).healthy
+    True
+    >>> _ = model[8].weight.data.mul_(1.5)
+    >>> print(diagnose(model, x).verdict)
+    8: wrong scale: σ_w = 2.037 is 1.49 times the expected 1.363
+    """
+    torch()
+    plain = checked_model(model)
+    weight = None if sigma_w is None else one_standard_deviation("sigma_w", sigma_w)
+    bias = None if sigma_b is None else one_standard_deviation("sigma_b", sigma_b)
+    if not isinstance(false_alarm, float) or not 0.0 < false_alarm < 1.0:
+        raise DomainError(f"false_alarm = {false_alarm!r} is out of range: one number in (0, 1)")
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 2**63:
+        raise DomainError(f"seed = {seed!r} is out of range: it must be a whole number in [0, 2⁶³)")
+    batch = _checked_batch(x)
+    architecture = architecture_of(plain)
+    for name, layer in architecture.layers.items():
+        check_fillable(name, layer)
+        if layer.weight.is_complex() or layer.weight.is_meta:
+            kind = "complex" if layer.weight.is_complex() else "meta"
+            raise DomainError(f"layer {name!r} has {kind} weights, which can't be diagnosed")
+    found = measured(plain, batch, architecture.layers, int(seed))
+    notes = list(architecture.left_alone)
+    known: Followed | None
+    try:
+        known = followed(architecture, activation, strict=False)
+    except ActivationError as error:
+        if activation is not None:
+            raise
+        known = None
+        notes.append(f"{error}. Until then σ's are not judged.")
+    if architecture.untraced and known is not None:
+        notes.append(f"the model can't be traced ({architecture.untraced}): layers in the order of registration")
+    layers = layer_count(known, depth) if known is not None else 1
+    return _Judge(architecture.layers, known, found, notes, layers, (weight, bias), false_alarm).judged()
+
+
+def _checked_batch(x: Any) -> Any:
+    t = torch()
+    parts = x if isinstance(x, tuple) else (x,)
+    if not parts or not all(isinstance(part, t.Tensor) for part in parts):
+        raise DomainError(f"x must be a torch.Tensor or a tuple of them, not {type(x).__name__}")
+    if parts[0].dim() == 0 or parts[0].shape[0] == 0:
+        raise DomainError(f"x has shape {tuple(parts[0].shape)}: a batch of at least one input is needed")
+    if parts[0].is_floating_point() and not bool(t.isfinite(parts[0]).all()):
+        raise DomainError("x holds numbers that are not finite")
+    return x
+
+
+class _Judge:
+    """Sets measurements beside expectations."""
+
+    def __init__(
+        self,
+        layers: dict[str, Any],
+        known: Followed | None,
+        found: dict[str, Measured],
+        notes: list[str],
+        depth: int,
+        given: tuple[float | None, float | None],
+        false_alarm: float,
+    ) -> None:
+        self.layers = {name: layer for name, layer in layers.items() if name in found}
+        self.known, self.found, self.notes, self.depth = known, found, notes, depth
+        self.order = list(found)
+        self.false_alarm = false_alarm
+        # Šidák: all tests of all layers together.
+        each = -math.expm1(math.log1p(-false_alarm) / (TESTS * max(len(found), 1)))
+        self.threshold = NormalDist().inv_cdf(1.0 - 0.5 * each)
+        self.sigmas = {name: _own_sigmas(layer) for name, layer in self.layers.items()}
+        self.expected: dict[str, Expected] = {}
+        self.off: dict[str, str] = {}
+        if known is not None:
+            every = {name: _own_sigmas(layer) for name, layer in layers.items()}
+            first = found[self.order[0]].incoming
+            if given[0] is None:
+                self.off = off_the_edge(known, depth, every)
+            self.expected, more = expected_sigmas(known, depth, every, given, first if first > 0.0 else 1.0, self.off)
+            self.notes.extend(more)
+        planned = [item.q for item in self.expected.values() if 0.0 < item.q < math.inf]
+        self.usual_q = median(planned) if planned else math.nan
+        self.normalised = _normalisations(known)
+
+    def judged(self) -> Diagnosis:
+        """Everything."""
+        gradients = self._gradients()
+        rows = []
+        for position, name in enumerate(self.order):
+            expected = self.expected.get(name, Expected(*self.sigmas[name], math.nan, 1, math.inf))
+            rows.append(self._layer(position, name, expected, gradients[name]))
+        return Diagnosis(tuple(rows), tuple(self._whole(gradients)), tuple(dict.fromkeys(self.notes)), self.threshold, self.false_alarm)
+
+    def _shown(self, name: str) -> str:
+        """The activation's name; "?" where it is not known."""
+        if self.known is None:
+            return "?"
+        act = self.known.follows.get(name)
+        return "" if act is None else "(none)" if name in self.known.missing else act.name
+
+    def _follows(self, name: str) -> Activation | None:
+        return None if self.known is None else self.known.follows.get(name)
+
+    def _gradients(self) -> dict[str, tuple[float, float]]:
+        """Measured and expected |∂E/∂h|² over that of the last layer."""
+        last = self.found[self.order[-1]].gradient
+        chain = self._is_chain()
+        result: dict[str, tuple[float, float]] = {}
+        product = 1.0
+        for position in range(len(self.order) - 1, -1, -1):
+            name = self.order[position]
+            if position < len(self.order) - 1:
+                above = self.order[position + 1]
+                act = self._follows(name)
+                if not chain or act is None:
+                    product = math.nan
+                elif not math.isnan(product):
+                    q = min(max(self._local(name), 1e-250), 1e250)
+                    product *= self.expected[above].sigma_w ** 2 * _mean_square_slope(act, q)
+            result[name] = (self.found[name].gradient / last if last > 0.0 else 0.0, product)
+        return result
+
+    def _is_chain(self) -> bool:
+        if self.known is None:
+            return False
+        steps = self.known.architecture.steps
+        plain = all(step.kind in ("data", "layer", "activation") and step.sources in ((), (index - 1,)) for index, step in enumerate(steps))
+        return plain and [step.name for step in steps if step.kind == "layer"] == self.order
+
+    def _local(self, name: str) -> float:
+        """σ_b² + σ_w² E[a²] with the σ's that should be and the layer's own inputs."""
+        expected = self.expected[name]
+        return expected.sigma_b**2 + expected.sigma_w**2 * self.found[name].incoming
+
+    def _layer(self, position: int, name: str, expected: Expected, gradient: tuple[float, float]) -> LayerDiagnosis:
+        layer, seen = self.layers[name], self.found[name]
+        n = units(layer)
+        sigma_w, sigma_b = self.sigmas[name]
+        weight, bias = expected.sigma_w**2, expected.sigma_b**2
+        variance = bias + weight * seen.incoming
+        pair = bias + weight * seen.incoming_pair
+        z = _chi_square_z(seen.variance, variance, n)
+        act = self._follows(name)
+        scale = self._scale(layer, sigma_w, expected)
+        wrong = scale is not None or name in self.off
+        # Given its inputs; a layer off the scale counts against the variance that the model's layers should have.
+        planned = min(expected.q if expected.q > 0.0 else math.inf, self.usual_q if self.usual_q > 0.0 else math.inf)
+        flat, expected_flat, flat_z, dead = _flatness(act, seen, min(variance, planned) if wrong else variance)
+        found: list[Finding] = []
+        if name in self.normalised:
+            found.append(Finding("normalisation", self.normalised[name]))
+        missing = self._missing(position, name)
+        if missing:
+            found.append(Finding("missing activation", missing))
+        bias_finding = self._bias(layer, expected, variance, n)
+        if flat - expected_flat > MORE_FLAT and flat_z > self.threshold:
+            why = (
+                f"the biases have mean {float(layer.bias.detach().double().mean()):.3g}"
+                if bias_finding
+                else f"the variance is {seen.variance:.3g}"
+            )
+            what = f"{flat:.0%} of pre-activations lie where {act.name if act else 'φ'} is flat, {expected_flat:.0%} expected; {why}"
+            found.append(Finding("dead units" if dead else "saturated", what))
+        if scale:
+            found.append(scale)
+        elif name in self.off:
+            found.append(Finding("wrong scale", self.off[name]))
+        if bias_finding:
+            found.append(bias_finding)
+        if not (scale or bias_finding) and abs(z) > self.threshold and math.isfinite(expected.tolerance):
+            found.append(Finding("wrong variance", f"{seen.variance:.4g} where its inputs, σ_w and σ_b give {variance:.4g}"))
+        return LayerDiagnosis(
+            name=name,
+            activation=self._shown(name),
+            units=n,
+            sigma_w=sigma_w,
+            sigma_b=sigma_b,
+            expected_sigma_w=expected.sigma_w,
+            expected_sigma_b=expected.sigma_b,
+            variance=seen.variance,
+            expected_variance=variance,
+            variance_z=z,
+            correlation=seen.correlation,
+            expected_correlation=pair / variance if variance > 0.0 else 0.0,
+            gradient=gradient[0],
+            expected_gradient=gradient[1],
+            flat_fraction=flat,
+            expected_flat_fraction=expected_flat,
+            findings=tuple(found),
+        )
+
+    def _missing(self, position: int, name: str) -> str:
+        if self.known is not None and name in self.known.missing:
+            return f"its output meets layer {self.known.missing[name]!r} with no activation between"
+        follower = next((other for other in self.order[position + 1 :] if self.found[other].same_as == position), None)
+        if self.known is not None and not self.known.architecture.untraced:
+            return ""  # tracing saw what is between
+        return f"its output is the input of layer {follower!r}, unchanged" if follower is not None else ""
+
+    def _scale(self, layer: Any, sigma_w: float, expected: Expected) -> Finding | None:
+        """Mean squared weight against σ_w²/fan_in: χ² with as many degrees of freedom as there are weights."""
+        if not math.isfinite(expected.tolerance) or abs(sigma_w - expected.sigma_w) <= expected.tolerance * expected.sigma_w:
+            return None
+        z = _chi_square_z(sigma_w**2, expected.sigma_w**2, layer.weight.numel())
+        # A median of k estimates has π/2k of the variance of one.
+        z /= math.sqrt(1.0 + (1.6 / expected.estimated_from if expected.estimated_from > 1 else 0.0))
+        if abs(z) <= self.threshold:
+            return None
+        ratio = f"{sigma_w / expected.sigma_w:.3g} times" if expected.sigma_w > 0.0 else "instead of"
+        return Finding("wrong scale", f"σ_w = {sigma_w:.4g} is {ratio} the expected {expected.sigma_w:.4g}")
+
+    def _bias(self, layer: Any, expected: Expected, variance: float, n: int) -> Finding | None:
+        """Mean and mean square of the biases; they matter where they make up a tenth of the variance or more."""
+        if layer.bias is None or not math.isfinite(expected.tolerance):
+            return None
+        b = layer.bias.detach().double()
+        mean, square = float(b.mean()), float(b.square().mean())
+        if max(abs(square - expected.sigma_b**2), mean**2) <= 0.1 * max(variance, expected.q if math.isfinite(expected.q) else 0.0):
+            return None
+        widen = math.sqrt(1.0 + (1.6 / expected.estimated_from if expected.estimated_from > 1 else 0.0))
+        off_mean = expected.sigma_b == 0.0 or abs(mean) * math.sqrt(n) / (expected.sigma_b * widen) > self.threshold
+        off_size = expected.sigma_b == 0.0 or abs(_chi_square_z(square, expected.sigma_b**2, n)) / widen > self.threshold
+        if not (off_mean or off_size):
+            return None
+        return Finding("wrong bias", f"mean {mean:.3g} and σ_b = {math.sqrt(square):.4g}, expected 0 and {expected.sigma_b:.4g}")
+
+    def _whole(self, gradients: dict[str, tuple[float, float]]) -> list[Finding]:
+        """Gradients and variances that change by orders of magnitude from the first layer to the last."""
+        width = min(units(layer) for layer in self.layers.values())
+        depth = len(self.order)
+        # log |δ|² spreads by about 5/N a layer; THEORY: (3E[φ'⁴]/V[φ']² − 1)/N.
+        allowed = math.log(CHANGE) + self.threshold * math.sqrt(5.0 * depth / width)
+        found = []
+        first, last = self.order[0], self.order[-1]
+        gradient = gradients[first][0]
+        if gradient == 0.0:
+            stop = next((name for name in reversed(self.order) if self.found[name].gradient == 0.0), first)
+            found.append(Finding("vanishing", f"no gradient reaches layer {stop!r}"))
+        elif abs(math.log(gradient)) > allowed:
+            small = gradient < 1.0
+            change = f"{'shrinks' if small else 'grows'} by a factor of {gradient:.2g}"
+            found.append(
+                Finding("vanishing" if small else "exploding", f"|∂E/∂h|² {change} on the way back from layer {last!r} to layer {first!r}")
+            )
+        before, after = self.found[first].variance, self.found[self.order[-2 if depth > 1 else -1]].variance
+        ratio = after / before if before > 0.0 else 0.0
+        if ratio == 0.0:
+            stop = next((name for name in self.order if self.found[name].incoming == 0.0), last)
+            found.append(Finding("vanishing", f"layer {stop!r} sees nothing but zeros"))
+        elif abs(math.log(ratio)) > allowed:
+            change = f"{'shrinks' if ratio < 1.0 else 'grows'} by a factor of {ratio:.2g}"
+            found.append(
+                Finding("vanishing" if ratio < 1.0 else "exploding", f"the variance {change} from layer {first!r} to the last hidden one")
+            )
+        return found
+
+
+def _own_sigmas(layer: Any) -> tuple[float, float]:
+    """Root mean squares of weights times √fan_in, and of biases."""
+    weight = layer.weight.detach().double()
+    bias = 0.0 if layer.bias is None else float(layer.bias.detach().double().square().mean().sqrt())
+    return math.sqrt(float(weight.square().mean()) * fan_in(layer)), bias
+
+
+def _chi_square_z(found: float, expected: float, freedom: int) -> float:
+    """A mean of squares as a standard normal number [Wilson & Hilferty 1931]; 0 where nothing was expected and nothing found."""
+    if expected <= 0.0:
+        return 0.0 if found <= 0.0 else math.inf
+    spread = 2.0 / (9.0 * freedom)
+    return (math.cbrt(found / expected) - (1.0 - spread)) / math.sqrt(spread)
+
+
+def _mean_square_slope(act: Activation, q: float) -> float:
+    slope = float(second_moment(act, q, 1))
+    return slope if math.isfinite(slope) else math.nan  # jumps
+
+
+def _flatness(act: Activation | None, seen: Measured, q: float) -> tuple[float, float, float, bool]:
+    """Fraction of pre-activations where φ is flat, the same for a Gaussian of variance q, its z, and whether φ is 0 there."""
+    if act is None or not 0.0 < q < 1e200:
+        return 0.0, 0.0, 0.0, False
+    grid = np.linspace(-8.0, 8.0, 3201)
+    level = FLAT * float(np.abs(act.derivative(grid)).max())
+    values = seen.values[:, (seen.values != 0.0).any(axis=0)]  # places that no signal reaches say nothing
+    if values.size == 0:
+        return 0.0, 0.0, 0.0, False
+    flat = np.abs(act.derivative(values)) < level
+    by_unit = flat.mean(axis=1)
+    middles = (np.arange(2000) + 0.5) / 2000
+    normal = NormalDist()
+    z = np.array([normal.inv_cdf(float(p)) for p in middles])
+    expected = float((np.abs(act.derivative(math.sqrt(q) * z)) < level).mean())
+    share = float(by_unit.mean())
+    spread = math.sqrt(max(float(by_unit.var()), expected * (1.0 - expected), 1e-12) / by_unit.size)
+    there = np.abs(act(values[flat])) if flat.any() else np.zeros(1)
+    dead = bool(there.mean() < 0.05 * max(float(np.abs(act(np.array([-1.0, 1.0]))).max()), 1e-12))
+    return share, expected, (share - expected) / spread, dead
+
+
+def _normalisations(known: Followed | None) -> dict[str, str]:
+    """Layers right before or behind a normalisation."""
+    if known is None:
+        return {}
+    found: dict[str, str] = {}
+    steps = known.architecture.steps
+    for index, step in enumerate(steps):
+        if step.kind != "normalisation":
+            continue
+        source = steps[step.sources[0]]
+        text = f"{step.name} resets variances here: the theory of plain networks starts anew behind it"
+        while source.kind not in ("layer", "data") and source.sources:
+            source = steps[source.sources[0]]
+        if source.kind == "layer":
+            found[source.name] = text
+        else:
+            follower = next((other.name for other in steps[index:] if other.kind == "layer"), None)
+            if follower is not None:
+                found[follower] = text
+    return found

@@ -1,0 +1,197 @@
+"""What a model shows on a batch beside what it should, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from meanfield.arrays import Array
+
+KINDS = (
+    "normalisation",
+    "missing activation",
+    "dead units",
+    "saturated",
+    "wrong scale",
+    "wrong bias",
+    "wrong variance",
+    "vanishing",
+    "exploding",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A departure from theory: its kind, one of "normalisation", "missing activation", "dead units", "saturated", "wrong scale",
+    "wrong bias", "wrong variance", "vanishing" and "exploding", and why."""
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LayerDiagnosis:
+    """One layer.
+
+    Attributes
+    ----------
+    name, activation : str
+        activation is "" for an output layer, "(none)" where it is missing, "?" where it can't be told.
+    units : int
+    sigma_w, sigma_b : float
+        As measured: root mean squares of the weights times √fan_in, and of the biases.
+    expected_sigma_w, expected_sigma_b : float
+        As they should be.
+    variance, expected_variance : float
+        Mean of h² on the batch; σ_b² + σ_w² E[a²] with the σ's that should be and the layer's own inputs a.
+    variance_z : float
+        How far apart these are, in standard deviations of a layer of that many units.
+    correlation, expected_correlation : float
+        Mean over pairs of inputs, likewise; nan for a batch of one.
+    gradient, expected_gradient : float
+        |∂E/∂h|² over that of the last layer; expected_gradient is the product of σ_w² V[φ'](q) of the layers above, nan where
+        the model is no plain chain.
+    flat_fraction, expected_flat_fraction : float
+        Of pre-activations where |φ'| is below a tenth of its maximum; saturated or dead. 0 for output layers.
+    findings : tuple of Finding
+    """
+
+    name: str
+    activation: str
+    units: int
+    sigma_w: float
+    sigma_b: float
+    expected_sigma_w: float
+    expected_sigma_b: float
+    variance: float
+    expected_variance: float
+    variance_z: float
+    correlation: float
+    expected_correlation: float
+    gradient: float
+    expected_gradient: float
+    flat_fraction: float
+    expected_flat_fraction: float
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A model on a batch against theory; ``str`` is a table, `plot` a picture.
+
+    Attributes
+    ----------
+    layers : tuple of LayerDiagnosis
+        In the order of their calls.
+    findings : tuple of Finding
+        About the model as a whole.
+    notes : tuple of str
+        What could not be looked at, and why.
+    threshold : float
+        |z| from which a layer departs.
+    false_alarm : float
+        Probability that any layer of a healthy model does.
+    """
+
+    layers: tuple[LayerDiagnosis, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    threshold: float
+    false_alarm: float
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings and not self.departures
+
+    @property
+    def departures(self) -> tuple[LayerDiagnosis, ...]:
+        """The layers about which something was found."""
+        return tuple(layer for layer in self.layers if layer.findings)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of everything that was found."""
+        return frozenset(finding.kind for finding in (*self.findings, *(found for layer in self.layers for found in layer.findings)))
+
+    def column(self, field: str) -> Array:
+        """A number of every layer: ``column("variance")``."""
+        if field not in _NUMBERS:
+            raise DomainError(f"field = {field!r} is unknown; give one of {', '.join(_NUMBERS)}")
+        return np.array([getattr(layer, field) for layer in self.layers], dtype=np.float64)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[LayerDiagnosis]:
+        return iter(self.layers)
+
+    def __getitem__(self, name: str | int) -> LayerDiagnosis:
+        if isinstance(name, int):
+            return self.layers[name]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise DomainError(f"{name!r} names no layer that was measured; there are {', '.join(layer.name for layer in self.layers)}")
+
+    def plot(self, ax: Axes | None = None, quantity: str = "variance") -> Axes:
+        """Draw it: see `meanfield.plot.diagnosis`."""
+        from meanfield.plot.diagnosis import diagnosis
+
+        return diagnosis(self, ax, quantity=quantity)
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in words."""
+        if self.healthy:
+            return f"Nothing departs from theory in {len(self.layers)} layers."
+        lines = [f"the model: {finding.kind}: {finding.reason}" for finding in self.findings]
+        grouped: dict[Finding, list[str]] = {}
+        for layer in self.departures:
+            for finding in layer.findings:
+                grouped.setdefault(finding, []).append(layer.name or "the layer")
+        for finding, names in grouped.items():
+            shown = names if len(names) <= 4 else [*names[:2], "…", names[-1]]
+            lines.append(f"{', '.join(shown)}: {finding.kind}: {finding.reason}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        wide = max([5, *(len(layer.name) for layer in self.layers)])
+        acts = max([10, *(min(len(layer.activation), 24) for layer in self.layers)])
+        pairs = ("σ_w", "σ_b", "variance", "correlation", "gradient")
+        lines = [
+            f"{len(self.layers)} layers: measured / expected; a layer departs from |z| = {self.threshold:.2f} on",
+            f"{'layer':<{wide}}  {'activation':<{acts}}" + "".join(f"  {head:>21}" for head in pairs) + f"  {'z':>7}  found",
+        ]
+        for layer in self.layers:
+            values = (
+                (layer.sigma_w, layer.expected_sigma_w),
+                (layer.sigma_b, layer.expected_sigma_b),
+                (layer.variance, layer.expected_variance),
+                (layer.correlation, layer.expected_correlation),
+                (layer.gradient, layer.expected_gradient),
+            )
+            cells = "".join("  " + f"{_number(a)} / {_number(b)}".rjust(21) for a, b in values)
+            kinds = ", ".join(dict.fromkeys(finding.kind for finding in layer.findings))
+            name = layer.activation or "(output)"
+            name = name if len(name) <= 24 else name[:23] + "…"
+            lines.append(f"{layer.name:<{wide}}  {name:<{acts}}{cells}  {layer.variance_z:>7.2f}  {kinds}".rstrip())
+        lines.append(self.verdict)
+        lines.extend(f"note: {note}" for note in self.notes)
+        return "\n".join(lines)
+
+
+_NUMBERS = tuple(name for name, kind in LayerDiagnosis.__annotations__.items() if kind in ("float", "int"))
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4g}"

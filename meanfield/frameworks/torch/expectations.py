@@ -1,0 +1,189 @@
+"""What σ_w and σ_b a model's layers should have, judged by the layers themselves and by the theory."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from meanfield.errors import DomainError
+from meanfield.frameworks.torch.plan import PlannedLayer, Planner
+from meanfield.theory.edge_of_chaos import edge_of_chaos
+from meanfield.theory.recommend import recommend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meanfield.activations import Activation
+    from meanfield.frameworks.torch.architecture import Step
+    from meanfield.frameworks.torch.following import Followed
+
+ALIKE = 3  # hidden layers from which on they tell what is usual
+NARROW, WIDE, WIDEST = 0.05, 0.15, 0.35  # relative departures of σ_w that matter: from one's likes, from a plan, of outputs from it
+BAND = 1.25  # σ_w over that of the edge of chaos that still counts as on it
+
+
+@dataclass(frozen=True)
+class Expected:
+    """σ's that a layer should have, its q, the number of layers that they were estimated from, and the tolerance on σ_w."""
+
+    sigma_w: float
+    sigma_b: float
+    q: float
+    estimated_from: int
+    tolerance: float
+
+
+def expected_sigmas(
+    followed: Followed,
+    depth: int,
+    found: dict[str, tuple[float, float]],
+    given: tuple[float | None, float | None],
+    input_variance: float,
+    off: dict[str, str],
+) -> tuple[dict[str, Expected], list[str]]:
+    """For each layer; and notes.
+
+    Where σ's are given those count, at the ends also scaled as `init_` does. Otherwise hidden layers alike are compared with their median,
+    so that one that differs stands out whatever the initialisation; first and output layers with the ways in which `init_` scales them,
+    at the σ's that are usual in the model unless those are off the edge.
+    """
+    notes: list[str] = []
+    plans: list[dict[str, PlannedLayer]] = []
+    usual = _usual(followed, found)
+
+    def add(sigma_w: float | None, sigma_b: float | None, variance: float, ends: bool) -> None:
+        try:
+            plans.append(Planner(followed, depth, sigma_w, sigma_b, variance, ends).plan())
+        except DomainError as error:
+            if str(error) not in notes:
+                notes.append(str(error))
+
+    inputs = (1.0, input_variance)
+    if given[0] is not None:
+        for variance in inputs:
+            add(*given, variance, True)
+        add(*given, 1.0, False)
+    else:
+        for variance in inputs:
+            add(None, given[1], variance, True)
+        for sigma_w, sigma_b in _whole_models(followed, depth, found, off) if given[1] is None else ():
+            for variance in inputs:
+                add(sigma_w, sigma_b, variance, True)
+            add(sigma_w, sigma_b, 1.0, False)
+    judged_by_likes = {
+        name for name in followed.follows if given[0] is None and _key(followed, name) in usual and name not in _ends(followed)
+    }
+    others = [name for name in followed.follows if name not in judged_by_likes]
+    # One plan for all of them: the one that fewest depart from.
+    best = min(plans, key=lambda plan: _departures(plan, others, found), default=None)
+    expected: dict[str, Expected] = {}
+    for name in followed.follows:
+        if name in judged_by_likes:
+            w, b, count = usual[_key(followed, name)]
+            expected[name] = Expected(w, b, plans[0][name].q if plans else math.nan, count, NARROW)
+        elif best is not None and name in best:
+            way = best[name]
+            expected[name] = Expected(way.sigma_w, way.sigma_b, way.q, 1, _tolerance(way) if given[0] is None else NARROW)
+        else:
+            expected[name] = Expected(*found[name], math.nan, 1, math.inf)
+    return expected, notes
+
+
+def off_the_edge(followed: Followed, depth: int, found: dict[str, tuple[float, float]]) -> dict[str, str]:
+    """Layers whose usual σ_w is far from the edge of chaos of their activation, and why."""
+    off: dict[str, str] = {}
+    usual = _usual(followed, found, 1)
+    acts = {_key(followed, name): act for name, act in followed.follows.items() if act is not None}
+    for key, (sigma_w, sigma_b, count) in usual.items():
+        act = acts.get(key)
+        if act is None or key == "linear":
+            continue
+        near = _nearest_edge(act, sigma_w, sigma_b, depth)
+        if near is None or 1.0 / BAND <= sigma_w / near <= BAND:
+            continue
+        text = (
+            f"σ_w = {sigma_w:.4g} in {'this layer' if count == 1 else f'{count} layers'} is {sigma_w / near:.3g} times {near:.4g}, "
+            f"the edge of chaos of {act.name} at σ_b = {sigma_b:.3g}"
+        )
+        off.update({name: text for name in followed.follows if _key(followed, name) == key and name not in _ends(followed)})
+    return off
+
+
+def _nearest_edge(act: Activation, sigma_w: float, sigma_b: float, depth: int) -> float | None:
+    edge = edge_of_chaos(act, sigma_b)
+    candidates = [float(edge.sigma_w), *(float(point.sigma_w) for point in edge.all_points(0))]
+    with contextlib.suppress(DomainError):
+        candidates.append(recommend(act, depth).sigma_w)
+    candidates = [value for value in candidates if math.isfinite(value) and value > 0.0]
+    return min(candidates, key=lambda value: abs(_log(value, sigma_w))) if candidates else None
+
+
+def _usual(followed: Followed, found: dict[str, tuple[float, float]], least: int = ALIKE) -> dict[str, tuple[float, float, int]]:
+    """Median σ_w and σ_b of hidden layers alike, and how many there are."""
+    groups: dict[str, list[str]] = {}
+    for name in followed.follows:
+        if name not in _ends(followed) and name in found:
+            groups.setdefault(_key(followed, name), []).append(name)
+    return {
+        key: (median(found[name][0] for name in names), median(found[name][1] for name in names), len(names))
+        for key, names in groups.items()
+        if len(names) >= least
+    }
+
+
+def _ends(followed: Followed) -> set[str]:
+    """Layers that see data, and output layers."""
+    steps = followed.architecture.steps
+    first = {step.name for step in steps if step.kind == "layer" and _sees_data(steps, step.sources)}
+    return first | {name for name, act in followed.follows.items() if act is None}
+
+
+def _sees_data(steps: tuple[Step, ...], sources: tuple[int, ...]) -> bool:
+    for source in sources:
+        kind = steps[source].kind
+        if kind == "data" or (kind not in ("layer", "activation") and _sees_data(steps, steps[source].sources)):
+            return True
+    return False
+
+
+def _key(followed: Followed, name: str) -> str:
+    """What makes hidden layers alike: activation and whether there are biases."""
+    act = followed.follows[name]
+    if name in followed.missing:  # as its neighbours
+        act = followed.follows.get(followed.missing[name]) or act
+    bias = followed.architecture.layers[name].bias is not None
+    return f"{act.name if act is not None else ''}{'' if bias else ', no bias'}"
+
+
+def _whole_models(
+    followed: Followed, depth: int, found: dict[str, tuple[float, float]], off: dict[str, str]
+) -> Iterator[tuple[float, float]]:
+    """σ's that a model may have been given as a whole: those usual in it, unless off the edge, and the recommended ones."""
+    usual = max(_usual(followed, found, 1).values(), key=lambda item: item[2], default=None)
+    if usual is not None and not off:
+        yield usual[0], usual[1]
+    acts = [act for act in followed.follows.values() if act is not None]
+    if acts:
+        with contextlib.suppress(DomainError):
+            best = recommend(max(acts, key=acts.count), depth)
+            yield best.sigma_w, best.sigma_b
+
+
+def _tolerance(way: PlannedLayer) -> float:
+    """Relative departure of σ_w from a plan that matters; output layers are scaled in many ways."""
+    return WIDEST if way.follows is None else WIDE
+
+
+def _departures(plan: dict[str, PlannedLayer], names: list[str], found: dict[str, tuple[float, float]]) -> tuple[int, float]:
+    """How many layers lie off a plan by more than the tolerance, and by how much all do."""
+    weights = [abs(_log(plan[name].sigma_w, found[name][0])) for name in names if name in plan]
+    allowed = [math.log1p(_tolerance(plan[name])) for name in names if name in plan]
+    biases = [abs(plan[name].sigma_b - found[name][1]) / max(plan[name].sigma_w, 1e-300) for name in names if name in plan]
+    return sum(distance > most for distance, most in zip(weights, allowed, strict=True)), math.fsum(weights) + math.fsum(biases)
+
+
+def _log(a: float, b: float) -> float:
+    return math.log(a / b) if a > 0.0 and b > 0.0 else (0.0 if a == b else math.inf)

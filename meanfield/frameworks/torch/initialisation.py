@@ -1,0 +1,123 @@
+"""What was done to which layer, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+
+
+@dataclass(frozen=True)
+class LayerInitialisation:
+    """What one layer was given.
+
+    Attributes
+    ----------
+    name : str
+        Its qualified name in the model.
+    kind : str
+        "Linear", "Conv2d", …
+    shape : tuple of int
+        Of its weight.
+    fan_in : float
+        Products summed in one output.
+    activation : str
+        Of the activation that follows; "" for an output layer.
+    sigma_w, sigma_b : float
+        W has standard deviation sigma_w/√fan_in, b has sigma_b.
+    q : float
+        The pre-activation variance to expect, infinite width.
+    note : str
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    fan_in: float
+    activation: str
+    sigma_w: float
+    sigma_b: float
+    q: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """The layers that were initialised, in the order in which signals meet them; ``str`` is a table.
+
+    Attributes
+    ----------
+    layers : tuple of LayerInitialisation
+    depth : int
+        For which the recommendation was made.
+    orthogonal : bool
+    left_alone : tuple of str
+        Weight layers that were not touched, and why.
+    notes : tuple of str
+        About the model as a whole.
+    """
+
+    layers: tuple[LayerInitialisation, ...]
+    depth: int
+    orthogonal: bool
+    left_alone: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sigma_w(self) -> Array:
+        """Of each layer."""
+        return np.array([layer.sigma_w for layer in self.layers], dtype=np.float64)
+
+    @property
+    def sigma_b(self) -> Array:
+        """Of each layer."""
+        return np.array([layer.sigma_b for layer in self.layers], dtype=np.float64)
+
+    @property
+    def q(self) -> Array:
+        """Expected pre-activation variance of each layer."""
+        return np.array([layer.q for layer in self.layers], dtype=np.float64)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[LayerInitialisation]:
+        return iter(self.layers)
+
+    def __getitem__(self, name: str | int) -> LayerInitialisation:
+        if isinstance(name, int):
+            return self.layers[name]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise DomainError(f"{name!r} names no layer that was initialised; there are {', '.join(layer.name for layer in self.layers)}")
+
+    def __str__(self) -> str:
+        wide = max([5, *(len(layer.name) for layer in self.layers)])
+        acts = max([10, *(len(layer.activation) for layer in self.layers)])
+        kinds = max([4, *(len(layer.kind) for layer in self.layers)])
+        shapes = ["×".join(map(str, layer.shape)) for layer in self.layers]
+        room = max([6, *map(len, shapes)])
+        notes = list(dict.fromkeys(layer.note for layer in self.layers if layer.note))
+        lines = [
+            f"{len(self.layers)} layers, {'orthogonal' if self.orthogonal else 'normal'} weights, for depth {self.depth}",
+            f"{'layer':<{wide}}  {'kind':<{kinds}}  {'weight':<{room}}  {'fan_in':>7}  {'activation':<{acts}}"
+            f"  {'σ_w':>9}  {'σ_b':>9}  {'q':>9}",
+        ]
+        for layer, shape in zip(self.layers, shapes, strict=True):
+            mark = f"  [{notes.index(layer.note) + 1}]" if layer.note else ""
+            lines.append(
+                f"{layer.name:<{wide}}  {layer.kind:<{kinds}}  {shape:<{room}}  {layer.fan_in:>7.6g}  "
+                f"{layer.activation or '(output)':<{acts}}  {layer.sigma_w:>9.6g}  {layer.sigma_b:>9.6g}  {layer.q:>9.4g}{mark}"
+            )
+        lines.extend(f"[{number}] {note}" for number, note in enumerate(notes, start=1))
+        lines.extend(f"left alone: {text}" for text in self.left_alone)
+        lines.extend(f"note: {text}" for text in self.notes)
+        return "\n".join(lines)

@@ -1,0 +1,193 @@
+"""Draw a model's weights as the theory recommends."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from meanfield.errors import DomainError
+from meanfield.frameworks.torch.following import Followed, followed
+from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
+from meanfield.frameworks.torch.installed import checked_model, torch
+from meanfield.frameworks.torch.plan import Planner, longest_path
+from meanfield.frameworks.torch.tracing import architecture_of
+from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, fill
+from meanfield.theory.arguments import one_standard_deviation
+from meanfield.theory.trajectory import checked_depth
+
+if TYPE_CHECKING:
+    from meanfield.frameworks.torch.plan import PlannedLayer
+
+
+def init_(
+    model: Any,
+    activation: Any = None,
+    depth: int | None = None,
+    sigma_w: float | None = None,
+    sigma_b: float | None = None,
+    *,
+    orthogonal: bool = False,
+    seed: int | None = None,
+    generator: Any = None,
+    input_variance: float = 1.0,
+    scale_ends: bool | None = None,
+) -> Initialisation:
+    """Initialise the Linear and convolution layers of a model at the point that the theory recommends.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Its layers and the activation after each are found by tracing it with torch.fx: activation modules, functions
+        (``F.relu``, ``torch.tanh``), methods (``x.relu()``) and formulas written out in ``forward`` (``x * torch.sigmoid(x)``).
+    activation : optional
+        Where that can't tell: anything `meanfield.activation` accepts, a torch module or its class, for the whole model, or a
+        dictionary from layer names to activations. Where it can tell, what is said is checked.
+    depth : int, optional
+        For `meanfield.recommend`; by default the number of layers on the longest way through the model.
+    sigma_w, sigma_b : float, optional
+        Standard deviations, the same for all layers, instead of the recommended ones: W has standard deviation
+        σ_w/√fan_in, b has σ_b. sigma_w alone: no biases. sigma_b alone: σ_w on the edge of chaos at that σ_b.
+    orthogonal : bool
+        Orthogonal weights of the same size (convolutions: as a matrix, outputs × inputs · kernel) instead of normal ones.
+    seed : int, optional
+        Of the draw. Without it torch's own random state is used.
+    generator : torch.Generator, optional
+        Instead of seed.
+    input_variance : float
+        Mean square of the numbers that the model is fed, in (0, 1e100].
+    scale_ends : bool, optional
+        Scale the first layer so that its variance is the fixed point q, and output layers, which no activation follows, to
+        variance 1 with no bias. By default where sigma_w is not given.
+
+    Returns
+    -------
+    Initialisation
+        Which layer was given what; ``print`` it. Other layers are left alone.
+
+    Raises
+    ------
+    ActivationError
+        If the activation after a layer is missing, unclear, or other than `activation` says; the message names the layer.
+    DomainError
+        If an argument is out of range, or no σ_w can be recommended: softplus has no edge of chaos.
+
+    Warns
+    -----
+    UserWarning
+        Where layers without biases can't be on the edge of chaos, and variances or gradients change a hundredfold.
+
+    Notes
+    -----
+    Hidden layers get (σ_w, σ_b) of ``mf.recommend(activation, depth)``, at which q = σ_b² + σ_w² E[φ(√q Z)²]. The first layer sees
+    data, not φ(h): q¹ = σ_b² + σ_w² E[x²], so its σ_w is √((q − σ_b²)/E[x²]) [Hayou et al. 2018: rescale σ_w of the first layer]. A
+    layer between two different activations is scaled alike. fan_in is in_channels/groups · kernel size for convolutions; zero padding
+    makes variances smaller than that near the edges of an image, and transposed convolutions with a stride are right on average.
+    Layers without bias take the edge of chaos at σ_b = 0 where the variance stays bounded there, else a σ_w that keeps q.
+    Complex weights have E|W|² = σ_w²/fan_in; the numbers are drawn in double precision and copied into the parameters.
+
+    References
+    ----------
+    Hayou et al. (2018), section 3; Schoenholz et al. (2017).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from meanfield.frameworks.torch import init_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
+    >>> print(init_(model, seed=0))
+    2 layers, normal weights, for depth 2
+    layer  kind    weight   fan_in  activation        σ_w        σ_b          q
+    0      Linear  128×64       64  relu                1          0          1  [1]
+    2      Linear  10×128      128  (output)      1.41421          0          1  [2]
+    [1] first layer: scaled so that inputs of mean square 1 give q
+    [2] output: scaled to variance 1
+    """
+    t = torch()
+    plain = checked_model(model)
+    weight = None if sigma_w is None else one_standard_deviation("sigma_w", sigma_w)
+    bias = None if sigma_b is None else one_standard_deviation("sigma_b", sigma_b)
+    variance = checked_input_variance(input_variance)
+    drawing = _generator(t, seed, generator)
+    found = followed(architecture_of(plain), activation)
+    for name, layer in found.architecture.layers.items():
+        check_fillable(name, layer)
+    layers = layer_count(found, depth)
+    ends = weight is None if scale_ends is None else bool(scale_ends)
+    planned = Planner(found, layers, weight, bias, variance, ends).plan()
+    _warn_of_missing_biases(found, planned)
+    rows = []
+    drawn: dict[int, str] = {}
+    for name, plan in planned.items():
+        layer = found.architecture.layers[name]
+        note = plan.note
+        if id(layer.weight) in drawn and not hasattr(layer, "parametrizations"):
+            note = "; ".join(filter(None, [note, f"its weight is that of {drawn[id(layer.weight)]}: drawn once"]))
+        else:
+            drawn[id(layer.weight)] = name
+            if layer.weight.is_meta:
+                note = "; ".join(filter(None, [note, "on the meta device: nothing to draw"]))
+            fill(name, layer, plan.sigma_w, plan.sigma_b, orthogonal, drawing)
+        shown = "" if plan.follows is None else plan.follows.name
+        kind = type(layer).__name__.removeprefix("Parametrized")
+        rows.append(
+            LayerInitialisation(name, kind, tuple(layer.weight.shape), fan_in(layer), shown, plan.sigma_w, plan.sigma_b, plan.q, note)
+        )
+    why = found.architecture.untraced
+    notes = (f"the model can't be traced ({why}): its layers were taken in the order of registration",) if why else ()
+    return Initialisation(tuple(rows), layers, bool(orthogonal), found.architecture.left_alone, notes)
+
+
+def checked_input_variance(value: Any) -> float:
+    """A mean square in (0, 1e100]."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 < number <= 1e100:
+        raise DomainError(f"input_variance = {value!r} is out of range: the inputs' mean square must lie in (0, 1e100]")
+    return number
+
+
+def layer_count(found: Followed, depth: Any) -> int:
+    """The depth that was given, or the longest way through the model."""
+    if depth is None:
+        return max(longest_path(found.architecture.steps), 1)
+    layers = checked_depth(depth)
+    if layers < 1:
+        raise DomainError(f"depth = {depth!r} is out of range: a network has at least one layer")
+    return layers
+
+
+def _generator(t: Any, seed: Any, generator: Any) -> Any:
+    if seed is not None and generator is not None:
+        raise DomainError(f"seed = {seed!r}: give a seed or a generator, not both")
+    if seed is not None:
+        if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 2**63:
+            raise DomainError(f"seed = {seed!r} is out of range: it must be a whole number in [0, 2⁶³)")
+        return t.Generator().manual_seed(int(seed))
+    if generator is not None and not isinstance(generator, t.Generator):
+        raise DomainError(f"generator must be a torch.Generator, not {type(generator).__name__}")
+    return generator
+
+
+def _warn_of_missing_biases(found: Followed, planned: dict[str, PlannedLayer]) -> None:
+    """A warning where χ₁ of layers without bias multiplies to more than 100 or less than 1/100."""
+    import warnings
+
+    from meanfield.expectation.second_moment import second_moment
+
+    total, names = 0.0, []
+    for name, plan in planned.items():
+        act = plan.preceded_by
+        if "σ_w keeps q" in plan.note and act is not None and plan.q < math.inf:
+            chi = plan.sigma_w**2 * float(second_moment(act, max(plan.q, 1e-250), 1))
+            if 0.0 < chi < math.inf:
+                total += math.log(chi)
+                names.append(name)
+    if abs(total) > math.log(100.0):
+        warnings.warn(
+            f"{len(names)} layers without bias ({names[0]}, …) can't be on the edge of chaos: gradients change by a factor of "
+            f"{math.exp(max(min(total, 700.0), -700.0)):.2g} over them; give them biases",
+            UserWarning,
+            stacklevel=3,
+        )

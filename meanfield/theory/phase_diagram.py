@@ -15,7 +15,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.correlation_table import correlation_table
-from meanfield.expectation.moments import MEAN, Q_DV, V1, MomentTable, V, moment_table
+from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V, moment_table
 from meanfield.expectation.second_moment import second_moments
 from meanfield.theory import limits
 from meanfield.theory.arguments import standard_deviation
@@ -202,7 +202,6 @@ def _fill(
     grid = scan_range(act, table, weights**2, biases**2)
     values = table(V, grid)
     slopes = table(Q_DV, grid) / grid
-    one = int(np.argmin(np.abs(np.log(grid))))
     usable = np.isfinite(values)
     if not usable.any():  # E[φ²] is infinite at every q
         q_star[:] = np.where(weights > 0, math.inf, (biases**2)[:, None])
@@ -212,10 +211,20 @@ def _fill(
     growth = float(slopes[-1] * grid[-1] / values[-1]) if values[-1] > 0 else 0.0
     if not usable.all():
         growth = math.inf  # φ overflows from there on
-    increasing = bool(np.all(slopes >= 0))
     first, state, start, pieces, block = table.snapshot()
-    used = slice(math.frexp(grid[0])[1] - 1 - first, math.frexp(grid[-1])[1] - first)
-    if grid.size < 3 or np.any(state[V, used] != 0) or (not table.has_jumps and np.any(state[V1, used] != 0)):
+    octaves = np.frexp(grid)[1] - 1 - first
+    ready = state[V, octaves] == READY
+    if not table.has_jumps:
+        ready &= state[V1, octaves] == READY
+    one = int(np.argmin(np.abs(np.log(grid))))
+    if not ready.all() and ready[one]:
+        # Only as far out as each octave is one series; cells that end further out come out as nan.
+        kept = slice(0, one + int(np.argmin(ready[one:])) if not ready[one:].all() else grid.size)
+        grid, values, slopes, ready = grid[kept], values[kept], slopes[kept], ready[kept]
+        growth = float(slopes[-1] * grid[-1] / values[-1]) if values[-1] > 0 else 0.0
+        one = int(np.argmin(np.abs(np.log(grid))))
+    increasing = bool(np.all(slopes >= 0))
+    if grid.size < 3 or not ready.all():
         _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
         return
     columns = np.ascontiguousarray(block[[V, Q_DV, V1, MEAN]])

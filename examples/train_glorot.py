@@ -1,0 +1,380 @@
+"""
+Sigmoid, tanh and softsign, standard and normalized
+===================================================
+
+After Glorot & Bengio (2010): networks of 1 to 5 hidden layers learn Shapeset-3×2, images of one or two shapes drawn on the
+fly, from weights drawn by the "standard" and by the "normalized" scheme. Activations and gradients are watched layer by
+layer during training. Minutes on one core::
+
+    python examples/train_glorot.py
+    python examples/train_glorot.py --full
+
+The training page shows the figure and the numbers. The images, the networks and the tests of significance are in ``examples/training``.
+"""
+
+# sphinx_gallery_thumbnail_path = 'images/train_glorot.png'
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from training import command
+from training.descent import Draw, accuracies, descend
+from training.evidence import Claim, claims
+from training.monitors import Layers, look, mean_singular_values
+from training.networks import Start, networks
+from training.shapeset import CLASSES, NAMES, SIDE, shapeset
+
+import meanfield as mf
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ACTIVATIONS = ("sigmoid", "tanh", "softsign")
+SCHEMES = ("standard", "normalized")
+# Test error in % on Shapeset-3×2, table 1 of the paper: 5 hidden layers, sigmoid 4.
+PUBLISHED = {
+    ("sigmoid", "standard"): 82.61,
+    ("tanh", "standard"): 27.15,
+    ("tanh", "normalized"): 15.60,
+    ("softsign", "standard"): 16.27,
+    ("softsign", "normalized"): 16.06,
+}
+PUBLISHED_SINGULAR_VALUES = {"standard": 0.5, "normalized": 0.8}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to train."""
+
+    depths: tuple[int, ...]
+    width: int
+    steps: int
+    batch: int
+    rates: tuple[float, ...]
+    seeds: int  # at the largest depth, where the claims are tested
+    seeds_above: int  # at the others
+    test: int
+    pool: int  # images at most
+    looks: int  # into the layers, during training
+    sigmoid_rates: tuple[float, ...] = (0.1, 0.3, 1.0)  # its gradients are smaller
+
+
+SIZES = {
+    "smoke": Size((1, 3), 8, 4, 4, (0.1,), 2, 2, 50, 10, 2),
+    "default": Size((1, 2, 3, 4, 5), 64, 3000, 20, (0.03, 0.1), 6, 3, 4000, 100_000, 30),
+    "full": Size((1, 2, 3, 4, 5), 1000, 500_000, 10, (0.003, 0.01, 0.03, 0.1), 6, 6, 20_000, 2_000_000, 100),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The networks of one activation, scheme and depth, at the step size that trained them best."""
+
+    activation: str
+    scheme: str
+    depth: int
+    rate: float
+    error: np.ndarray  # on test images, by seed
+    loss: np.ndarray  # mean over the last tenth of the steps, by seed
+    curve: np.ndarray  # loss after each step, (steps, seeds)
+    singular: float  # mean singular value of the layers' Jacobians at the start
+    steps: tuple[int, ...]  # of the looks
+    looks: dict[str, np.ndarray] = field(repr=False)  # field of Layers: (looks, seeds, hidden layers)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Images to learn from, as bytes, in the order in which they are met; and held-out ones, scaled."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    test: Tensor
+    classes: Tensor
+    centre: float
+    spread: float
+
+    def scaled(self, pixels: np.ndarray) -> Tensor:
+        """Grey levels of mean 0 and variance 1, so |a|²/d is about 1."""
+        return torch.from_numpy((pixels.astype(np.float32) - np.float32(self.centre)) / np.float32(self.spread))
+
+    def drawn(self, count: int, batch: int) -> Draw:
+        """Mini-batches, the same ones for all networks: what differs between seeds is the start."""
+        device = self.test.device
+
+        def draw(step: int) -> tuple[Tensor, Tensor]:
+            chosen = np.arange(step * batch, (step + 1) * batch) % len(self.labels)
+            inputs, labels = self.scaled(self.pixels[chosen]).to(device), torch.from_numpy(self.labels[chosen]).to(device)
+            return inputs.expand(count, -1, -1), labels.expand(count, -1)
+
+        return draw
+
+
+def shapes(size: Size, device: torch.device) -> Shapes:
+    """As many images as there are steps, up to the size's pool: then each is met once, as in the paper's online setting."""
+    stream = np.random.default_rng(2010)
+    count = min(size.pool, size.steps * size.batch)
+    pixels, labels = np.empty((count, SIDE**2), dtype=np.uint8), np.empty(count, dtype=np.int64)
+    with command.progress(f"{count} images", count) as tick:
+        for start in range(0, count, 2000):
+            levels, found = shapeset(min(2000, count - start), stream)
+            pixels[start : start + 2000], labels[start : start + 2000] = np.round(255 * levels), found
+            for _ in found:
+                tick()
+    levels, classes = shapeset(size.test, np.random.default_rng(99))
+    sample = pixels[:5000].astype(float)
+    shown = Shapes(pixels, labels, torch.empty(0), torch.from_numpy(classes).to(device), float(sample.mean()), float(sample.std()))
+    return replace(shown, test=shown.scaled(np.round(255 * levels)).to(device))
+
+
+def trained(data: Shapes, activation: str, depth: int, size: Size, device: torch.device, tick: Any) -> list[Trained]:
+    """Both schemes, all seeds and step sizes, side by side."""
+    choice = size.sigmoid_rates if activation == "sigmoid" else size.rates
+    # A seed belongs to one activation, scheme and depth: groups that a permutation test compares must be independent.
+    count = size.seeds if depth == max(size.depths) else min(size.seeds, size.seeds_above)
+    first = 100_000 * ACTIVATIONS.index(activation) + 1000 * depth
+    starts, rates = [], []
+    for rate in choice:
+        for number, name in enumerate(SCHEMES):
+            hidden = mf.scheme(name, size.width, size.width)
+            below = mf.scheme(name, SIDE**2, size.width)
+            above = mf.scheme(name, size.width, len(CLASSES))
+            for seed in range(count):
+                starts.append(Start(hidden.sigma_w, 0.0, first + 100 * number + seed, below.sigma_w, above.sigma_w, "uniform"))
+                rates.append(rate)
+    nets = networks([SIDE**2, *[size.width] * depth, len(CLASSES)], activation, starts, device)
+    draw = data.drawn(len(starts), size.batch)
+    test, classes = data.test, data.classes
+    watched, watched_classes = test[:300], classes[:300]
+    singular = mean_singular_values(nets, test[:2]) if depth > 1 else np.full(len(starts), np.nan)
+    when = np.unique(np.linspace(0, size.steps, size.looks + 1).astype(int))
+    seen: list[Layers] = [look(nets, watched, watched_classes)]
+    curves = []
+    for step, loss in descend(nets, draw, torch.tensor(rates, device=device), size.steps, tick):
+        curves.append(loss.cpu().numpy())
+        if step in when:
+            seen.append(look(nets, watched, watched_classes))
+    shape = (len(choice), len(SCHEMES), count)
+    error = 1 - accuracies(nets, test, classes).reshape(shape)
+    curve = np.stack(curves).reshape(-1, *shape)
+    last = np.nan_to_num(curve[-max(1, size.steps // 10) :], nan=np.inf).mean(axis=0)
+    found = []
+    for number, name in enumerate(SCHEMES):
+        best = int(np.argmin(last[:, number].mean(axis=1)))
+        every = {key: np.stack([getattr(layers, key) for layers in seen]).reshape(len(seen), *shape, depth) for key in WATCHED}
+        found.append(
+            Trained(
+                activation,
+                name,
+                depth,
+                choice[best],
+                error[best, number],
+                last[best, number],
+                curve[:, best, number],
+                float(singular.reshape(shape)[best, number].mean()),
+                tuple(int(step) for step in when),
+                {key: values[:, best, number] for key, values in every.items()},
+            )
+        )
+    return found
+
+
+WATCHED = {
+    "mean": "activation_mean",
+    "deviation": "activation_deviation",
+    "saturated": "saturated_share",
+    "low_end": "low_end_share",
+    "gradient": "gradient_deviation",
+}
+
+
+def tested(results: Sequence[Trained]) -> list[Claim]:
+    """The claims, by test accuracies of the deepest networks."""
+    deepest = max(item.depth for item in results)
+
+    def right(activation: str, scheme: str) -> np.ndarray:
+        return next(1 - item.error for item in results if (item.activation, item.scheme, item.depth) == (activation, scheme, deepest))
+
+    return claims(
+        {
+            "normalized beats standard for tanh": (right("tanh", "normalized"), right("tanh", "standard")),
+            "normalized beats standard for softsign": (right("softsign", "normalized"), right("softsign", "standard")),
+            "tanh, standard, beats sigmoid, standard": (right("tanh", "standard"), right("sigmoid", "standard")),
+            "softsign, standard, beats tanh, standard": (right("softsign", "standard"), right("tanh", "standard")),
+        }
+    )
+
+
+def rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
+    """One for each network."""
+    for item in results:
+        published = PUBLISHED.get((item.activation, item.scheme), "") if item.depth == (4 if item.activation == "sigmoid" else 5) else ""
+        for seed, (error, loss) in enumerate(zip(item.error, item.loss, strict=True)):
+            yield {
+                "activation": item.activation,
+                "scheme": item.scheme,
+                "hidden_layers": item.depth,
+                "rate": item.rate,
+                "seed": seed,
+                "test_error_percent": 100 * float(error),
+                "training_loss": float(loss),
+                "published_percent": published,
+            }
+
+
+def layer_rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
+    """What was watched in the deepest networks at the start, half-way and at the end: means over the seeds."""
+    deepest = max(item.depth for item in results)
+    for item in results:
+        if item.depth != deepest:
+            continue
+        for index in sorted({0, len(item.steps) // 2, len(item.steps) - 1}):
+            for layer in range(item.depth):
+                yield {
+                    "activation": item.activation,
+                    "scheme": item.scheme,
+                    "step": item.steps[index],
+                    "layer": layer + 1,
+                    **{name: float(item.looks[key][index, :, layer].mean()) for key, name in WATCHED.items()},
+                }
+
+
+LINES = {"sigmoid": ("C1", "v"), "tanh": ("C0", "o"), "softsign": ("C2", "D")}
+DASHES = {"standard": "--", "normalized": "-"}
+
+
+def drawn(results: Sequence[Trained], width: int) -> Figure:
+    """Samples; error by depth; learning curves; gradients at the start; the layers during training."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 5.6), layout="constrained")
+    strip, body = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 4)))
+    _draw_samples(strip)
+    axes = body.subplots(2, 3)
+    deepest = max(item.depth for item in results)
+    chosen = {(item.activation, item.scheme): item for item in results if item.depth == deepest}
+    _draw_errors(axes[0, 0], results)
+    _draw_curves(axes[0, 1], chosen)
+    _draw_gradients(axes[0, 2], chosen, width)
+    for place, activation in zip(axes[1], ACTIVATIONS, strict=True):
+        _draw_layers(place, chosen[activation, "standard"])
+    for place in axes.ravel():
+        place.tick_params(labelsize=7)
+        place.xaxis.label.set_fontsize(8)
+        place.yaxis.label.set_fontsize(8)
+        place.title.set_fontsize(8)
+    return figure
+
+
+def _draw_samples(strip: Any) -> None:
+    stream = np.random.default_rng(3)
+    pixels, labels = shapeset(400, stream)
+    for number, place in enumerate(strip.subplots(1, len(CLASSES))):
+        place.imshow(pixels[np.flatnonzero(labels == number)[0]].reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1)
+        place.set_axis_off()
+        place.set_title(NAMES[number].replace(" + ", "\n"), fontsize=6)
+
+
+def _draw_errors(axes: Axes, results: Sequence[Trained]) -> None:
+    for activation in ACTIVATIONS:
+        for scheme in SCHEMES:
+            mine = [item for item in results if (item.activation, item.scheme) == (activation, scheme)]
+            colour, marker = LINES[activation]
+            spread = [100 * item.error.std(ddof=1) if item.error.size > 1 else 0.0 for item in mine]
+            middle = [100 * item.error.mean() for item in mine]
+            axes.errorbar(
+                [item.depth for item in mine],
+                middle,
+                spread,
+                color=colour,
+                linestyle=DASHES[scheme],
+                marker=marker,
+                markersize=3,
+                capsize=2,
+                label=f"{activation}, {scheme}",
+            )
+    axes.set(xlabel="hidden layers", ylabel="test error, %", ylim=(0, 100), title="error by depth")
+    axes.set_xticks(sorted({item.depth for item in results}))
+    axes.legend(fontsize=5, frameon=False)
+
+
+def _draw_curves(axes: Axes, chosen: dict[tuple[str, str], Trained]) -> None:
+    for (activation, scheme), item in chosen.items():
+        window = max(1, len(item.curve) // 30)
+        smooth = np.convolve(np.nan_to_num(item.curve, nan=np.inf).mean(axis=1), np.ones(window) / window, "valid")
+        axes.plot(np.arange(len(smooth)) + window, smooth, color=LINES[activation][0], linestyle=DASHES[scheme], linewidth=1)
+    axes.axhline(np.log(len(CLASSES)), color="0.7", linewidth=0.8)
+    axes.set(xlabel="steps", ylabel="training loss", title=f"learning, {next(iter(chosen.values())).depth} hidden layers")
+
+
+def expected_gradients(activation: str, scheme: str, depth: int, width: int) -> np.ndarray:
+    """By theory, the standard deviation of ∂E/∂h at the start in each hidden layer over that in the last one.
+
+    Layers are equally wide, so |∂E/∂h^l|² falls by σ_w² V[φ'](q^l) from layer to layer downwards; q¹ = σ_w² |a|²/d with
+    the first layer's own σ_w.
+    """
+    hidden, first = mf.scheme(scheme, width, width), mf.scheme(scheme, SIDE**2, width)
+    path = mf.MeanField(activation, hidden.sigma_w, 0.0).propagate(depth - 1, q=first.sigma_w**2)
+    found: np.ndarray = np.sqrt(path.gradient)
+    return found
+
+
+def _draw_gradients(axes: Axes, chosen: dict[tuple[str, str], Trained], width: int) -> None:
+    for scheme in SCHEMES:
+        for activation in ("tanh", "softsign"):
+            item = chosen[activation, scheme]
+            colour, marker = LINES[activation]
+            values = item.looks["gradient"][0].mean(axis=0)
+            layers = np.arange(item.depth) + 1
+            axes.semilogy(layers, values / values[-1], color=colour, linestyle="", marker=marker, markersize=3.5)
+            theory = expected_gradients(activation, scheme, item.depth, width)
+            axes.semilogy(layers, theory, color=colour, linestyle=DASHES[scheme], linewidth=1)
+    axes.set(xlabel="layer", ylabel="gradient, relative", title="at the start; lines: theory", xticks=layers)
+
+
+def _draw_layers(axes: Axes, item: Trained) -> None:
+    """Saturation; for the sigmoid mean activations, which is where its trouble shows."""
+    quantity, factor, label = ("mean", 1, "mean activation") if item.activation == "sigmoid" else ("saturated", 100, "saturated, %")
+    for layer in range(item.depth):
+        colour = str(0.75 * (1 - layer / max(1, item.depth - 1)))
+        axes.plot(item.steps, factor * item.looks[quantity][:, :, layer].mean(axis=1), color=colour, label=f"layer {layer + 1}")
+    axes.set(xlabel="steps", ylabel=label, title=f"{item.activation}, {item.scheme}")
+    axes.set_ylim((0, 1) if item.activation == "sigmoid" else (0, 100))
+    axes.legend(fontsize=5, frameon=False)
+
+
+def main(words: Sequence[str] | None) -> None:
+    """Train, test, draw."""
+    given = command.parser(__doc__).parse_args(words)
+    size = SIZES[command.size_name(given)]
+    if given.seeds:
+        size = replace(size, seeds=given.seeds, seeds_above=given.seeds)
+    device = command.device(given)
+    data = shapes(size, device)
+    results: list[Trained] = []
+    for depth in reversed(size.depths):
+        for activation in ACTIVATIONS:
+            with command.progress(f"{depth} hidden layers of {activation}", size.steps) as tick:
+                found = trained(data, activation, depth, size, device, tick)
+            for item in found:
+                error = 100 * item.error
+                command.log.info("  %s: test error %.1f ± %.1f %%, rate %g", item.scheme, error.mean(), error.std(), item.rate)
+            results.extend(found)
+    results.sort(key=lambda item: item.depth)
+    for claim in tested(results):
+        command.log.info("%s", claim)
+    for scheme, published in PUBLISHED_SINGULAR_VALUES.items():
+        ours = next(item.singular for item in reversed(results) if (item.activation, item.scheme) == ("tanh", scheme))
+        command.log.info("mean singular value of tanh layers' Jacobians, %s: %.3f (published: %g)", scheme, ours, published)
+    tables = {"train_glorot": list(rows(results)), "train_glorot_layers": list(layer_rows(results))}
+    command.save(given, "train_glorot", drawn(results, size.width), tables)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,426 @@
+"""The training scripts run from end to end in their small size, and what they are built of does what it says."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib
+import math
+import re
+import struct
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the training scripts need PyTorch: pip install '.[torch]'")
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+RESULTS = EXAMPLES / "results"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _scripts_importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def _flags_put_back():
+    """The scripts set one thread, and have vanishing numbers flushed to 0, for the whole process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(threads)
+
+
+def check_files(name: str, tables: int, folder: Path) -> None:
+    assert len(list(folder.iterdir())) == 1 + tables
+    assert (folder / f"train_{name}_smoke.png").read_bytes().startswith(b"\x89PNG")
+    rows = table(folder / f"train_{name}_smoke.csv")
+    assert rows
+    assert list(rows[0]) == list(table(RESULTS / f"train_{name}.csv")[0])
+
+
+@pytest.mark.parametrize("name", ["depth", "phase"])
+@pytest.mark.usefixtures("_flags_put_back")
+def test_small_size_runs(name, tmp_path):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
+    importlib.import_module(f"train_{name}").main(["--smoke", "--device", "cpu", "--out", str(tmp_path)])
+    check_files(name, 1, tmp_path)
+
+
+def test_small_size_runs_as_a_script(tmp_path):
+    words = [str(EXAMPLES / "train_glorot.py"), "--smoke", "--device", "cpu", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    check_files("glorot", 2, tmp_path)
+
+
+@pytest.mark.usefixtures("_flags_put_back")
+def test_rates_and_seeds_of_ones_own(tmp_path):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
+    words = ["--smoke", "--seeds", "1", "--rates", "0.5", "--depths", "2", "--device", "cpu", "--out", str(tmp_path)]
+    importlib.import_module("train_depth").main(words)
+    rows = table(tmp_path / "train_depth_smoke.csv")
+    assert {(row["depth"], row["seed"], row["rate_times_depth"]) for row in rows} == {("2", "0", "0.5")}
+
+
+def test_interrupted_run_leaves_no_file(tmp_path):
+    from training.command import whole_file
+
+    def half_written():
+        with whole_file(tmp_path / "table.csv") as place:
+            place.write_text("half a")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half_written()
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupt_ends_without_traceback():
+    from training.command import run
+
+    def main(words):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    assert ended.value.code == 130
+
+
+# Networks and descent
+
+
+def reference_network(nets, member, activation):
+    """The member-th network as torch.nn modules."""
+    layers = []
+    for weight, bias in zip(nets.weights, nets.biases, strict=True):
+        layer = torch.nn.Linear(weight.shape[1], weight.shape[2])
+        layer.weight.data = weight[member].detach().T.clone()
+        layer.bias.data = bias[member, 0].detach().clone()
+        layers += [layer, activation()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+@pytest.mark.parametrize(("name", "module"), [("tanh", torch.nn.Tanh), ("silu", torch.nn.SiLU), ("softsign", torch.nn.Softsign)])
+def test_networks_side_by_side_descend_as_each_alone(name, module):
+    from training.descent import descend
+    from training.networks import Start, networks
+
+    starts = [Start(1.3, 0.2, seed, distribution=kind) for seed in (0, 1) for kind in ("normal", "uniform")]
+    nets = networks([5, 7, 7, 3], name, starts, CPU)
+    alone = [reference_network(nets, member, module) for member in range(4)]
+    rates = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    stream = torch.Generator().manual_seed(0)
+    batches = [(torch.randn(4, 6, 5, generator=stream), torch.randint(0, 3, (4, 6), generator=stream)) for _ in range(5)]
+    seen = [loss for _, loss in descend(nets, batches.__getitem__, rates, 5)]
+    for member, network in enumerate(alone):
+        optimiser = torch.optim.SGD(network.parameters(), lr=float(rates[member]))
+        for step, (inputs, labels) in enumerate(batches):
+            optimiser.zero_grad()
+            loss = torch.nn.functional.cross_entropy(network(inputs[member]), labels[member])
+            loss.backward()
+            optimiser.step()
+            assert float(seen[step][member]) == pytest.approx(loss.item(), rel=1e-4)
+
+
+def test_overflow_of_one_network_stays_its_own():
+    from training.descent import accuracies, descend
+    from training.networks import Start, networks
+
+    nets = networks([4, 6, 6, 2], "relu", [Start(1.4, 0.0, 0), Start(1e20, 0.0, 1)], CPU)
+    inputs, labels = torch.randn(20, 4, generator=torch.Generator().manual_seed(1)), torch.arange(20) % 2
+    draw = lambda step: (inputs.expand(2, -1, -1), labels.expand(2, -1))  # noqa: E731
+    *_, (_, loss) = descend(nets, draw, torch.full((2,), 0.1), 5)
+    assert torch.isfinite(loss).tolist() == [True, False]
+    right = accuracies(nets, inputs, labels)
+    assert right[0] > 0
+    assert right[1] == 0
+
+
+def test_first_variances_are_those_of_theory():
+    """σ's as in the package: q of the first layers, 100 networks; |t| < 5 in 3 numbers fails by chance once in 10⁵ times."""
+    from training.networks import Start, networks
+
+    import meanfield as mf
+
+    network = mf.MeanField("tanh", 1.5, 0.3)
+    starts = [Start(1.5, 0.3, seed, first=0.8) for seed in range(100)]
+    nets = networks([50, 200, 200, 200, 2], "tanh", starts, CPU)
+    inputs = torch.full((1, 50), 1.0)  # |a|²/d = 1
+    nets(inputs.expand(100, -1, -1), watch=True)
+    expected = 0.8**2 + 0.3**2
+    for h in nets.hidden:
+        each = (h.detach() ** 2).mean(dim=(1, 2)).double().numpy()
+        # The shift of the mean at width 200 is below a third of this standard error.
+        assert abs(each.mean() - expected) / (each.std(ddof=1) / math.sqrt(100)) < 5
+        expected = network.variance_map(expected)
+
+
+def test_batches_are_epochs_in_random_order():
+    from training.descent import epochs
+    from training.digits import Images
+
+    data = Images(torch.arange(12.0)[:, None], torch.arange(12), torch.zeros(1, 1), torch.zeros(1, dtype=torch.long), "twelve")
+    draw = epochs(data, [5, 5, 8], 4)
+    steps = [draw(step)[1] for step in range(6)]
+    assert all(torch.equal(labels[0], labels[1]) for labels in steps)
+    assert not all(torch.equal(labels[0], labels[2]) for labels in steps)
+    for half in (steps[:3], steps[3:]):
+        assert sorted(torch.cat([labels[0] for labels in half]).tolist()) == list(range(12))
+
+
+# Monitors
+
+
+def test_monitors_against_one_example_at_a_time():
+    from training.monitors import look
+    from training.networks import Start, networks
+
+    nets = networks([5, 6, 6, 3], "tanh", [Start(1.5, 0.0, 0), Start(3.0, 0.0, 1)], CPU)
+    inputs, labels = torch.randn(9, 5, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
+    layers = look(nets, inputs, labels)
+    for member in range(2):
+        network = reference_network(nets, member, torch.nn.Tanh)
+        kept: list[list[torch.Tensor]] = [[], []]
+        values: list[list[torch.Tensor]] = [[], []]
+        for row, label in zip(inputs, labels, strict=True):
+            h1 = network[0](row)
+            h2 = network[2](torch.tanh(h1))
+            loss = torch.nn.functional.cross_entropy(network[4](torch.tanh(h2))[None], label[None])
+            for layer, (h, gradient) in enumerate(zip((h1, h2), torch.autograd.grad(loss, (h1, h2)), strict=True)):
+                kept[layer].append(gradient)
+                values[layer].append(torch.tanh(h).detach())
+        for layer in range(2):
+            activations = torch.stack(values[layer])
+            assert layers.gradient[member, layer] == pytest.approx(torch.stack(kept[layer]).std().item(), rel=1e-4)
+            assert layers.mean[member, layer] == pytest.approx(activations.mean().item(), abs=1e-5)
+            assert layers.saturated[member, layer] == pytest.approx((activations.abs() >= 0.9).float().mean().item(), abs=1e-6)
+            assert layers.low_end[member, layer] == pytest.approx((activations <= -0.9).float().mean().item(), abs=1e-6)
+
+
+def test_mean_singular_value_of_nearly_linear_layers():
+    """tanh at tiny inputs is the identity: the mean singular value of a square Gaussian-like matrix tends to 8/(3π) σ_w."""
+    from training.monitors import mean_singular_values
+    from training.networks import Start, networks
+
+    nets = networks([20, 200, 200, 200, 3], "tanh", [Start(0.7, 0.0, 0, distribution="uniform")], CPU)
+    assert mean_singular_values(nets, torch.full((1, 20), 1e-3))[0] == pytest.approx(0.7 * 8 / (3 * math.pi), rel=0.01)
+
+
+# Shapeset
+
+
+def test_all_nine_classes_are_equally_likely():
+    """χ² with 8 degrees of freedom below 35: fails by chance once in 4·10⁴ times."""
+    from training.shapeset import shapeset
+
+    pixels, labels = shapeset(3000, np.random.default_rng(0))
+    counts = np.bincount(labels, minlength=9)
+    assert np.sum((counts - 3000 / 9) ** 2 / (3000 / 9)) < 35
+    assert pixels.shape == (3000, 1024)
+    assert 0 <= pixels.min() <= pixels.max() <= 1
+    assert [len(np.unique(image)) for image in pixels[:200]] == [2 if label < 3 else 3 for label in labels[:200]]
+
+
+def test_objects_keep_the_limits():
+    from training.shapeset import CONTRAST, HIDDEN, RADIUS, scenes, shapeset
+
+    labels = np.arange(9).repeat(200)
+    back, front, hidden = scenes(labels, np.random.default_rng(1))
+    areas = np.concatenate([back.sum(axis=1), front[labels >= 3].sum(axis=1)])
+    assert areas.max() < math.pi * RADIUS[1] ** 2 * 1.1
+    assert areas.min() > math.pi * RADIUS[0] ** 2 * 0.7  # the pixels' own roughness
+    assert hidden.max() <= HIDDEN
+    assert np.quantile(hidden[labels >= 3], 0.9) > 0.2  # occlusion does happen
+    assert not front[labels < 3].any()
+    pixels, _ = shapeset(100, np.random.default_rng(2))
+    for image in pixels:
+        assert min(abs(a - b) for a, b in combinations(np.unique(image), 2)) >= CONTRAST * 0.999
+
+
+def test_single_shapes_are_what_they_are_called():
+    """4π √det(covariance) over the area: 1 for ellipses, π/3 for parallelograms, 2π/(3√3) for triangles."""
+    from training.shapeset import SIDE, scenes
+
+    labels = np.arange(3).repeat(600)
+    back, _, _ = scenes(labels, np.random.default_rng(3))
+    # π E r², r uniform; the spread of 600 areas' mean is 1%.
+    assert back.sum(axis=1).reshape(3, 600).mean(axis=1) == pytest.approx(math.pi * (9**3 - 6**3) / 9, rel=0.05)
+    grid = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), axis=-1).reshape(-1, 2)
+    ratios = []
+    for mask in back:
+        covariance = np.cov(grid[mask].T, bias=True) + np.eye(2) / 12  # a pixel has an extent
+        ratios.append(4 * math.pi * math.sqrt(np.linalg.det(covariance)) / mask.sum())
+    mean = np.array(ratios).reshape(3, 600).mean(axis=1)
+    assert mean == pytest.approx([2 * math.pi / (3 * math.sqrt(3)), math.pi / 3, 1.0], abs=0.015)
+
+
+# Evidence
+
+
+def test_exact_permutation_by_hand():
+    from training.evidence import permutation_p
+
+    assert permutation_p([3, 4, 5], [0, 1, 2]) == pytest.approx(1 / 20)
+    assert permutation_p([0, 1, 2], [3, 4, 5]) == pytest.approx(1.0)
+    numbers = [0.3, 0.9, 0.8, 0.1, 0.2, 0.5]
+    deals = [np.mean([numbers[k] for k in chosen]) * 2 for chosen in combinations(range(6), 3)]
+    ours = np.mean(numbers[:3]) * 2
+    assert permutation_p(numbers[:3], numbers[3:]) == pytest.approx(np.mean(np.array(deals) >= ours - 1e-9))
+
+
+def test_groups_too_small_or_too_large_for_all_deals():
+    from training.evidence import permutation_p
+
+    assert permutation_p([1.0], [0.0]) == 0.5
+    assert permutation_p([0.0], [1.0]) == 1.0
+    stream = np.random.default_rng(0)
+    assert permutation_p(stream.normal(size=30) + 2, stream.normal(size=30)) < 1e-4
+
+
+def test_half_depth_is_read_off_a_straight_line():
+    from train_phase import Trained, half_depths
+
+    accuracy = np.array([[1.0, 0.9, 0.4], [0.8, 0.9, 0.1], [0.2, 0.9, 0.1]])[None, :, :, None]
+    result = Trained(np.array([1.0, 1.3, 2.0]), np.array([10, 20, 40]), (5,), accuracy, np.array([30.0, math.inf, 20.0]), 1.3)
+    assert half_depths(result)[0] == pytest.approx(30.0)
+    assert np.isnan(half_depths(result)[1:]).all()
+
+
+def test_claims_are_corrected_after_holm():
+    from training.evidence import claims
+
+    found = claims({"clear": ([3, 4, 5, 6], [0, 1, 2, 2.5]), "none": ([1, 2, 3, 4], [1, 2, 3, 4])})
+    assert found[0].p == pytest.approx(2 / 70)
+    assert not found[0].holds
+    assert found[1].p > 0.4
+    assert "does not hold" in str(found[1])
+
+
+def test_stratified_permutation_is_blind_to_differences_between_strata():
+    from training.evidence import stratified_p
+
+    stream = np.random.default_rng(0)
+    marks = np.array([True] * 4 + [False] * 4)
+    levels = (0.0, 10.0, 20.0)
+    assert stratified_p([level + stream.normal(size=8) for level in levels], [marks] * 3, 2000) > 0.01
+    assert stratified_p([level + stream.normal(size=8) + 3 * marks for level in levels], [marks] * 3, 2000) < 0.001
+
+
+# MNIST's files
+
+
+def write_idx(path: Path, numbers: np.ndarray) -> None:
+    data = b"\0\0\x08" + bytes([numbers.ndim]) + struct.pack(f">{numbers.ndim}I", *numbers.shape) + numbers.tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def test_mnist_from_a_folder(tmp_path):
+    from training.digits import images
+
+    stream = np.random.default_rng(0)
+    for part, count, ending in (("train", 30, "-ubyte.gz"), ("t10k", 10, "-ubyte")):
+        write_idx(tmp_path / f"{part}-images-idx3{ending}", stream.integers(0, 256, (count, 4, 5), dtype=np.uint8))
+        write_idx(tmp_path / f"{part}-labels-idx1{ending}", stream.integers(0, 10, count, dtype=np.uint8))
+    data = images(tmp_path, CPU)
+    assert data.inputs.shape == (30, 20)
+    assert data.test_inputs.shape == (10, 20)
+    assert torch.allclose((data.inputs**2).mean(dim=1), torch.ones(30), atol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x09\x01\0\0\0\x01\0", b"\0\0\x08\x01\0\0\0\x09\0"])
+def test_broken_idx_file_is_named(tmp_path, content):
+    from training.digits import read_idx
+
+    (tmp_path / "labels").write_bytes(content)
+    with pytest.raises(SystemExit, match="labels"):
+        read_idx(tmp_path / "labels")
+
+
+def test_folder_without_mnist_is_named(tmp_path):
+    from training.digits import images
+
+    with pytest.raises(SystemExit, match="train-images"):
+        images(tmp_path, CPU)
+
+
+# The page
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softsign"])
+@pytest.mark.parametrize("scheme", ["standard", "normalized"])
+def test_gradients_at_the_start_are_those_of_theory(activation, scheme):
+    """Six networks of 64 units: the ratio over four layers within 8%."""
+    from train_glorot import expected_gradients
+
+    rows = table(RESULTS / "train_glorot_layers.csv")
+    measured = np.array(
+        [float(row["gradient_deviation"]) for row in rows if (row["activation"], row["scheme"], row["step"]) == (activation, scheme, "0")]
+    )
+    np.testing.assert_allclose(measured / measured[-1], expected_gradients(activation, scheme, 5, 64), rtol=0.08)
+
+
+def numbers(rows: list[dict[str, str]], field: str, **fixed: str) -> list[float]:
+    return [float(row[field]) for row in rows if all(row[key] == value for key, value in fixed.items())]
+
+
+def test_page_shows_the_accuracies_of_the_table():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = table(RESULTS / "train_depth.csv")
+    for setting in dict.fromkeys(row["setting"] for row in rows):
+        cells = []
+        for depth in ("10", "30", "60", "100"):
+            found = 100 * np.array(numbers(rows, "test_accuracy", setting=setting, depth=depth))
+            assert len(found) == 6
+            cells.append(f"{found.mean():.1f} ± {found.std(ddof=1):.1f}")
+        assert f"| {setting} | {' | '.join(cells)} |" in page
+
+
+@pytest.mark.parametrize(("worse", "depths"), [("ordered", ("30", "60", "100")), ("chaotic", ("60", "100"))])
+def test_committed_runs_train_on_the_edge_where_they_do_not_off_it(worse, depths):
+    from training.evidence import permutation_p
+
+    rows = table(RESULTS / "train_depth.csv")
+    edge, off = (
+        np.mean([numbers(rows, "train_accuracy", setting=f"tanh, {name}", depth=depth) for depth in depths], axis=0)
+        for name in ("edge", worse)
+    )
+    assert 5 * permutation_p(edge, off) < 0.01
+
+
+def test_committed_runs_of_tanh_are_better_normalized():
+    from training.evidence import permutation_p
+
+    rows = table(RESULTS / "train_glorot.csv")
+    normalized, standard = (
+        -np.array(numbers(rows, "test_error_percent", activation="tanh", scheme=scheme, hidden_layers="5"))
+        for scheme in ("normalized", "standard")
+    )
+    assert 4 * permutation_p(normalized, standard) < 0.01
+
+
+def test_page_shows_the_errors_of_the_table():
+    """Each mean ± deviation in the page's error table is that of the CSV beside it."""
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = table(RESULTS / "train_glorot.csv")
+    for activation in ("sigmoid", "tanh", "softsign"):
+        for scheme in ("standard", "normalized"):
+            errors = [
+                float(row["test_error_percent"])
+                for row in rows
+                if (row["activation"], row["scheme"], row["hidden_layers"]) == (activation, scheme, "5")
+            ]
+            assert len(errors) >= 3
+            assert re.search(rf"\| {activation}, {scheme} \|.*{np.mean(errors):.1f} ± {np.std(errors, ddof=1):.1f}", page)

@@ -16,6 +16,7 @@ sim = mf.simulate("tanh", sigma_w=1.5, sigma_b=0.3, width=200, depth=30, network
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.9), layout="constrained")
 for ax, quantity in zip(axes, ("q1", "c", "gradient"), strict=True):
     mf.plot.comparison(sim, ax=ax, quantity=quantity, legend=ax is axes[0])
+axes[0].set_ylim(bottom=0.55)  # room for the legend
 verdict = sim.compare()
 print(verdict)
 

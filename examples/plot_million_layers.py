@@ -25,7 +25,7 @@ for (name, sigma_b), style in zip((("relu", 0.0), ("elu", 0.2), ("tanh", 0.2)), 
     ax.axhline(law.constant, color="0.5", linestyle=":", linewidth=0.9)
     reached[name] = DEPTH**law.exponent * epsilon[DEPTH] / law.constant
     print(f"{name}: {reached[name]:.6f} of the limit {law.constant:.6f}")
-ax.set(xlabel=r"layer $\ell$")
+ax.set(xlabel=r"layer $\ell$", ylabel=r"$1 - c_\ell$, times its power of $\ell$")
 ax.legend(frameon=False, fontsize=7)
 
 # %%

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class MeanFieldError(Exception):
-    """Base class of every error that meanfield raises on purpose."""
+    """Base class of every error that meanfield raises on purpose. Its message is one line, also where it quotes an array."""
+
+    def __str__(self) -> str:
+        return " ".join(part.strip() for part in super().__str__().splitlines())
 
 
 class ActivationError(MeanFieldError):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import njit
+from numba import config, njit
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 _logger = logging.getLogger("meanfield")
@@ -23,6 +23,8 @@ def kernel(*signatures: str) -> Callable[[_Kernel], _Kernel]:
     """Compile a function for the given numba signatures, with a cache on disk where one can be written."""
 
     def decorate(function: _Kernel) -> _Kernel:
+        if config.DISABLE_JIT:  # NUMBA_DISABLE_JIT=1: plain Python, thousands of times slower, where line coverage can be measured
+            return function
         try:
             dispatcher = njit(cache=True, nogil=True, error_model="numpy")(function)
         except RuntimeError:  # no writable folder for the cache anywhere: works all the same, compiling in each process

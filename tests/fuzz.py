@@ -1,102 +1,30 @@
-"""Random formulas through the public functions: a number with an honest error, our own error, or a true warning.
+"""Random questions to the public functions and the command: a number with an honest error, our own error, or a true warning.
 
-``python -m tests.fuzz --formulas 2000 --seed 0`` prints the findings and ends with status 1 where there are any.
+``python -m tests.fuzz --formulas 2000 --seed 0`` sends random formulas through all functions; some seconds for ten of them.
+``python -m tests.fuzz --cases 100000 --seed 0`` asks cheap questions: broken formulas, parameters, numbers, grids, command lines.
+Both print the findings and end with status 1 where there are any; case i of a seed is the same however many are asked for.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
-import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import meanfield as mf
 from tests.activations.random_formulas import random_activation
+from tests.fuzz_cases import KINDS, try_case
+from tests.fuzz_tally import Tally, attempt
 
 VARIANCES = (1e-2, 1.0, 100.0)
-SECONDS = 5.0  # of processor time: the longest that one call may take, however busy the machine is with other work
 _POINTS = 200_000
-
-
-@dataclass
-class Tally:
-    """What came of the formulas."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    findings: list[tuple[str, str, str]] = field(default_factory=list)
-    slowest: list[tuple[float, str, str]] = field(default_factory=list)
-
-    def count(self, outcome: str) -> None:
-        """One more of that outcome."""
-        self.counts[outcome] = self.counts.get(outcome, 0) + 1
-
-    def find(self, formula: str, call: str, what: str) -> None:
-        """Something that must not be."""
-        self.findings.append((formula, call, what))
-        self.count("finding")
-
-
-class _TooLongError(BaseException):
-    """Not an Exception, so that no handler of the package swallows it."""
-
-
-@contextlib.contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Break off what runs longer, where the system has alarms."""
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise _TooLongError
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def attempt(tally: Tally, formula: str, name: str, call: Callable[[], Any]) -> tuple[Any, bool]:
-    """What a call gives (None where it raised an error of ours) and whether it warned of its accuracy."""
-    began = time.process_time()
-    warned: list[warnings.WarningMessage] = []
-    result = None
-    try:
-        with _limited(6 * SECONDS), warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            result = call()
-        tally.count("answer")
-    except mf.MeanFieldError as error:
-        tally.count(type(error).__name__)
-        if "\n" in str(error) or not str(error).strip():
-            tally.find(formula, name, f"the message is {str(error)!r}")
-    except _TooLongError:
-        tally.find(formula, name, "hangs")
-    except Exception as error:  # what must not leak is any of them
-        tally.find(formula, name, f"leaks {type(error).__name__}: {error}")
-    seconds = time.process_time() - began
-    tally.slowest = sorted([*tally.slowest, (seconds, formula, name)], reverse=True)[:25]
-    if seconds > SECONDS:
-        tally.find(formula, name, f"took {seconds:.1f} s")
-    for one in warned:
-        if not issubclass(one.category, mf.AccuracyWarning):
-            tally.find(formula, name, f"warns {one.category.__name__}: {one.message}")
-    inaccurate = any(issubclass(one.category, mf.AccuracyWarning) for one in warned)
-    if inaccurate:
-        tally.count("AccuracyWarning")
-    return result, inaccurate
 
 
 def brute_force(g: Callable[[Any], Any], q: float) -> tuple[float, float, float]:
@@ -203,24 +131,46 @@ def run(formulas: int, seed: int, check_every: int = 4, log: Callable[[str], Non
     return tally
 
 
+def run_cases(cases: int, seed: int, log: Callable[[str], None] | None = None, first: int = 0) -> Tally:
+    """Try that many cheap cases of all kinds in turn."""
+    tally = Tally()
+    for index in range(first, first + cases):
+        before = len(tally.findings)
+        try_case(tally, seed, index)
+        if log is not None:
+            for finding in tally.findings[before:]:
+                log(json.dumps([index, *finding], ensure_ascii=True))
+    return tally
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--formulas", type=int, default=2000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--formulas", type=int, help="how many formulas; 2000 where no --cases are given")
+    parser.add_argument("--cases", type=int, default=0, help=f"how many cheap cases: {', '.join(KINDS)}")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="index of the first formula")
-    parser.add_argument("--check-every", type=int, default=4)
+    parser.add_argument("--first", type=int, default=0, help="index of the first formula and case")
+    parser.add_argument("--check-every", type=int, default=4, help="which formulas to hold against brute force")
     given = parser.parse_args(arguments)
+    formulas = given.formulas if given.formulas is not None else 0 if given.cases else 2000
 
     def log(line: str) -> None:
         print(line, flush=True)
 
-    began = time.perf_counter()
-    tally = run(given.formulas, given.seed, given.check_every, log, given.first)
-    print(f"{given.formulas} formulas in {time.perf_counter() - began:.0f} s: {tally.counts}")
-    for seconds, formula, name in tally.slowest[:12]:
-        print(f"{seconds:6.2f} s  {name}  {formula}")
-    return 1 if tally.findings else 0
+    found = 0
+    for name, count, work in (
+        ("formulas", formulas, lambda: run(formulas, given.seed, given.check_every, log, given.first)),
+        ("cases", given.cases, lambda: run_cases(given.cases, given.seed, log, given.first)),
+    ):
+        if not count:
+            continue
+        began = time.perf_counter()
+        tally = work()
+        print(f"{count} {name} in {time.perf_counter() - began:.0f} s: {tally.counts}")
+        for seconds, what, call in tally.slowest[:12]:
+            print(f"{seconds:6.2f} s  {call}  {what[:200]}")
+        found += len(tally.findings)
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 import warnings
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from tests import fuzz
+from tests import fuzz, fuzz_cases, fuzz_tally
 from tests.activations.random_formulas import random_activation
 
 _BUDGET = 15.0  # seconds of processor time
@@ -35,11 +36,11 @@ def test_a_sample_of_random_formulas_has_no_findings() -> None:
     [
         (lambda: 1 / 0, "leaks ZeroDivisionError"),
         (lambda: warnings.warn("w", RuntimeWarning, stacklevel=1), "warns RuntimeWarning"),
-        (lambda: time.sleep(1), "hangs"),
+        (lambda: time.sleep(30), "hangs"),
     ],
 )
 def test_the_fuzzer_sees_what_must_not_be(call: Any, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzz, "SECONDS", 0.1)
+    monkeypatch.setattr(fuzz_tally, "SECONDS", 0.1)
     tally = fuzz.Tally()
     fuzz.attempt(tally, "x", "call", call)
     assert tally.findings[0][2].startswith(what)
@@ -56,3 +57,55 @@ def test_the_fuzzer_sees_a_wrong_value(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_brute_force_on_a_closed_form() -> None:
     value, own, _ = fuzz.brute_force(np.cos, 2.0)
     assert abs(value - math.exp(-1.0)) <= own < 1e-3
+
+
+def test_a_sample_of_cheap_cases_has_no_findings() -> None:
+    began, index, tally = time.process_time(), 0, fuzz_tally.Tally()
+    while index < 300 and time.process_time() - began < 6.0:
+        fuzz_cases.try_case(tally, 5, index)
+        index += 1
+    assert [finding for finding in tally.findings if not finding[2].startswith(("took", "hangs"))] == []
+    assert index >= 2 * len(fuzz_cases.KINDS)
+
+
+@pytest.mark.parametrize("kind", ["moments", "network", "grid"])
+def test_a_silent_nan_is_seen(kind: str) -> None:
+    # Whatever is asked, the answer is replaced: a diagram's field, a point's, or the number itself.
+    told, _, wrong = fuzz_cases.KINDS[kind](np.random.default_rng(2))
+    if told.startswith("phase_diagram"):
+        cell = mf.phase_diagram("tanh", 1.0, 0.1)
+        assert wrong(cell) == ""
+        assert "nan" in wrong(dataclasses.replace(cell, chi_1=np.full((1, 1), math.nan)))
+    elif told.startswith("edge"):
+        point = mf.edge_of_chaos("tanh", 0.1)
+        assert wrong(point) == ""
+        assert "nan" in wrong(dataclasses.replace(point, q=math.nan))
+    else:
+        asked_with_limit = not told.endswith(")")
+        assert wrong((1.0, 1.0) if asked_with_limit else 1.0) == ""
+        assert "nan" in wrong((math.nan, 1.0) if asked_with_limit else math.nan)
+
+
+@pytest.mark.parametrize(
+    "answer", [(1, "", "Traceback (most recent call last):"), (64, "", "unknown"), (64, "data", "meanfield: error: x"), (0, "", "")]
+)
+def test_a_wrong_ending_of_the_command_is_seen(answer: tuple[int, str, str]) -> None:
+    drawn = (fuzz_cases.KINDS["command"](np.random.default_rng(seed)) for seed in range(100))
+    wrong = next(wrong for told, _, wrong in drawn if told.startswith("meanfield eoc"))
+    assert wrong(answer)
+
+
+def test_broken_and_odd_arguments_end_in_errors_of_ours() -> None:
+    # What the cheap cases found.
+    for call in (
+        lambda: mf.covariance("tanh", np.ones(2), np.ones(3), 0.5),
+        lambda: mf.propagation_depth("tanh", sigma_b=np.ones(2), sigma_w=np.ones(3)),
+        lambda: mf.activation("gelu", approximate=np.array([1.0, 2.0])),
+        lambda: mf.activation("polynomial", coefficients=np.array([1.0, 1j])),
+        lambda: mf.second_moment("tanh", np.full((3, 3), 1j)),
+    ):
+        with pytest.raises(mf.MeanFieldError) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    assert mf.second_moment(mf.activation("hardshrink", lambd=1e308), 203.0) == 0.0
+    assert mf.decorrelation("leaky_relu", 1e-12, 5e-324) == 0.0

@@ -78,6 +78,8 @@ def _run(arguments: list[str]) -> int:
         message = error.format_message()
         _complain(f"error: {message}{_hint(error, arguments)}")
         return BAD_INPUT
+    if result == INTERRUPTED:  # typer's own answer to Ctrl-C, without a word
+        _complain("interrupted")
     return result if isinstance(result, int) else 0
 
 

@@ -48,6 +48,15 @@ def within(name: str, value: Any, low: float, high: float) -> Array:
     return array
 
 
+def broadcast(**arrays: Array) -> tuple[Array, ...]:
+    """The arguments at their common shape; shapes without one are an error that names them."""
+    try:
+        return tuple(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise DomainError(f"the shapes of {shapes} don't broadcast; give arrays of one shape, or numbers") from None
+
+
 def derivative_order(value: Any) -> int:
     """k in 0, 1, 2."""
     if isinstance(value, (bool, np.bool_)) or value not in (0, 1, 2):

@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.expectation.angle_series import AngleSeries
-from meanfield.expectation.arguments import derivative_order, unwrap, variance, within
+from meanfield.expectation.arguments import broadcast, derivative_order, unwrap, variance, within
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at, is_quick
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     """
     act = find_activation(activation)
     k = derivative_order(derivative)
-    first, second, correlation = np.broadcast_arrays(variance("q1", q1), variance("q2", q2), within("c", c, -1.0, 1.0))
+    first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=within("c", c, -1.0, 1.0))
     return unwrap(covariances(act, first, second, correlation, k))
 
 
@@ -98,7 +98,7 @@ def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
     1.0
     """
     act = find_activation(activation)
-    variances, loss = np.broadcast_arrays(variance("q", q), within("epsilon", epsilon, 0.0, 2.0))
+    variances, loss = broadcast(q=variance("q", q), epsilon=within("epsilon", epsilon, 0.0, 2.0))
     return unwrap(decorrelations(act, variances, loss))
 
 

@@ -155,11 +155,12 @@ class MomentTable:
     @staticmethod
     def _jump_of_squares(activation: Activation) -> list[tuple[float, float]]:
         """(t, φ²(t+) − φ²(t−)) at the jumps of φ, poles left out."""
-        return [
-            (b.location, activation.one_sided(b.location, +1, 0) ** 2 - activation.one_sided(b.location, -1, 0) ** 2)
-            for b in activation.breakpoints
-            if b.value_jump != 0.0 and math.isfinite(b.value_jump)
-        ]
+        jumps = []
+        for b in activation.breakpoints:
+            if b.value_jump != 0.0 and math.isfinite(b.value_jump):
+                above, below = activation.one_sided(b.location, +1, 0), activation.one_sided(b.location, -1, 0)
+                jumps.append((b.location, (above - below) * (above + below)))  # where the squares overflow this is inf, and no error
+        return jumps
 
     # ---- exact values at given q ------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class Smoother:
 
     def _shared_nodes(self, tau: float) -> tuple[Array, Array] | None:
         """Nodes x and weights of ∫ dx that serve every centre; None where the mass lies far out or there would be too many."""
-        if not self.central or 2 * self.furthest / (SHARED_STEP * tau) > MOST_SHARED:
+        if not self.central or 2 * self.furthest > MOST_SHARED * (SHARED_STEP * tau):
             return None
         edges = self.edges[np.abs(self.edges) < self.furthest]
         edges = np.concatenate([[-self.furthest], edges, [self.furthest]])

@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
-from meanfield.expectation.arguments import real_array, within
+from meanfield.expectation.arguments import broadcast, real_array, within
 from meanfield.theory.angle_recursion import AngleRecursion, recursion_at, recursion_of_slopes
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.edge_of_chaos import edge_of_chaos
@@ -72,7 +72,7 @@ def propagation_depth(activation: Any, sigma_b: Any, sigma_w: Any = None, c0: fl
     near = float(_scalar("threshold", within("threshold", threshold, FINEST, 2.0)))
     biases = standard_deviation("sigma_b", sigma_b)
     weights = None if sigma_w is None else standard_deviation("sigma_w", sigma_w)
-    both = (biases, biases) if weights is None else tuple(np.broadcast_arrays(biases, weights))
+    both = (biases, biases) if weights is None else broadcast(sigma_b=biases, sigma_w=weights)
     out = np.empty(both[0].shape)
     for index in np.ndindex(out.shape):
         bias = float(both[0][index])

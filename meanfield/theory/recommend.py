@@ -26,7 +26,7 @@ STARTS = (0.5, 1.0, 2.0)  # standardised inputs, give or take a factor of two
 FOLLOWED = 100_000  # layers along which variances are followed; later ones count as the last
 CANDIDATES = np.logspace(-5.0, 3.0, 97)  # variances at which the curve is looked at first
 REFINEMENTS = 16
-LOST = 1e30  # a variance that passes this has run away
+LOST = 1e6  # a variance that passes this has run away
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def recommend(activation: Any, depth: int) -> Recommendation:
     with q_{l+1} = F(q_l): the factors by which variances, gradients and differences between inputs change from the first
     layer to the last (β and κ as in `asymptotics`). Small σ_b keeps A_L small; but then the variance falls far, and the
     gradient with it. Where the edge point repels variances, those that start beside it run away in some 1/log F' layers,
-    and J shows it; past 10³⁰ they count as lost. At most 10⁵ layers of the variance are followed.
+    and J shows it; past 10⁶ they count as lost. At most 10⁵ layers of the variance are followed.
 
     Examples
     --------

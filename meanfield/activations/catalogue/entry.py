@@ -41,7 +41,7 @@ class Choice(Parameter):
     words: tuple[str, ...] = ()
 
     def checked(self, entry: str, value: Any) -> Any:
-        if value not in self.words:
+        if not isinstance(value, str) or value not in self.words:
             raise ActivationError(f"{self.name} of {entry} must be one of {', '.join(map(repr, self.words))}, not {value!r}")
         return value
 
@@ -52,7 +52,9 @@ class Coefficients(Parameter):
 
     def checked(self, entry: str, value: Any) -> Any:
         try:
-            numbers = tuple(float(number) for number in value)
+            given = tuple(value)
+            # NumPy's complex numbers would become floats with no more than a warning.
+            numbers = () if any(isinstance(number, complex) for number in given) else tuple(float(number) for number in given)
         except (TypeError, ValueError, OverflowError):
             numbers = ()
         if not 1 <= len(numbers) <= 100 or not all(map(np.isfinite, numbers)) or isinstance(value, (str, bytes)):

@@ -32,12 +32,21 @@ def moment(q: float, first: int, start: Integers, pieces: Integers, coefficients
     return float(even + t * odd)
 
 
-@kernel("float64(float64, float64, float64, float64, float64, int64, int64[::1], int64[::1], float64[:,:,::1])")
+@kernel("float64(float64, float64, float64, float64, float64, float64, int64, int64[::1], int64[::1], float64[:,:,::1])")
 def fixed_point_between(
-    weight: float, bias: float, low: float, high: float, side: float, first: int, start: Integers, pieces: Integers, table: Array
+    weight: float,
+    bias: float,
+    low: float,
+    high: float,
+    side: float,
+    guess: float,
+    first: int,
+    start: Integers,
+    pieces: Integers,
+    table: Array,
 ) -> float:
     """The root of F(q) − q in [low, high], side being the sign of F − q at low: Newton kept inside the bracket."""
-    q = 0.5 * (low + high)
+    q = guess if low < guess < high else 0.5 * (low + high)
     for _ in range(200):
         value = bias + weight * moment(q, first, start, pieces, table[0]) - q
         if value == 0.0:
@@ -47,8 +56,12 @@ def fixed_point_between(
         else:
             high = q
         slope = weight * moment(q, first, start, pieces, table[1]) / q - 1.0
-        after = q - value / slope if slope != 0.0 else 0.5 * (low + high)
-        if not (low < after < high):
+        after = q - value / slope if slope != 0.0 else math.nan
+        # Newton's step squares the error, so one so short is the last; a small F' − 1 makes it square less.
+        if low < after < high:
+            if abs(after - q) <= 1e-9 * q * min(slope * slope, 1.0):
+                return after
+        else:
             after = 0.5 * (low + high)
         if abs(after - q) <= 2e-16 * q:
             return after
@@ -57,7 +70,7 @@ def fixed_point_between(
 
 
 @kernel(
-    "float64(float64, float64, float64, float64[::1], float64[::1], float64[::1], int64, boolean, float64, "
+    "float64(float64, float64, float64, float64[::1], float64[::1], float64[::1], int64, int64, boolean, float64, "
     "int64, int64[::1], int64[::1], float64[:,:,::1])"
 )
 def recursion_limit(
@@ -68,6 +81,7 @@ def recursion_limit(
     values: Array,
     slopes: Array,
     one: int,
+    begin: int,
     increasing: bool,
     growth: float,
     first: int,
@@ -78,7 +92,8 @@ def recursion_limit(
     """Where the variance recursion from q = 1 = grid[one] goes: 0, a fixed point, or inf; NaN for one beyond the grid.
 
     values = V and slopes = dV/dq on the grid; growth = d log V/d log q at its end; origin = V(0). Where F increases the
-    limit is the next fixed point in the direction of the first step. Elsewhere the map itself is followed first.
+    limit is the next fixed point in the direction of the first step, and none lies between `one` and `begin` on that side.
+    Elsewhere the map itself is followed first.
     """
     i = one
     if not increasing:
@@ -98,6 +113,10 @@ def recursion_limit(
         return float(grid[i])
     side = 1.0 if here > 0.0 else -1.0
     direction = 1 if here > 0.0 else -1
+    if increasing and (begin - i) * direction > 0:
+        there = bias + weight * values[begin] - grid[begin]
+        if there * side > 0.0:
+            i, here = begin, there
     while True:
         j = i + direction
         if j < 0:
@@ -107,8 +126,18 @@ def recursion_limit(
             return math.inf if growth > 1.0 + 1e-6 or weight * slopes[-1] >= 1.0 else math.nan
         there = bias + weight * values[j] - grid[j]
         if there * side <= 0.0:
+            secant = grid[i] - here * (grid[j] - grid[i]) / (there - here)
             return fixed_point_between(
-                weight, bias, min(grid[i], grid[j]), max(grid[i], grid[j]), side if direction > 0 else -side, first, start, pieces, table
+                weight,
+                bias,
+                min(grid[i], grid[j]),
+                max(grid[i], grid[j]),
+                side if direction > 0 else -side,
+                secant,
+                first,
+                start,
+                pieces,
+                table,
             )
         # Two roots may hide between samples: where F − q turns back towards 0, look at its extremum.
         slope_here = direction * (weight * slopes[i] - 1.0) * side
@@ -125,6 +154,7 @@ def recursion_limit(
                         min(grid[i], middle),
                         max(grid[i], middle),
                         side if direction > 0 else -side,
+                        0.5 * (grid[i] + middle),
                         first,
                         start,
                         pieces,
@@ -136,7 +166,7 @@ def recursion_limit(
                     b = middle
                 if abs(b - a) <= 1e-12 * b:
                     break
-        i = j
+        i, here = j, there
 
 
 @kernel(
@@ -160,11 +190,30 @@ def fill_variances(
     out: Array,
 ) -> None:
     """out[b, w] = q*."""
+    # F grows with σ_w. So where F increases in q, a larger σ_w ends no lower: what lies between 1 and the last limit above 1
+    # need not be searched again, and going down in σ_w the same holds below 1.
+    rising = True
+    for w in range(1, sigma_w.size):
+        rising = rising and sigma_w[w] >= sigma_w[w - 1]
     for b in range(sigma_b.size):
-        for w in range(sigma_w.size):
-            out[b, w] = recursion_limit(
-                sigma_w[w] ** 2, sigma_b[b] ** 2, origin, grid, values, slopes, one, increasing, growth, first, start, pieces, table
-            )
+        bias = sigma_b[b] ** 2
+        for upwards in (True, False):
+            begin = one
+            for k in range(sigma_w.size):
+                w = k if upwards else sigma_w.size - 1 - k
+                weight = sigma_w[w] ** 2
+                if (bias + weight * values[one] - grid[one] > 0.0) != upwards:
+                    continue
+                q = recursion_limit(weight, bias, origin, grid, values, slopes, one, begin, increasing, growth, first, start, pieces, table)
+                out[b, w] = q
+                if rising and increasing and 0.0 < q < math.inf:
+                    # The last sample before q, seen from 1.
+                    if upwards:
+                        while begin + 1 < grid.size and grid[begin + 1] < q:
+                            begin += 1
+                    else:
+                        while begin > 0 and grid[begin - 1] > q:
+                            begin -= 1
 
 
 @kernel("float64(float64)")
@@ -213,7 +262,7 @@ def fill_correlations(
     c = np.empty(terms)
     for b in range(sigma_b.size):
         bias = sigma_b[b] ** 2
-        beside = 0.5
+        before, beside = 0.5, 0.5
         for w in range(sigma_w.size):
             weight = sigma_w[w] ** 2
             q = q_star[b, w]
@@ -274,46 +323,50 @@ def fill_correlations(
                     t0, t1 = -1.0, 1.0
                     t = 0.0
                     value, slope, theta = 0.0, 0.0, 0.0
-                    at_end, last = False, False
-                    for step in range(80):
+                    # The upper end of the panel, where every Tₖ is 1.
+                    for k in range(terms - 1, -1, -1):
+                        value += c[k]
+                        slope += k * k * c[k]
+                    slope -= 0.5 * offset
+                    end = math.sin(0.5 * math.sinh(stretch * z) / (2.0 * root)) if jumping else 1.0
+                    at_end = orthogonal or (0.5 * gain * value if jumping else gain * value) - end >= 0.0
+                    last = False
+                    # Start where the neighbouring cells' roots lead.
+                    guess = min(max(2.0 * beside - before, a), z)
+                    t = 1.0 if at_end else min(max((2.0 * guess - a - z) / (z - a), -0.9), 0.9)
+                    for _ in range(0 if at_end else 80):
                         b1, b2, d1, d2 = 0.0, 0.0, 0.0, 0.0
-                        at = 1.0 if step == 0 else t
                         for k in range(terms - 1, 0, -1):
-                            d1, d2 = 2.0 * at * d1 - d2 + 2.0 * b1, d1
-                            b1, b2 = 2.0 * at * b1 - b2 + c[k], b1
-                        value = at * b1 - b2 + c[0] + offset * 0.5 * (1.0 - at)
-                        slope = b1 + at * d1 - d2 - 0.5 * offset
+                            d1, d2 = 2.0 * t * d1 - d2 + 2.0 * b1, d1
+                            b1, b2 = 2.0 * t * b1 - b2 + c[k], b1
+                        value = t * b1 - b2 + c[0] + offset * 0.5 * (1.0 - t)
+                        slope = b1 + t * d1 - d2 - 0.5 * offset
                         if last:
                             break
                         if jumping:
-                            theta = math.sinh(stretch * (0.5 * (a + z) + 0.5 * (z - a) * at)) / (2.0 * root)
+                            theta = math.sinh(stretch * (0.5 * (a + z) + 0.5 * (z - a) * t)) / (2.0 * root)
                             stride = 0.5 * (z - a) * stretch * math.sqrt(1.0 + 4.0 * q * theta * theta) / (2.0 * root)  # dθ/dt
                             excess = 0.5 * gain * value - math.sin(0.5 * theta)
                             change = 0.5 * gain * slope - 0.5 * math.cos(0.5 * theta) * stride
                         else:
                             excess = gain * value - 1.0
                             change = gain * slope
-                        if step == 0:  # the upper end of the panel
-                            if excess >= 0.0 or orthogonal:
-                                at_end = True
-                                break
-                            # Start where the neighbouring cell's root lies.
-                            t = min(max((2.0 * beside - a - z) / (z - a), -0.9), 0.9)
-                            continue
                         if excess > 0.0:
                             t0 = t
                         elif excess < 0.0:
                             t1 = t
                         else:
                             break
-                        after = t - excess / change if change != 0.0 else 0.5 * (t0 + t1)
-                        if not (t0 < after < t1):
-                            after = 0.5 * (t0 + t1)
+                        after = t - excess / change if change != 0.0 else math.nan
                         # Relative to the distance from the panel's lower end: ε* near criticality lies close to 0.
                         # Newton's step squares the error, so one so short is the last.
-                        last = abs(after - t) <= 1e-9 * (1.0 + t) + 1e-300 or t1 - t0 <= 1e-17
+                        if t0 < after < t1:
+                            last = abs(after - t) <= 1e-9 * (1.0 + t) + 1e-300
+                        else:
+                            after = 0.5 * (t0 + t1)
+                            last = t1 - t0 <= 1e-16 * (1.0 + t)
                         t = after
-                    beside = 0.5 * (a + z) + 0.5 * (z - a) * (1.0 if at_end else t)
+                    before, beside = beside, 0.5 * (a + z) + 0.5 * (z - a) * t
                     theta = math.sinh(stretch * beside) / (2.0 * root)
                     if at_end and z >= 1.0:
                         theta = 0.5 * math.pi

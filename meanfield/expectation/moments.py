@@ -30,7 +30,7 @@ TERMS = 20
 # oscillating φ is dear each octave stands alone: where the outermost shell of the group's first octave takes many panels.
 GROUP, FEW_PANELS = 8, 24
 # Resolved in one pass with the first octave: what most questions come to.
-SHELLS, CORES = range(-15, 1), (-15, -11, -7, -4)
+SHELLS, CORES = range(-15, 5), (-15, -11, -7, -4)
 SQUARINGS = 2  # a Gaussian of q/4 is that of q squared twice: 4 units of rounding
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut

@@ -97,7 +97,7 @@ def test_given_sigmas_go_to_every_layer():
         (lambda: nn.Hardtanh(-2, 2), "hardtanh"),
         (lambda: nn.Sequential(nn.Identity(), nn.ELU(1.5), nn.Dropout(0.1)), "elu"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_modules_are_recognised_with_their_parameters(make, name):
     table = init_(mlp(make, depth=3), seed=0)

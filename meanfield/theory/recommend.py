@@ -113,9 +113,11 @@ def recommend(activation: Any, depth: int) -> Recommendation:
     found = _points(act)
     if not found:
         raise DomainError(_without_edge(act))
-    costs = [_changes(act, layers, *point) for point in found]
-    best = int(np.argmin([max(c) for c in costs]))
-    point, changes = found[best], costs[best]
+    point, changes = found[0], (math.inf, math.inf, math.inf)
+    for candidate in found:
+        costs = _changes(act, layers, *candidate, max(changes))
+        if max(costs) < max(changes):
+            point, changes = candidate, costs
     if point[2] > 0.0 and len(found) > 1:
         point, changes = _refined(act, layers, point, changes)
     if not math.isfinite(max(changes)):
@@ -197,8 +199,8 @@ def _status(act: Activation, point: tuple[float, float, float]) -> str:
     return str(edge_of_chaos(act, 0.0).status if point[1] == 0.0 else edge_of_chaos_curve(act, point[2]).status)
 
 
-def _changes(act: Activation, depth: int, sigma_w: float, sigma_b: float, q: float) -> tuple[float, float, float]:
-    """The terms of the criterion: variance and gradient from the worst start, correlation at q."""
+def _changes(act: Activation, depth: int, sigma_w: float, sigma_b: float, q: float, limit: float = math.inf) -> tuple[float, float, float]:
+    """The terms of the criterion: variance and gradient from the worst start, correlation at q; inf once it passes the limit."""
     weight, bias = sigma_w**2, sigma_b**2
     worst = (0.0, 0.0)
     for start in STARTS:
@@ -213,6 +215,8 @@ def _changes(act: Activation, depth: int, sigma_w: float, sigma_b: float, q: flo
         gradient = abs(float(np.sum(logs)) + float(logs[-1]) * (depth - moving.size))
         variance = abs(math.log(last / start))
         worst = (max(worst[0], variance), max(worst[1], gradient))
+        if max(worst) > limit:
+            return math.inf, math.inf, math.inf
     kappa = kinkedness(act, weight, q)
     if kappa > 0.0:
         correlation = 2.0 * math.log1p(0.5 * math.sqrt(0.5) * kappa * depth)

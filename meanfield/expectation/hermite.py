@@ -96,7 +96,7 @@ def _sampled(
     activation: Activation, partition: Partition, order: int, q_low: float, q_high: float, width: float
 ) -> tuple[Array, Array, Array] | None:
     """Nodes x, weights of ∫ dx and φ⁽ᵏ⁾ there, on panels at most width·√q_low wide; None where φ overflows."""
-    panels, smallest = select(partition, q_low, q_high, ((1, 2.0),))
+    panels, smallest, _ = select(partition, q_low, q_high, ((1, 2.0),))
     # All of |z| < 9.5 even where φ is 0: its mean may be subtracted.
     kept = np.isfinite(smallest) | (panels.near < 9.5 * math.sqrt(q_high))
     index = partition.orders.index(order)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ TERMS = 20
 # oscillating φ is dear each octave stands alone: where the outermost shell of the group's first octave takes many panels.
 GROUP, FEW_PANELS = 8, 24
 # Resolved in one pass with the first octave: what most questions come to.
-SHELLS, CORES = range(-15, 5), (-15, -11, -7, -4)
+SHELLS, CORES = range(-22, 5), (-22, -15, -11, -7, -4)
 SQUARINGS = 2  # a Gaussian of q/4 is that of q squared twice: 4 units of rounding
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut
@@ -291,18 +292,23 @@ class MomentTable:
                 self._octaves.update(dict.fromkeys(wanted, nothing))
                 self._packed = None
                 return
-            # One pass over φ for everything that the new octaves will ask for first.
+            # One pass over φ for everything that the new octaves will ask for first, and another where their groups ask for more.
+            self._resolve((e,) for e in wanted)
             groups = dict.fromkeys(map(self._group_of, wanted))
-            cores = tuple({min(math.floor(0.5 * group[0]) - 3, -4) for group in groups}.union(CORES))
-            highest = max(group[-1] for group in groups)
-            shells = range(min(*cores, SHELLS.start), max(math.ceil(0.5 * (highest + 1) + math.log2(10.0)), SHELLS.stop))
-            self.partition.ensure(shells, cores)
+            self._resolve(groups)
             for group in groups:
                 found = self._build_group(group[0], len(group)) if len(group) > 1 else {}
                 for e in group:
                     if e not in self._octaves:
                         self._octaves[e] = found.get(e) or self._build(e)
             self._packed = None
+
+    def _resolve(self, groups: Iterable[tuple[int, ...]]) -> None:
+        """Have the partition's shells and cores at hand that rules for these octaves begin with."""
+        lowest, highest = zip(*((group[0], group[-1]) for group in groups), strict=True)
+        cores = tuple({min(math.floor(0.5 * e) - 3, -4) for e in lowest}.union(CORES))
+        outer = max(math.ceil(0.5 * (max(highest) + 1) + math.log2(10.0)), SHELLS.stop)
+        self.partition.ensure(range(min(*cores, SHELLS.start), outer), cores)
 
     def _group_of(self, octave: int) -> tuple[int, ...]:
         """The octaves that are built together with this one."""

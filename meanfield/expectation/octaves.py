@@ -1,7 +1,7 @@
 """Piecewise polynomials in q by NumPy alone: the same operations in the same order as kernels.py, so the same bits.
 
-Loading numba and the compiled kernels takes some tenths of a second. A process that asks one question and ends, as the
-command line does, need not wait for them.
+Loading numba and the compiled kernels takes some tenths of a second. The first few small questions need not wait for them,
+and a process that asks one question and ends, as the command line does, never does.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy as np
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
-SMALL = 4096  # values of q in one question; beyond that the kernels are worth their loading
+SMALL, SMALL_ALONE = 256, 4096  # values of q in one question, or in the only one; beyond that the kernels are worth their loading
 PATIENCE = 500  # small questions to one table; then the kernels are loaded after all
 _one_question: ContextVar[bool] = ContextVar("one_question", default=False)
 
 
 @contextmanager
 def one_question() -> Iterator[None]:
-    """Inside, small questions are answered by NumPy while the kernels are not loaded."""
+    """Inside, larger questions too are answered by NumPy while the kernels are not loaded."""
     token = _one_question.set(True)
     try:
         yield
@@ -34,7 +34,8 @@ def one_question() -> Iterator[None]:
 
 def without_kernels(size: int, asked: int) -> bool:
     """Whether a question of this size, after so many others to the same table, is answered by NumPy."""
-    return _one_question.get() and size <= SMALL and asked <= PATIENCE and "meanfield.jit" not in sys.modules
+    largest = SMALL_ALONE if _one_question.get() else SMALL
+    return size <= largest and asked <= PATIENCE and "meanfield.jit" not in sys.modules
 
 
 def locate(q: Array, first: int, start: Integers, pieces: Integers) -> tuple[Integers, Array]:

@@ -296,6 +296,7 @@ class Partition:
         self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
         self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
         self._coarse: dict[tuple[int, int], Array] = {}
+        self._held_floors: tuple[int, Array] = (0, np.zeros((len(orders), 0)))  # of shells from the first number on
 
     def ensure(self, shells: range, cores: range | tuple[int, ...]) -> None:
         """Resolve the shells and cores that are not held yet, in one pass over φ."""
@@ -320,9 +321,13 @@ class Partition:
         # The budget of a shell is its own, so that it does not depend on what was asked for beside it.
         _, budget = np.unique(2 * number + is_shell, return_inverse=True)
         panels, owner = resolve(self.activation, self.orders, ends[:, 0], ends[:, 1], floor, budget)
-        for held, shell in ((self._shells, True), (self._cores, False)):
-            for j in {int(n) for n, s in zip(number, is_shell, strict=True) if s == shell}:
-                held[j] = panels.take((number[owner] == j) & (is_shell[owner] == shell))
+        home = 2 * number[owner] + is_shell[owner]
+        order = np.argsort(home, kind="stable")
+        panels, home = panels.take(order), home[order]
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(home)) + 1, [home.size]])
+        for start, stop in pairwise(starts.tolist()):
+            held = self._shells if home[start] % 2 else self._cores
+            held[int(home[start]) // 2] = panels.take(slice(start, stop))
 
     def _floors(self, first: int, last: int) -> list[Array]:
         """For shells first … last: what |φ⁽ᵏ⁾| reaches at smaller |x|, less √½ for each shell of distance.
@@ -331,17 +336,19 @@ class Partition:
         exceeds, at any q, what a φ⁽ᵏ⁾ of that size would give.
         """
         lowest = min(first, -64)  # fixed, so that a shell is resolved alike whatever is asked for beside it
-        shells = np.arange(lowest, last + 1)
-        probes = np.ldexp(1.0, shells)[:, None] * np.array([-1.83, -1.41, -1.09, 1.09, 1.41, 1.83])
-        floors = []
-        for k in self.orders:
-            values = np.abs(self.activation.values(np.ascontiguousarray(probes.ravel()), k)).reshape(probes.shape)
-            largest = np.max(np.where(np.isfinite(values), values, 0.0), axis=1)
-            floor = np.zeros(len(shells))
-            for i in range(1, len(shells)):
-                floor[i] = max(floor[i - 1], largest[i - 1]) / np.sqrt(2.0)
-            floors.append(floor[first - lowest :])
-        return floors
+        held_lowest, held = self._held_floors
+        if lowest != held_lowest or lowest + held.shape[1] <= last:
+            shells = np.arange(lowest, last + 1)
+            probes = np.ldexp(1.0, shells)[:, None] * np.array([-1.83, -1.41, -1.09, 1.09, 1.41, 1.83])
+            held = np.zeros((len(self.orders), shells.size))
+            for k, floor in zip(self.orders, held, strict=True):
+                values = np.abs(self.activation.values(np.ascontiguousarray(probes.ravel()), k)).reshape(probes.shape)
+                largest = np.max(values, axis=1, initial=0.0, where=np.isfinite(values))
+                with np.errstate(divide="ignore"):
+                    reached = np.maximum.accumulate(np.log2(largest) + 0.5 * shells)
+                floor[1:] = np.exp2(reached[:-1] - 0.5 * shells[1:])
+            self._held_floors = (lowest, held)
+        return list(held[:, first - lowest : last + 1 - lowest])
 
     def panels_in(self, shell: int) -> int:
         """How many panels 2^shell ≤ |x| < 2^(shell + 1) takes."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Indices, Mask
 
 NEGLIGIBLE = 42.0  # e⁻⁴² = 6e-19 of the largest panel
-GAUSSIAN_DROP = 10.0  # e-folds of the Gaussian on one panel: 16 nodes integrate exp(−10 t) to 1e-17
+# e-folds of the Gaussian on one panel: 16 nodes integrate exp(−16 t) to 1e-17 of its largest value, and exp(−(16 + 1.2 a) t) to
+# 1e-17 eᵃ, which is enough where the panel carries e⁻ᵃ of the mass.
+GAUSSIAN_DROP, DROP_PER_MARGIN = 16.0, 1.2
 LOG_OVERFLOW = 2 * math.log(np.finfo(float).max)  # log φ² where φ overflows
 NARROW = 1e-9  # relative width of a panel
 FURTHEST = 64.0  # standard deviations: past that exp(−z²/2) underflows to 0 twice over
@@ -51,11 +53,12 @@ class Rule:
     divergent_signs: tuple[float, ...] = ()
 
 
-def select(partition: Partition, q_low: float, q_high: float, weights: tuple[tuple[int, float], ...]) -> tuple[Panels, Array]:
-    """Panels reaching as far out as φ needs, and the smallest variance in the range at which each matters (inf: none).
+def select(partition: Partition, q_low: float, q_high: float, weights: tuple[tuple[int, float], ...]) -> tuple[Panels, Array, Array]:
+    """Panels reaching as far out as φ needs, the smallest variance in the range at which each matters (inf: none), and their steepness.
 
     Each (power, spread) in weights stands for integrals of |φ⁽ᵏ⁾|^power exp(−x²/(2·spread·q)); a panel matters if it
-    carries more than e^−NEGLIGIBLE of the largest for any of them, any order and some q of the range.
+    carries more than e^−NEGLIGIBLE of the largest for any of them, any order and some q of the range. The steepness is
+    that of the Gaussian, 1/(2q), over the e-folds that one rule may bear: pieces for each unit of x².
     """
     core = min(math.floor(0.5 * math.log2(q_low)) - 3, -4)
     outermost = math.ceil(math.log2(10.0 * math.sqrt(q_high))) - 1
@@ -73,30 +76,38 @@ def select(partition: Partition, q_low: float, q_high: float, weights: tuple[tup
         if outermost >= furthest or not further:
             break
         outermost += 1
-    # Going down from the largest variance in steps of at most 2: the smallest at which each panel still matters.
-    steps = max(1, math.ceil(math.log2(q_high / q_low) - 1e-9)) if q_high > q_low else 0
+    # Going down from the largest variance in steps of at most √2: the smallest at which each panel still matters.
+    steps = max(1, math.ceil(2 * math.log2(q_high / q_low) - 1e-9)) if q_high > q_low else 0
     ladder = np.geomspace(q_high, q_low, steps + 1)
     ladder[-1] = q_low
-    smallest = np.full(len(panels), math.inf)
+    smallest, steepness = np.full(len(panels), math.inf), np.zeros(len(panels))
     for power, spread in weights:
         bound, peak = _log_mass(panels, spread * ladder, power)
-        matters = bound >= peak[:, None] - NEGLIGIBLE
+        # How many e-folds less than the largest a panel carries.
+        with np.errstate(invalid="ignore"):
+            margin = peak[:, None] - bound
+        margin[np.isnan(margin)] = 0.0  # nothing against nothing
+        matters = margin <= NEGLIGIBLE
         last = steps - np.argmax(matters[::-1], axis=0)
         smallest = np.where(matters.any(axis=0), np.minimum(smallest, ladder[np.minimum(last + 1, steps)]), smallest)
-    return panels, smallest
+        steep = (0.5 / ladder)[:, None] / (GAUSSIAN_DROP + DROP_PER_MARGIN * np.clip(margin, 0.0, NEGLIGIBLE))
+        steepness = np.maximum(steepness, np.max(steep, axis=0, where=matters, initial=0.0))
+    return panels, smallest, steepness
 
 
 def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int = 2) -> Rule:
     """The rule for E[|φ⁽ᵏ⁾|^power] and E[φ⁽ᵏ⁾] at any q in [q_low, q_high]; with orders (0, 1) for E[x²] too."""
-    panels, smallest = select(partition, q_low, q_high, ((2, 1.0), (1, 1.0)) if power == 2 else ((1, 1.0),))
+    panels, smallest, steepness = select(partition, q_low, q_high, ((2, 1.0), (1, 1.0)) if power == 2 else ((1, 1.0),))
     near, far = panels.near, panels.far
     if len(partition.orders) > 1:  # moments of ρ = φ − λx are formed too
         reached = np.maximum((near / 9.5) ** 2, q_low)
         smallest = np.where(reached <= q_high, np.minimum(smallest, reached), smallest)
+        # ρ grows like x³ or x⁵ from 0: its mass lies at up to z = √10 σ, and by z = 9.5 has fallen by e⁻²².
+        steepness = np.where(reached <= q_high, np.maximum(steepness, _steepest_for_powers(near, q_low)), steepness)
     kept = np.isfinite(smallest)
     if not kept.any():
         kept = far <= 10 * math.sqrt(q_high)
-        smallest = np.full(len(panels), q_low)
+        steepness = np.full(len(panels), 0.5 / (q_low * GAUSSIAN_DROP))
     infinite = _divergence(partition, panels, kept, power)
     signs = _divergent_signs(panels, kept) if any(infinite) else ()
     finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
@@ -107,7 +118,7 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
         reasons = tuple(r or "φ overflows everywhere that matters" for r in infinite)
         return Rule(empty, empty, nothing, nothing, reasons, 0.0, 0.0, signs)
     panels = panels.take(kept)
-    nodes, weights, values, source = _cut_for_gaussian(partition, panels, smallest[kept], q_high)
+    nodes, weights, values, source = _cut_for_gaussian(partition, panels, steepness[kept], q_high)
     tails = tuple(np.where(t > 4 * RESOLVED, t, 0.0) * np.max(np.abs(v), axis=1) for t, v in zip(panels.tails, panels.values, strict=True))
     size = nodes.shape[1]
     with np.errstate(divide="ignore"):
@@ -124,6 +135,13 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
         float(distance.flat[np.argmax(mass)]) if heaviest > -math.inf else 0.0,
         signs,
     )
+
+
+def _steepest_for_powers(near: Array, q_low: float) -> Array:
+    """The steepness that z¹⁰ exp(−z²/2) asks for on panels from |x| = near on: that of z = 6, where it has fallen back to 1."""
+    with np.errstate(divide="ignore", under="ignore"):
+        steep: Array = np.minimum(1.0 / q_low, 36.0 / near**2) / (2 * GAUSSIAN_DROP)
+    return steep
 
 
 def _log_mass(panels: Panels, q: Array, power: int) -> tuple[Array, Array]:
@@ -199,17 +217,14 @@ def singularity(partition: Partition, panels: Panels, i: int, k: int) -> float:
 
 
 def _cut_for_gaussian(
-    partition: Partition, panels: Panels, smallest: Array, q_high: float
+    partition: Partition, panels: Panels, steepness: Array, q_high: float
 ) -> tuple[Array, Array, tuple[Array, ...], Indices]:
-    """Cut the panels on which exp(−x²/2q) falls by more than GAUSSIAN_DROP e-folds, and evaluate φ on the pieces.
-
-    smallest is the least variance at which a panel matters: the steepest Gaussian that it must resolve.
-    """
+    """Cut the panels on which exp(−x²/2q) falls by more than one rule can bear (see `select`), and evaluate φ on the pieces."""
     near, far = panels.near, panels.far
     # From the panel's near end on, the widest Gaussian has fallen by e^−70 at r: what lies past r does not matter.
     reach = np.sqrt(near**2 + 2 * q_high * 70.0)
-    drop = (np.minimum(far, reach) ** 2 - near**2) / (2 * smallest)
-    pieces = np.maximum(1, np.ceil(drop / GAUSSIAN_DROP * (far - near) / (np.minimum(far, reach) - near))).astype(int)
+    drop = (np.minimum(far, reach) ** 2 - near**2) * steepness
+    pieces = np.maximum(1, np.ceil(drop * (far - near) / (np.minimum(far, reach) - near))).astype(int)
     whole = pieces == 1
     nodes, weights, values = panels.nodes[whole], panels.weights[whole], tuple(v[whole] for v in panels.values)
     source = np.flatnonzero(whole)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LARGEST_Q = 2.0**20  # how far solutions are searched
 SMALLEST_Q = 2.0**-100
+ROUNDING = 1e-13  # of σ_b² = q − V/V[φ'], relative to q
 NEUTRAL = 1e-12  # |F' − 1| below this can't be told from 1
 TABLED = -16  # log₂ of the smallest q at which the origin is looked at in the table
 
@@ -141,6 +142,9 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     why = _no_slope(table) if flat.size else ""
     origin = None
     if not why and flat.size:
+        targets = flat[(flat > 0) & (flat < math.sqrt(LARGEST_Q))] ** 2
+        if targets.size > 1:  # in one go what they all ask for, as σ_b² ≤ q on the edge
+            table.ensure(math.frexp(_lowest(targets))[1] - 1, math.frexp(float(targets.max()))[1] - 1)
         origin = _origin(act, table)
         positive = flat > 0
         if origin is None:
@@ -224,9 +228,12 @@ def _find_origin(act: Activation, table: MomentTable) -> EdgePoint | None:
     # F(q) − q = q (V(q)/(q V[φ'](0)) − 1) near 0: its sign, where it can first be seen, says whether 0 attracts.
     # One quadrature each far down, where the table would be built for nothing else; none if nothing shows at 2⁻¹⁶ either.
     for exponent in range(TABLED, 21, 2):
-        if abs(_growth(table, slope, exponent)) > NEUTRAL:
-            below = (e for e in (-40, -30, -20) if abs(_growth(table, slope, e)) > NEUTRAL) if exponent == TABLED else iter(())
-            status = "attracting" if _growth(table, slope, next(below, exponent)) < 0 else "repelling"
+        growth = _growth(table, slope, exponent)
+        if abs(growth) > NEUTRAL:
+            if exponent == TABLED:
+                below = (_growth(table, slope, e) for e in (-38, -30, -20))
+                growth = next((g for g in below if abs(g) > NEUTRAL), growth)
+            status = "attracting" if growth < 0 else "repelling"
             return EdgePoint(0.0, 1.0 / math.sqrt(slope), 0.0, 1.0, status == "attracting", status)
     return EdgePoint(0.0, 1.0 / math.sqrt(slope), 1.0, 1.0, False, "neutral")
 
@@ -243,6 +250,12 @@ def _sigma_b_squared(table: MomentTable, q: Array) -> Array:
         return table(DEFICIT, q) / table(V1, q)
 
 
+def _lowest(targets: Array) -> float:
+    """Where the search for solutions begins: as σ_b² ≤ q on the edge, below the smallest σ_b² > 0 there is none."""
+    smallest = float(targets.min())
+    return math.ldexp(1.0, math.frexp(max(smallest, SMALLEST_Q))[1] - 1) if smallest > 0 else 2.0**-30
+
+
 def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
     """For each σ_b the smallest q > 0 with q − V/V[φ'] = σ_b²; nan where there is none up to LARGEST_Q."""
     if without_kernels(sigma_b.size, table.asked):
@@ -255,12 +268,8 @@ def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
     waiting = np.flatnonzero(targets < LARGEST_Q)
     if waiting.size == 0:
         return roots
-    # σ_b² ≤ q on the edge, so nothing lies below the smallest σ_b²; look upwards, a few octaves at a time.
-    low = max(float(targets[waiting].min()), SMALLEST_Q)
-    low = math.ldexp(1.0, math.frexp(low)[1] - 1)
-    if float(targets[waiting].min()) == 0.0:
-        low = 2.0**-30
-    while low < LARGEST_Q and waiting.size:
+    low = _lowest(targets[waiting])
+    while low < LARGEST_Q and waiting.size:  # upwards, a few octaves at a time
         high = min(low * 2.0**8, LARGEST_Q)
         table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
         grid = octave_grid(low, high)
@@ -272,7 +281,7 @@ def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
             high = LARGEST_Q
             if stop < 2:
                 break
-        grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q))
+        grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q), ROUNDING * grid[1:-1])
         found = np.empty(waiting.size, dtype=np.int64)
         first_brackets(np.ascontiguousarray(targets[waiting]), grid, np.ascontiguousarray(values), found)
         hit = found >= 0
@@ -315,7 +324,7 @@ def _solutions(act: Activation, sigma_b: float) -> tuple[EdgePoint, ...]:
         values = _sigma_b_squared(table, grid)
         grid, values = grid[np.isfinite(values)], values[np.isfinite(values)]
         if grid.size > 2:
-            grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q))
+            grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q), ROUNDING * grid[1:-1])
             side = np.sign(values - target)
             k = np.flatnonzero((side[:-1] != side[1:]) & (side[:-1] != 0))
             if k.size:

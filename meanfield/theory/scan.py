@@ -22,25 +22,33 @@ def octave_grid(low: float, high: float) -> Array:
     return grid
 
 
-def with_extrema(q: Array, values: Array, function: Callable[[Array], Array]) -> tuple[Array, Array]:
+def with_extrema(q: Array, values: Array, function: Callable[[Array], Array], noise: Array | float = 0.0) -> tuple[Array, Array]:
     """Add the local extrema of g between samples, so that two roots between samples are not lost.
 
-    Golden-section search on all brackets at once; flat stretches (equal samples) have none.
+    Golden-section search on all brackets at once; flat stretches have none: samples that are equal, or that differ from both
+    neighbours by no more than the noise at q[1:-1].
     """
     inner = values[1:-1]
     with np.errstate(invalid="ignore"):
         top = (inner > values[:-2]) & (inner >= values[2:])
         bottom = (inner < values[:-2]) & (inner <= values[2:])
-    sign = np.where(top, 1.0, -1.0)[top | bottom]
-    at = np.flatnonzero(top | bottom) + 1
+        seen = np.maximum(np.abs(inner - values[:-2]), np.abs(inner - values[2:])) > noise
+    there = (top | bottom) & seen
+    sign = np.where(top, 1.0, -1.0)[there]
+    at = np.flatnonzero(there) + 1
     if at.size == 0:
         return q, values
     low, high = np.log(q[at - 1]), np.log(q[at + 1])
     golden = 0.5 * (math.sqrt(5.0) - 1.0)
-    for _ in range(45):
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        better = sign * function(np.exp(left)) > sign * function(np.exp(right))
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = sign * function(np.exp(left)), sign * function(np.exp(right))
+    for _ in range(45):  # one new value a step: the other inner point is one of the last step's
+        better = at_left > at_right
         low, high = np.where(better, low, left), np.where(better, right, high)
+        fresh = np.where(better, high - golden * (high - low), low + golden * (high - low))
+        at_fresh = sign * function(np.exp(fresh))
+        left, right = np.where(better, fresh, right), np.where(better, left, fresh)
+        at_left, at_right = np.where(better, at_fresh, at_right), np.where(better, at_left, at_fresh)
     extra = np.exp(0.5 * (low + high))
     points = np.concatenate([q, extra])
     found = np.concatenate([values, function(extra)])

@@ -29,15 +29,12 @@ def test_look_up(name: str, column: int) -> None:
 
 SCRIPT = """
 import sys, numpy as np, meanfield as mf
-from meanfield.expectation.octaves import one_question
-sigma_b = np.linspace(0.0, 1.0, 101)
 if {compiled}:
-    edge = mf.edge_of_chaos({name!r}, sigma_b)
-else:
-    with one_question():
-        edge = mf.edge_of_chaos({name!r}, sigma_b)
+    import meanfield.jit
+edge = mf.edge_of_chaos({name!r}, np.linspace(0.0, 1.0, 101))
+net = mf.MeanField({name!r}, 1.4, 0.3)
 assert ("numba" in sys.modules) == {compiled}
-print(np.concatenate([edge.q, edge.sigma_w, edge.variance_slope]).tobytes().hex())
+print(np.concatenate([edge.q, edge.sigma_w, edge.variance_slope, [net.q_star, net.chi_1]]).tobytes().hex())
 """
 
 
@@ -49,3 +46,14 @@ def test_one_curve_needs_no_numba_and_is_the_same_with_it(name: str) -> None:
     )
     assert small == compiled
     assert len(small) > 1000
+
+
+def test_kernels_are_loaded_for_long_questions_and_after_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "meanfield.jit", raising=False)
+    assert octaves.without_kernels(101, 1)
+    assert not octaves.without_kernels(1001, 1)
+    assert not octaves.without_kernels(1, 100_000)
+    with octaves.one_question():
+        assert octaves.without_kernels(1001, 1)
+    monkeypatch.setitem(sys.modules, "meanfield.jit", octaves)
+    assert not octaves.without_kernels(1, 1)

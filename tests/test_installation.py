@@ -64,6 +64,19 @@ def test_every_import_is_a_declared_dependency() -> None:
     assert needed <= set(outside)
 
 
+LOWEST = Path(__file__).parent / "lowest.txt"
+
+
+@pytest.mark.skipif(not PROJECT.exists(), reason="only in a checkout")
+def test_the_lowest_versions_that_are_tested_are_the_lower_bounds() -> None:
+    declared = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    bounds = dict(line.split(">=") for line in declared["dependencies"] + declared["optional-dependencies"]["test"])
+    pins = dict(line.split("==") for line in LOWEST.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    assert {name: version.removesuffix(".0") for name, version in pins.items()} == {
+        name: v.removesuffix(".0") for name, v in bounds.items()
+    }
+
+
 def _read_only_copy(tmp_path: Path) -> Path:
     """The package where nobody may write."""
     place = tmp_path / "site"

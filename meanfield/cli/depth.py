@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, SigmaB, Verbose, check_one_format
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -41,11 +42,8 @@ _FIELDS = tuple(_Point.__dataclass_fields__)
 
 
 def depth(
-    activation: Annotated[
-        str,
-        typer.Argument(metavar="ACTIVATION", help="A name (see 'meanfield activations') or a formula in x, such as 'x*sigmoid(1.7*x)'."),
-    ],
-    sigma_b: Annotated[str, typer.Option("--sigma-b", help="σ_b: 0.2, or 0,0.1,0.5, or start:stop:step with the stop included.")] = "0.2",
+    activation: Formula,
+    sigma_b: SigmaB = "0.2",
     sigma_w: Annotated[
         str | None, typer.Option("--sigma-w", help="σ_w, in the same way; on the edge of chaos where it is left out.")
     ] = None,
@@ -54,23 +52,20 @@ def depth(
     layers: Annotated[
         int | None, typer.Option("--depth", metavar="N", help="Also recommend an initialisation for a network of N layers.")
     ] = None,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the activation; may be repeated.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, numbers in full.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout, numbers in full.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+    parameter: Parameters = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    verbose: Verbose = False,
 ) -> None:
     """How many layers until two inputs can't be told apart: |c - c*| < threshold, the variance held at its fixed point.
 
     Without --sigma-w on the edge of chaos. σ's are standard deviations.
     """
-    from meanfield.cli.parameter import parameters
+    from meanfield.cli.parameter import named_activation
     from meanfield.cli.progress_log import show_progress
     from meanfield.cli.sigma_grid import sigma_grid
 
-    if as_json and as_csv:
-        raise DomainError("--json and --csv can't both be given; choose one")
+    check_one_format(as_json, as_csv)
     if not -1.0 <= c0 <= 1.0:
         raise DomainError(f"--c0 {c0!r} is out of range; a correlation lies in [-1, 1]")
     if not (threshold > 0.0 and math.isfinite(threshold)):
@@ -81,12 +76,9 @@ def depth(
     weights = None if sigma_w is None else sigma_grid(sigma_w, "--sigma-w")
     if len(biases) * len(weights or [0.0]) > _MOST_POINTS:
         raise DomainError(f"--sigma-b and --sigma-w ask for more than {_MOST_POINTS:,} points; give at most {_MOST_POINTS:,}")
-    keywords = parameters(parameter or [])
     show_progress(verbose)
 
-    from meanfield.activations import activation as find
-
-    phi = find(activation, **keywords)
+    phi = named_activation(activation, parameter)
     if weights is None:
         points = [_on_the_edge(phi, bias, c0, threshold) for bias in biases]
     else:
@@ -177,21 +169,10 @@ def _recommendation(phi: Activation, layers: int) -> dict[str, Any]:
 
 
 def _print_json(phi: Activation, points: list[_Point], c0: float, threshold: float, advice: dict[str, Any] | None) -> None:
-    from meanfield import __version__
-    from meanfield.cli.machine_output import write_json
+    from meanfield.cli.machine_output import write_answer
 
-    write_json(
-        {
-            "activation": phi.name,
-            "parameters": phi.parameters,
-            "formula": None if phi.formula is None else str(phi.formula),
-            "c0": c0,
-            "threshold": threshold,
-            **{name: [getattr(point, name) for point in points] for name in _FIELDS},
-            "recommendation": advice,
-            "version": __version__,
-        }
-    )
+    columns = {name: [getattr(point, name) for point in points] for name in _FIELDS}
+    write_answer(phi, {"c0": c0, "threshold": threshold, **columns, "recommendation": advice})
 
 
 def _print_table(phi: Activation, points: list[_Point], c0: float, threshold: float, advice: dict[str, Any] | None, edge: bool) -> None:
@@ -211,7 +192,8 @@ def _print_table(phi: Activation, points: list[_Point], c0: float, threshold: fl
     else:
         columns.append(("law", [_law(point) for point in points]))
     columns.append(("status" if edge else "phase", [point.status for point in points]))
-    if any(point.reason for point in points):
+    reasons = {point.reason for point in points if point.reason}
+    if len(reasons) > 1:
         columns.append(("reason", [point.reason for point in points]))
     notes = [
         f"layers: until |c - c*| < {threshold:g}, from c = {c0:g} with the variance held at {'q' if edge else 'q*'}; inf: never.",
@@ -221,6 +203,7 @@ def _print_table(phi: Activation, points: list[_Point], c0: float, threshold: fl
         notes += [_LAW, "On the edge of chaos χ₁ = 1: ξ_c and ξ_∇ are infinite."]
     if edge and any(point.status == "repelling" for point in points):
         notes.append("repelling: variances near q leave it, with depth scale |ξ_q|; inputs don't stay at this point.")
+    notes += [f"—: {reason}." for reason in reasons if len(reasons) == 1]
     if advice is not None:
         words = ", ".join(f"{symbol} = {number(advice[name])}" for symbol, name in (("σ_w", "sigma_w"), ("σ_b", "sigma_b"), ("q", "q")))
         notes += ["", f"For {advice['depth']} layers: {words}.", advice["reason"]]

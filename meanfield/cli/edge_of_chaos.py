@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from meanfield.errors import DomainError
+from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, SigmaB, Verbose, check_one_format, figure_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from meanfield.theory.edge_of_chaos import EdgeOfChaos
 
+_FIELDS = ("sigma_b", "sigma_w", "q", "variance_slope", "stable", "status", "reason")
 _MEANING = {
     "attracting": "attracting: nearby variances return to q, so inputs reach this point.",
     "repelling": "repelling: χ₁ = 1 holds at q, but nearby variances leave q, so inputs don't stay at this point.",
@@ -22,46 +21,34 @@ _MEANING = {
 
 
 def eoc(
-    activation: Annotated[
-        str,
-        typer.Argument(metavar="ACTIVATION", help="A name (see 'meanfield activations') or a formula in x, such as 'x*sigmoid(1.7*x)'."),
-    ],
-    sigma_b: Annotated[
-        str, typer.Option("--sigma-b", help="σ_b: 0.2, or 0,0.1,0.5, or start:stop:step with the stop included.")
-    ] = "0:1:0.1",
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the activation; may be repeated.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, numbers in full.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout, numbers in full.")] = False,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Also draw the curve to a .png, .svg or .pdf file.")
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+    activation: Formula,
+    sigma_b: SigmaB = "0:1:0.1",
+    parameter: Parameters = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    output: Annotated[str | None, figure_option("the curve")] = None,
+    verbose: Verbose = False,
 ) -> None:
     """The edge of chaos: for each σ_b the σ_w where χ₁ = 1, with q, F'(q) and whether nearby variances return.
 
     σ's are standard deviations. A formula that starts with '-' goes after '--', at the end: meanfield eoc --sigma-b 0.2 -- "-x".
     """
     from meanfield.cli.figure_file import figure_path
-    from meanfield.cli.parameter import parameters
+    from meanfield.cli.parameter import named_activation
     from meanfield.cli.progress_log import show_progress
     from meanfield.cli.sigma_grid import sigma_grid
 
-    if as_json and as_csv:
-        raise DomainError("--json and --csv can't both be given; choose one")
+    check_one_format(as_json, as_csv)
     grid = sigma_grid(sigma_b, "--sigma-b")
-    keywords = parameters(parameter or [])
-    path = None if output is None else figure_path(output)
+    path = figure_path(output)
     show_progress(verbose)
 
     import numpy as np
 
-    from meanfield.activations import activation as find
     from meanfield.expectation.octaves import one_question
     from meanfield.theory.edge_of_chaos import edge_of_chaos
 
-    phi = find(activation, **keywords)
+    phi = named_activation(activation, parameter)
     with one_question():  # it takes less time than loading numba would
         curve = edge_of_chaos(phi, sigma_b=np.array(grid))
     if path is not None:
@@ -75,26 +62,15 @@ def eoc(
 
 
 def _print_json(curve: EdgeOfChaos) -> None:
-    from meanfield import __version__
-    from meanfield.cli.machine_output import write_json
+    from meanfield.cli.machine_output import write_answer
 
-    formula = curve.activation.formula
-    write_json(
-        {
-            "activation": curve.activation.name,
-            "parameters": curve.activation.parameters,
-            "formula": None if formula is None else str(formula),
-            **{name: getattr(curve, name) for name in ("sigma_b", "sigma_w", "q", "variance_slope", "stable", "status", "reason")},
-            "version": __version__,
-        }
-    )
+    write_answer(curve.activation, {name: getattr(curve, name) for name in _FIELDS})
 
 
 def _print_csv(curve: EdgeOfChaos) -> None:
     from meanfield.cli.machine_output import write_csv
 
-    names = ("sigma_b", "sigma_w", "q", "variance_slope", "stable", "status", "reason")
-    write_csv(names, zip(*(getattr(curve, name).tolist() for name in names), strict=True))
+    write_csv(_FIELDS, zip(*(getattr(curve, name).tolist() for name in _FIELDS), strict=True))
 
 
 def _print_table(curve: EdgeOfChaos) -> None:
@@ -108,13 +84,17 @@ def _print_table(curve: EdgeOfChaos) -> None:
         ("F'(q)", [number(value) for value in curve.variance_slope.tolist()]),
         ("status", statuses),
     ]
-    if "none" in statuses:
+    reasons = {reason for reason in curve.reason.tolist() if reason}
+    if len(reasons) > 1:
         columns.append(("reason", curve.reason.tolist()))
     print_table(
         title=f"Edge of chaos of {curve.activation.name}",
         header=[name for name, _ in columns],
         rows=zip(*(cells for _, cells in columns), strict=True),
-        notes=[meaning for status, meaning in _MEANING.items() if status in statuses],
+        notes=[
+            *(meaning for status, meaning in _MEANING.items() if status in statuses),
+            *(f"The reason: {reason}." for reason in reasons if len(reasons) == 1),
+        ],
     )
 
 
@@ -130,5 +110,4 @@ def _draw(curve: EdgeOfChaos, path: Path) -> None:
     asked = np.unique(curve.sigma_b)
     fine = np.union1d(asked, np.linspace(asked[0], asked[-1], 201)) if asked.size > 1 else asked
     axes = draw(edge_of_chaos(curve.activation, sigma_b=fine), ax=detached_axes())
-    write_figure(axes.figure.figure, path)
-    typer.echo(f"meanfield: wrote {path}", err=True)
+    write_figure(axes, path)

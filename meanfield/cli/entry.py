@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import sys
 import warnings
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["eoc", "tanh", "--sigma-b", "-1"])
     64
     """
+    _open_closed_streams()
     # A terminal that can't show σ gets a question mark, not a crash.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
@@ -71,24 +74,54 @@ def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(application)
     try:
         result = command.main(args=arguments, prog_name="meanfield", standalone_mode=False)
+    except SystemExit:  # typer's own answer where nobody reads the help
+        raise ReaderGone from None
     except typer.Abort:
         _complain("interrupted")
         return INTERRUPTED
     except usage_error as error:
-        message = error.format_message()
-        _complain(f"error: {message}{_hint(error, arguments)}")
+        _complain(f"error: {_told(error, arguments)}{_hint(error, arguments)}")
         return BAD_INPUT
     if result == INTERRUPTED:  # typer's own answer to Ctrl-C, without a word
         _complain("interrupted")
     return result if isinstance(result, int) else 0
 
 
+def _told(error: Any, arguments: Sequence[str]) -> str:
+    """What is wrong, with the word that was typed, which typer leaves out."""
+    message = str(error.format_message())
+    for option in getattr(getattr(error, "param", None), "opts", ()):
+        for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+            name, equals, value = word.partition("=")
+            if name == option:
+                message = message.replace("Invalid value for", f"Invalid value {(value if equals else after)!r} for", 1)
+    return message
+
+
 def _hint(error: BaseException, arguments: Sequence[str]) -> str:
-    if type(error).__name__ == "NoSuchOption" and "--" not in arguments:
+    option = getattr(error, "option_name", None) or ""
+    if type(error).__name__ == "NoSuchOption" and not option.startswith("--") and "--" not in arguments:
         return "\nA formula that starts with '-' goes after '--', at the end: meanfield eoc --sigma-b 0:1:0.1 -- \"-x\""
-    context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", "meanfield")
-    return f"\nTry: {path} --help"
+    from meanfield.cli.application import application
+
+    commands = [getattr(command.callback, "__name__", "") for command in application.registered_commands]
+    command = next((f" {word}" for word in arguments if word in commands), "")
+    return f"\nTry: meanfield{command} --help"
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a standard output that was closed before the program began, as ``>&-`` does."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "standard output is closed")
+
+
+def _open_closed_streams() -> None:
+    """Python has None for a stream that is closed; what is said to a person then goes nowhere, what is asked for is an error."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it stays open as long as the process)
+    if sys.stdout is None:
+        sys.stdout = _Closed()
 
 
 @contextlib.contextmanager

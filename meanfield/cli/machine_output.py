@@ -7,9 +7,12 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meanfield.cli.standard_output import write_out
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
 
 
 def json_ready(value: Any) -> Any:
@@ -34,6 +37,14 @@ def json_ready(value: Any) -> Any:
 def write_json(value: Mapping[str, Any]) -> None:
     """One JSON object and a newline on stdout."""
     write_out(json.dumps(json_ready(value), allow_nan=False, ensure_ascii=True) + "\n")
+
+
+def write_answer(phi: Activation, found: Mapping[str, Any]) -> None:
+    """One JSON object: which activation it is about, what was found, and by which version."""
+    from meanfield import __version__
+
+    about = {"activation": phi.name, "parameters": phi.parameters, "formula": None if phi.formula is None else str(phi.formula)}
+    write_json({**about, **found, "version": __version__})
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

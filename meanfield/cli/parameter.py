@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from meanfield.errors import DomainError
+from meanfield.errors import ActivationError, DomainError
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
 
 # Keywords of meanfield.activation that say something else about an activation.
 _NOT_PARAMETERS = ("breakpoints", "name")
@@ -30,6 +33,25 @@ def parameters(words: Sequence[str]) -> dict[str, Any]:
             raise DomainError(f"-p {word!r}: the parameter {name!r} is given twice; give each once")
         found[name] = _value(value)
     return found
+
+
+def named_activation(text: str, words: Sequence[str] | None) -> Activation:
+    """The activation of a name or formula and its ``name=value`` words.
+
+    Examples
+    --------
+    >>> dict(named_activation("leaky_relu", ["negative_slope=0.3"]).parameters)
+    {'negative_slope': 0.3}
+    """
+    keywords = parameters(words or [])
+    from meanfield.activations import activation
+
+    try:
+        return activation(text, **keywords)
+    except ActivationError as error:
+        # What a Python user gives as keywords is an option here.
+        told = str(error).replace("give parameters as keywords beside the formula", "give a parameter's value with -p, such as -p a=0.3")
+        raise ActivationError(told) from error
 
 
 def _value(text: str) -> float | str | tuple[float, ...]:

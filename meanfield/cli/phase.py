@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from meanfield.cli.options import Formula, Parameters, SigmaB, Verbose, check_one_format, check_word, figure_option
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -27,52 +28,40 @@ _TALLEST_MAP = 60
 
 
 def phase(
-    activation: Annotated[
-        str,
-        typer.Argument(metavar="ACTIVATION", help="A name (see 'meanfield activations') or a formula in x, such as 'x*sigmoid(1.7*x)'."),
-    ],
+    activation: Formula,
     sigma_w: Annotated[
         str, typer.Option("--sigma-w", help="σ_w: 1.5, or 1,1.5,2, or start:stop:step with the stop included.")
     ] = "0.5:3:0.1",
-    sigma_b: Annotated[
-        str, typer.Option("--sigma-b", help="σ_b: 0.2, or 0,0.1,0.5, or start:stop:step with the stop included.")
-    ] = "0:1:0.1",
+    sigma_b: SigmaB = "0:1:0.1",
     quantity: Annotated[
         str, typer.Option("--quantity", metavar="NAME", help=f"What to draw and to sum up: {', '.join(QUANTITIES)}.")
     ] = "xi_c",
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the activation; may be repeated.")
-    ] = None,
+    parameter: Parameters = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout: every quantity, rows for σ_b, columns for σ_w.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout: every quantity, a row for each (σ_b, σ_w).")] = False,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Also draw the diagram to a .png, .svg or .pdf file.")
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+    output: Annotated[str | None, figure_option("the diagram")] = None,
+    verbose: Verbose = False,
 ) -> None:
     """The phase diagram: ordered or chaotic at each (σ_w, σ_b), with q*, χ₁, c* and the depth scales.
 
     σ's are standard deviations. A formula that starts with '-' goes after '--', at the end: meanfield phase --sigma-b 0.2 -- "-x".
     """
     from meanfield.cli.figure_file import figure_path
-    from meanfield.cli.parameter import parameters
+    from meanfield.cli.parameter import named_activation
     from meanfield.cli.progress_log import show_progress
     from meanfield.cli.sigma_grid import sigma_grid
 
-    if as_json and as_csv:
-        raise DomainError("--json and --csv can't both be given; choose one")
-    if quantity not in QUANTITIES:
-        raise DomainError(f"--quantity {quantity!r} is unknown; give one of {', '.join(QUANTITIES)}")
+    check_one_format(as_json, as_csv)
+    check_word("--quantity", quantity, QUANTITIES)
     across, up = sorted(set(sigma_grid(sigma_w, "--sigma-w"))), sorted(set(sigma_grid(sigma_b, "--sigma-b")))
     if len(across) * len(up) > LARGEST_PLANE:
         raise DomainError(
             f"--sigma-w and --sigma-b ask for {len(across):,} × {len(up):,} points; give at most {LARGEST_PLANE:,} in all, "
             "or use meanfield.phase_diagram from Python"
         )
-    keywords = parameters(parameter or [])
-    path = None if output is None else figure_path(output)
+    path = figure_path(output)
     if path is not None and min(len(across), len(up)) < 2:
         raise DomainError(f"-o {output!r}: a picture needs two or more σ_w and σ_b; there are {len(across)} and {len(up)}")
     show_progress(verbose)
@@ -81,10 +70,9 @@ def phase(
 
     import numpy as np
 
-    from meanfield.activations import activation as find
     from meanfield.theory.phase_diagram import phase_diagram
 
-    phi = find(activation, **keywords)
+    phi = named_activation(activation, parameter)
     diagram = phase_diagram(phi, sigma_w=np.array(across), sigma_b=np.array(up), progress=sys.stderr.isatty())
     if path is not None:
         _draw(diagram, quantity, path)
@@ -97,19 +85,9 @@ def phase(
 
 
 def _print_json(diagram: PhaseDiagram) -> None:
-    from meanfield import __version__
-    from meanfield.cli.machine_output import write_json
+    from meanfield.cli.machine_output import write_answer
 
-    formula = diagram.activation.formula
-    write_json(
-        {
-            "activation": diagram.activation.name,
-            "parameters": diagram.activation.parameters,
-            "formula": None if formula is None else str(formula),
-            **{name: getattr(diagram, name) for name in ("sigma_w", "sigma_b", *QUANTITIES, "phase")},
-            "version": __version__,
-        }
-    )
+    write_answer(diagram.activation, {name: getattr(diagram, name) for name in ("sigma_w", "sigma_b", *QUANTITIES, "phase")})
 
 
 def _print_csv(diagram: PhaseDiagram) -> None:
@@ -199,5 +177,4 @@ def _draw(diagram: PhaseDiagram, quantity: str, path: Path) -> None:
     from meanfield.plot.phase_diagram import phase_diagram as draw
 
     axes = draw(diagram, quantity, ax=detached_axes())
-    write_figure(axes.figure.figure, path)
-    typer.echo(f"meanfield: wrote {path}", err=True)
+    write_figure(axes, path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from pathlib import Path
 
 
 def show_progress(verbose: bool) -> None:
@@ -19,6 +21,13 @@ def show_progress(verbose: bool) -> None:
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())
     logger.setLevel(logging.INFO)
+
+
+def say_written(path: Path) -> None:
+    """Name a file that was written, on stderr."""
+    with contextlib.suppress(OSError):  # the file is there, told or not
+        sys.stderr.write(f"meanfield: wrote {path}\n")
+        sys.stderr.flush()
 
 
 class _Lines(logging.Handler):

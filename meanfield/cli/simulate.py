@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from meanfield.cli.options import AsJson, Formula, Parameters, Verbose, check_one_format, check_word, figure_option
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from meanfield.simulation import Comparison, Simulation
-    from meanfield.theory.trajectory import Trajectory
+    from meanfield.simulation.beside_theory import Beside
 
 QUANTITIES = ("q1", "q2", "c", "gradient")
 _LAYERS_SHOWN = 14  # of a table
 
 
 def simulate(
-    activation: Annotated[
-        str,
-        typer.Argument(metavar="ACTIVATION", help="A name (see 'meanfield activations') or a formula in x, such as 'x*sigmoid(1.7*x)'."),
-    ],
+    activation: Formula,
     sigma_w: Annotated[float | None, typer.Option("--sigma-w", help="σ_w; on the edge of chaos where it is left out.")] = None,
     sigma_b: Annotated[float, typer.Option("--sigma-b", help="σ_b.")] = 0.2,
     width: Annotated[int, typer.Option("--width", metavar="N", help="Units in each layer.")] = 1000,
@@ -44,28 +42,22 @@ def simulate(
         str | None, typer.Option("--checkpoint", metavar="FILE", help="Keep what is done there, and go on from it the next time.")
     ] = None,
     quantity: Annotated[str, typer.Option("--quantity", metavar="NAME", help=f"What -o draws: {', '.join(QUANTITIES)}.")] = "c",
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter of the activation; may be repeated.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout, numbers in full.")] = False,
+    parameter: Parameters = None,
+    as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout, numbers in full: a row for each layer.")] = False,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Also draw one quantity to a .png, .svg or .pdf file.")
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is being done.")] = False,
+    output: Annotated[str | None, figure_option("one quantity")] = None,
+    verbose: Verbose = False,
 ) -> None:
     """Random networks of finite width: two inputs forward, a gradient back, layer by layer, with the theory beside them.
 
     σ's are standard deviations.
     """
     from meanfield.cli.figure_file import figure_path
-    from meanfield.cli.parameter import parameters
+    from meanfield.cli.parameter import named_activation
     from meanfield.cli.progress_log import show_progress
 
-    if as_json and as_csv:
-        raise DomainError("--json and --csv can't both be given; choose one")
-    if quantity not in QUANTITIES:
-        raise DomainError(f"--quantity {quantity!r} is unknown; give one of {', '.join(QUANTITIES)}")
+    check_one_format(as_json, as_csv)
+    check_word("--quantity", quantity, QUANTITIES)
     if quantity == "gradient" and output is not None and not gradients:
         raise DomainError("--quantity gradient needs the backward pass; leave --no-gradients out")
     for option, value, least in (("--width", width, 1), ("--depth", depth, 0), ("--networks", networks, 1), ("--seed", seed, 0)):
@@ -79,14 +71,13 @@ def simulate(
     for option, sigma in (("--sigma-w", 0.0 if sigma_w is None else sigma_w), ("--sigma-b", sigma_b)):
         if not (0.0 <= sigma < math.inf):
             raise DomainError(f"{option} {sigma!r} is out of range; a standard deviation is a finite number, 0 or more")
-    keywords = parameters(parameter or [])
-    path = None if output is None else figure_path(output)
+    path = figure_path(output)
     show_progress(verbose)
 
-    from meanfield.activations import activation as find
     from meanfield.simulation import simulate as run
+    from meanfield.simulation.beside_theory import beside_theory
 
-    phi = find(activation, **keywords)
+    phi = named_activation(activation, parameter)
     chosen = _on_the_edge(phi, sigma_b) if sigma_w is None else sigma_w
     sim = run(
         phi,
@@ -104,16 +95,16 @@ def simulate(
         n_jobs=jobs,
         checkpoint=checkpoint,
     )
-    theory = _theory(sim, start, c)
     verdict = sim.compare()
+    found = beside_theory(sim, verdict, start, c)
     if path is not None:
         _draw(sim, quantity, path)
     if as_json:
-        _print_json(sim, theory, verdict)
+        _print_json(sim, found, verdict)
     elif as_csv:
-        _print_csv(sim, theory, verdict)
+        _print_csv(found)
     else:
-        _print_table(sim, theory, verdict)
+        _print_table(sim, found, verdict)
 
 
 def _variances(text: str) -> float | tuple[float, float]:
@@ -135,84 +126,56 @@ def _on_the_edge(phi: Any, sigma_b: float) -> float:
     return float(edge.sigma_w)
 
 
-def _theory(sim: Simulation, q: Any, c: float) -> Trajectory:
-    from meanfield.theory.mean_field import MeanField
+def _print_json(sim: Simulation, found: dict[str, Beside], verdict: Comparison) -> None:
+    from meanfield.cli.machine_output import write_answer
 
     ensemble = sim.ensemble
-    return MeanField(ensemble.activation, ensemble.sigma_w, ensemble.sigma_b).propagate(sim.depth, q=q, c=c)
-
-
-def _quantities(sim: Simulation) -> tuple[str, ...]:
-    return QUANTITIES if sim.gradient is not None else QUANTITIES[:-1]
-
-
-def _print_json(sim: Simulation, theory: Trajectory, verdict: Comparison) -> None:
-    from meanfield import __version__
-    from meanfield.cli.machine_output import write_json
-
-    ensemble = sim.ensemble
-    formula = ensemble.activation.formula
-    write_json(
+    write_answer(
+        ensemble.activation,
         {
-            "activation": ensemble.activation.name,
-            "parameters": ensemble.activation.parameters,
-            "formula": None if formula is None else str(formula),
             **{name: getattr(ensemble, name) for name in ("sigma_w", "sigma_b", "networks", "seed", "method", "weights")},
             "widths": list(ensemble.widths),
             "layer": list(range(sim.depth + 1)),
-            **{
-                name: {
-                    "mean": getattr(sim, name).mean,
-                    "standard_error": getattr(sim, name).standard_error,
-                    "infinite_width": getattr(theory, name),
-                    "z": verdict.z_scores[name],
-                    "judged": verdict.judged[name],
-                }
-                for name in _quantities(sim)
-            },
+            **{name: vars(one) for name, one in found.items()},
             "consistent": verdict.consistent,
             "max_abs_z": verdict.max_abs_z,
             "verdict": verdict.verdict,
-            "version": __version__,
-        }
+        },
     )
 
 
-def _print_csv(sim: Simulation, theory: Trajectory, verdict: Comparison) -> None:
+def _print_csv(found: dict[str, Beside]) -> None:
     from meanfield.cli.machine_output import write_csv
 
-    names = _quantities(sim)
-    header = ["layer", *(f"{name}{part}" for name in names for part in ("", "_standard_error", "_infinite_width", "_z"))]
-    columns = [
-        column.tolist()
-        for name in names
-        for column in (getattr(sim, name).mean, getattr(sim, name).standard_error, getattr(theory, name), verdict.z_scores[name])
-    ]
-    write_csv(header, zip(range(sim.depth + 1), *columns, strict=True))
+    header = ["layer", *(f"{name}{part}" for name in found for part in ("", "_standard_error", "_infinite_width", "_z"))]
+    columns = [column.tolist() for one in found.values() for column in (one.mean, one.standard_error, one.infinite_width, one.z)]
+    write_csv(header, zip(range(len(columns[0])), *columns, strict=True))
 
 
-def _print_table(sim: Simulation, theory: Trajectory, verdict: Comparison) -> None:
+def _print_table(sim: Simulation, found: dict[str, Beside], verdict: Comparison) -> None:
     from meanfield.cli.table import print_table
 
     ensemble = sim.ensemble
-    names = [name for name in _quantities(sim) if name != "q2" or not _same_inputs(sim)]
     layers = _shown(sim.depth)
     sigmas = f"σ_w = {ensemble.sigma_w:.6g}, σ_b = {ensemble.sigma_b:.6g}"
     header, columns = ["layer"], [[str(layer) for layer in layers]]
-    for name in names:
-        found = getattr(sim, name)
+    for name, one in found.items():
+        if name == "q2" and _same_inputs(sim):
+            continue
         header += [name, "± error", "N → ∞", "z"]
         columns += [
-            [f"{found.mean[i]:.6g}" for i in layers],
-            [f"{found.standard_error[i]:.1e}" for i in layers],
-            [f"{getattr(theory, name)[i]:.6g}" for i in layers],
-            [_score(verdict, name, i) for i in layers],
+            [f"{one.mean[i]:.6g}" for i in layers],
+            [f"{one.standard_error[i]:.1e}" for i in layers],
+            [f"{one.infinite_width[i]:.6g}" for i in layers],
+            [_score(one, i) for i in layers],
         ]
+    networks = f"{ensemble.networks} random network{'s' * (ensemble.networks > 1)}"
+    shape = f"width {ensemble.widths[0]}, depth {sim.depth}"
     print_table(
-        title=f"{ensemble.networks} random networks: {ensemble.activation.name}, {sigmas}, width {ensemble.widths[0]}, depth {sim.depth}, "
-        f"{ensemble.weights} weights, seed {ensemble.seed}",
+        title=f"{networks}: {ensemble.activation.name}, {sigmas}, {shape}, {ensemble.weights} weights, seed {ensemble.seed}",
         header=header,
         rows=zip(*columns, strict=True),
+        together=4,
         notes=[
             "± error: of the mean over networks. N → ∞: infinite width. z: against the mean at this width, to first order in 1/width;",
             "?: not judged. The z of the gradient is that of its logarithm.",
@@ -222,9 +185,9 @@ def _print_table(sim: Simulation, theory: Trajectory, verdict: Comparison) -> No
     )
 
 
-def _score(verdict: Comparison, name: str, layer: int) -> str:
-    z = float(verdict.z_scores[name][layer])
-    return "—" if math.isnan(z) else f"{z:.2f}" if verdict.judged[name][layer] else f"{z:.2f}?"
+def _score(one: Beside, layer: int) -> str:
+    z = float(one.z[layer])
+    return "—" if math.isnan(z) else f"{z:.2f}" + (" " if one.judged[layer] else "?")
 
 
 def _same_inputs(sim: Simulation) -> bool:
@@ -245,5 +208,4 @@ def _draw(sim: Simulation, quantity: str, path: Path) -> None:
     from meanfield.plot.comparison import comparison as draw
 
     axes = draw(sim, detached_axes(), quantity=quantity)
-    write_figure(axes.figure.figure, path)
-    typer.echo(f"meanfield: wrote {path}", err=True)
+    write_figure(axes, path)

@@ -34,10 +34,11 @@ _PLAIN = str.maketrans(
 )
 
 
-def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> None:
-    """Print a table on stdout; numbers to the right, words to the left, the last column folded to the terminal's width.
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], notes: Sequence[str] = (), *, together: int = 1) -> None:
+    """Print a table on stdout; numbers to the right, words to the left.
 
-    Into a pipe or a file there is no width to fold to: each row stays one line.
+    On a terminal the last column and the notes are folded to its width; columns that still don't fit go below, each time behind the
+    first column, and ``together`` of them are never parted. Into a pipe or a file there is no width to fold to: each row stays one line.
 
     Examples
     --------
@@ -52,6 +53,7 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     All are whole.
     """
     plain = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     def shown(words: Sequence[str]) -> list[str]:
         return [word.translate(_PLAIN) for word in words] if plain else list(words)
@@ -60,20 +62,55 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     header, (title, *notes) = shown(header), shown([title, *notes])
     columns = list(zip(*table, strict=True)) if table else [() for _ in header]
     numeric = [all(_is_number(cell) for cell in column) for column in columns]
-    widths = [max([len(name), *map(len, column)]) for name, column in zip(header, columns, strict=True)]
-    if sys.stdout.isatty() and not numeric[-1]:
-        available = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-        widths[-1] = min(widths[-1], max(available, _NARROWEST))
+    natural = [max([len(name), *map(len, column)]) for name, column in zip(header, columns, strict=True)]
+    widths = natural if numeric[-1] else [*natural[:-1], min(natural[-1], _NARROWEST)]
+    if terminal is not None:
+        title, notes = _folded(title, terminal), [_folded(note, terminal) for note in notes]
 
-    rule = "-" if plain else "─"
-    lines = [title, "", _line(header, widths, numeric), rule * (sum(widths) + len(_GAP) * (len(widths) - 1))]
-    for row in table:
-        first, *more = textwrap.wrap(row[-1], widths[-1]) or [""]
-        lines.append(_line([*row[:-1], first], widths, numeric))
-        lines += [_line([""] * (len(row) - 1) + [rest], widths, numeric) for rest in more]
+    lines = [title]
+    for part in _parts(widths, terminal, together):
+        wide, right = [natural[i] for i in part], [numeric[i] for i in part]
+        if terminal is not None and not right[-1]:
+            available = terminal - sum(wide[:-1]) - len(_GAP) * (len(wide) - 1)
+            wide[-1] = min(wide[-1], max(available, _NARROWEST))
+        head = _line([header[i] for i in part], wide, right)
+        lines += ["", head, ("-" if plain else "─") * (sum(wide) + len(_GAP) * (len(wide) - 1))]
+        for row in table:
+            lines += _row([row[i] for i in part], wide, right)
     if notes:
         lines += ["", *notes]
     write_out("\n".join(lines) + "\n")
+
+
+def _parts(widths: Sequence[int], terminal: int | None, together: int) -> list[list[int]]:
+    """The columns of each table: all of them, or as many behind the first as the terminal has room for.
+
+    Examples
+    --------
+    >>> _parts([5, 10, 10, 10], 30, 1)
+    [[0, 1, 2], [0, 3]]
+    """
+    parts = [[0]]
+    for start in range(1, len(widths), together):
+        group = list(range(start, min(start + together, len(widths))))
+        extended = [*parts[-1], *group]
+        wide = sum(widths[i] for i in extended) + len(_GAP) * (len(extended) - 1)
+        if terminal is not None and len(parts[-1]) > 1 and wide > terminal:
+            parts.append([0, *group])
+        else:
+            parts[-1] = extended
+    return parts
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
+    """One row's lines: more than one where words in the last column are folded."""
+    first, *more = [cells[-1]] if numeric[-1] else textwrap.wrap(cells[-1], widths[-1]) or [""]
+    empty = [""] * (len(cells) - 1)
+    return [_line([*cells[:-1], first], widths, numeric), *(_line([*empty, rest], widths, numeric) for rest in more)]
+
+
+def _folded(text: str, terminal: int) -> str:
+    return textwrap.fill(text, max(terminal, _NARROWEST))
 
 
 def number(value: float) -> str:
@@ -94,7 +131,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        float(text.removesuffix("?"))  # a mark of doubt stands behind its number
     except ValueError:
         return text in (_ABSENT, "-")
     return True

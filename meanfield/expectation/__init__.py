@@ -1,6 +1,6 @@
 """Gaussian expectations of φ: one input, two inputs, error estimates; the only place that knows quadrature.
 
-Lives here: panels, rules, moment tables in q, Hermite series, conditional smoothing.
+Lives here: panels, rules, moment tables in q, Hermite series, conditional smoothing, fourth moments.
 Not here: what an activation is (meanfield.activations) and what σ_w and σ_b do with its moments (meanfield.theory).
 """
 

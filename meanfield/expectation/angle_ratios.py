@@ -26,7 +26,8 @@ WIDEST_CORE = 1.0  # the panel [0, τ] that is tried first; from there on panels
 DEEPEST = 8
 RESOLVED = 1e-13  # last coefficients in τ, relative to the largest value at the same q
 MOST_ENDS = 20_000
-MOST_ENTRIES = 4_000_000  # nodes in windows at a time
+MOST_ENTRIES = 4_000_000  # nodes in windows held at a time
+MOST_WORK = 64_000_000  # nodes in windows for one τ: with more, D at each angle on its own is no dearer
 
 
 class AngleRatios:
@@ -136,13 +137,20 @@ class AngleRatios:
 
         first, offsets = np.empty(centres.size, dtype=np.int64), np.empty(centres.size + 1, dtype=np.int64)
         entries = windows(centres, tau, self._smoother.reach, x, first, offsets)
-        if entries > MOST_ENTRIES:
+        if entries > MOST_WORK:
             return None
-        gaussian = np.empty(entries)
-        exponents(centres, tau, x, first, offsets, gaussian)
-        np.exp(gaussian, out=gaussian)
+        values = self.activation.values(x, 0)
         result = np.empty(centres.size)
-        window_variances(gaussian, weights, self.activation.values(x, 0), reference, first, offsets, result)
+        start = 0
+        while start < centres.size:  # as many centres at a time as memory bears
+            stop = max(start + 1, int(np.searchsorted(offsets, offsets[start] + MOST_ENTRIES, side="right")) - 1)
+            block = slice(start, stop)
+            begin, local = np.ascontiguousarray(first[block]), offsets[start : stop + 1] - offsets[start]
+            gaussian = np.empty(int(local[-1]))
+            exponents(np.ascontiguousarray(centres[block]), tau, x, begin, local, gaussian)
+            np.exp(gaussian, out=gaussian)
+            window_variances(gaussian, weights, values, np.ascontiguousarray(reference[block]), begin, local, result[block])
+            start = stop
         return result
 
     def __call__(self, theta: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ SQUARINGS = 2  # a Gaussian of q/4 is that of q squared twice: 4 units of roundi
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut
 SERIES_TOLERANCE = 2e-14
+LONG = 32_768  # nodes of a rule; longer ones are summed in parts
 LARGE = 1e60  # of |φ⁽ᵏ⁾|: squares and products of more are summed with care
 SMALLEST, LARGEST = 1e-290, 1e290  # variances the tables serve
 SQRT_2PI = math.sqrt(2 * math.pi)
@@ -174,23 +175,23 @@ class MomentTable:
             zero = np.zeros((self.columns, q.size))
             return zero, zero
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            if weights is None:
-                weights = gaussian_weights(rule, q)
             if self.columns == 1:
-                values = rule.values[0]
-                return self._sums(rule, weights, [values**2])[:1], 2 * self._errors(weights, [(np.abs(values), rule.tail[0])])
-            phi, dphi = rule.values
-            x = rule.x
-            product = phi * dphi
+                values, error = self._added(rule, q, weights, self._squares)
+                return values, 2 * error
             # E[x] = 0: without its mean, φφ' leaves no cancellation in E[φφ'x] where φ(0) ≠ 0 and q is small.
-            centre = float(weights[0] @ product)
+            first = gaussian_weights(rule, q[:1])[0] if weights is None else weights[0]
+            centre = float(first @ (rule.values[0] * rule.values[1]))
+            centre = centre if math.isfinite(centre) else 0.0
             if slope is None:
-                slope = self.mean_slope(weights[q.size // 2], rule, float(q[q.size // 2]))
-            rho, drho = phi - slope * x, dphi - slope
-            columns = [phi**2, dphi**2, (product - (centre if math.isfinite(centre) else 0.0)) * x, phi]
-            # Both differences as columns for q⁰ and q¹.
-            columns += [-(rho**2), drho**2, x * drho * (slope * x + rho), -slope * drho - drho**2]
-            v, v1, q_dv, mean, *sums = self._sums(rule, weights, columns)
+                middle = q.size // 2
+                row = gaussian_weights(rule, q[middle : middle + 1])[0] if weights is None else weights[middle]
+                slope = self.mean_slope(row, rule, float(q[middle]))
+
+            def form(part: Rule, mass: Array) -> tuple[Array, Array]:
+                return self._columns(part, mass, centre, slope)
+
+            values, error = self._added(rule, q, weights, form)
+            v, v1, q_dv, mean, *sums = values
             # Where φ is so large that its differences can't be summed as columns, digits lost to them are not the concern.
             plain = np.isnan(sums[0])
             deficit = np.where(plain, q * v1 - v, sums[0] + q * sums[1])
@@ -204,22 +205,47 @@ class MomentTable:
             for t, jump in self._squares_jump:
                 q_dv = q_dv + 0.5 * t * jump * np.exp(-t * t / (2 * q)) / np.sqrt(2 * math.pi * q)
             if self._poles:  # φφ' is not integrable there: E[φ²(Z² − 1)]/2 itself, as far as φ² is
-                plain_square, far_square = (weights @ np.stack([phi**2, (phi * x) ** 2], axis=1)).T
+                plain_square, far_square = sums[4:]
                 q_dv = 0.5 * (far_square / q - plain_square)
-            size, slope_size, half = np.abs(phi), np.abs(dphi), 0.5 * np.abs(x)
-            near, far, cross, other, mean_error = 2 * self._errors(
-                weights,
-                [
-                    (size, rule.tail[0]),
-                    (slope_size, rule.tail[1]),
-                    (half * size, rule.tail[1]),
-                    (half * slope_size, rule.tail[0]),
-                    (np.full_like(x, 0.5), rule.tail[0]),
-                ],
-            )
-            error = near, far, cross + other, mean_error
-            scale = error[0] + q * error[1] + error[2]
-            return np.stack([v, v1, q_dv, deficit, excess, mean]), np.stack([error[0], error[1], error[2], scale, scale, error[3]])
+            near, far, cross, other, mean_error = 2 * error
+            scale = near + q * far + cross + other
+            return np.stack([v, v1, q_dv, deficit, excess, mean]), np.stack([near, far, cross + other, scale, scale, mean_error])
+
+    @staticmethod
+    def _added(rule: Rule, q: Array, weights: Array | None, form: Callable[[Rule, Array], tuple[Array, Array]]) -> tuple[Array, Array]:
+        """What `form` makes of the rule and its weights; of parts of a long rule, added, so that their weights stay in the cache."""
+        if weights is not None or rule.x.size <= LONG:
+            return form(rule, gaussian_weights(rule, q) if weights is None else weights)
+        found = []
+        for start in range(0, rule.x.size, LONG):
+            part = rule.part(slice(start, start + LONG))
+            found.append(form(part, gaussian_weights(part, q)))
+        return np.sum([f[0] for f in found], axis=0), np.sum([f[1] for f in found], axis=0)
+
+    def _squares(self, rule: Rule, weights: Array) -> tuple[Array, Array]:
+        """E[φ''²] and its error."""
+        values = rule.values[0]
+        return self._sums(rule, weights, [values**2])[:1], self._errors(weights, [(np.abs(values), rule.tail[0])])
+
+    def _columns(self, rule: Rule, weights: Array, centre: float, slope: float) -> tuple[Array, Array]:
+        """Sums of the columns V, V1, Q_DV, MEAN, of both differences for q⁰ and q¹, of two more beside poles; and errors."""
+        phi, dphi = rule.values
+        x = rule.x
+        rho, drho = phi - slope * x, dphi - slope
+        columns = [phi**2, dphi**2, (phi * dphi - centre) * x, phi]
+        columns += [-(rho**2), drho**2, x * drho * (slope * x + rho), -slope * drho - drho**2]
+        sums = self._sums(rule, weights, columns)
+        if self._poles:
+            sums = np.concatenate([sums, (weights @ np.stack([phi**2, (phi * x) ** 2], axis=1)).T])
+        size, slope_size, half = np.abs(phi), np.abs(dphi), 0.5 * np.abs(x)
+        pairs = [
+            (size, rule.tail[0]),
+            (slope_size, rule.tail[1]),
+            (half * size, rule.tail[1]),
+            (half * slope_size, rule.tail[0]),
+            (np.full_like(x, 0.5), rule.tail[0]),
+        ]
+        return sums, self._errors(weights, pairs)
 
     def _sums(self, rule: Rule, weights: Array, columns: list[Array]) -> Array:
         """Integrals of the columns, shape (columns, len(q)); nan for the fifth on where φ is too large for them."""
@@ -241,16 +267,16 @@ class MomentTable:
     def _errors(weights: Array, pairs: list[tuple[Array, Array]]) -> Array:
         """Integrals of products |φ⁽ᵏ⁾| · error, the second of which is 0 for most φ."""
         out = np.zeros((len(pairs), weights.shape[0]))
-        for i, (size, tail) in enumerate(pairs):
-            there = np.flatnonzero(tail)
-            if there.size == 0:
-                continue
-            largest = float(np.max(size[there])), float(np.max(tail[there]))
-            if max(largest) < LARGE:
-                out[i] = weights[:, there] @ (size[there] * tail[there])
-            else:  # the product may overflow where the Gaussian makes up for it
-                root = np.sqrt(weights[:, there])
-                out[i] = np.sum((root * size[there]) * (root * tail[there]), axis=1)
+        there = np.flatnonzero(np.any([tail > 0 for _, tail in pairs], axis=0))
+        if there.size == 0:
+            return out
+        if there.size < weights.shape[1]:
+            weights, pairs = weights[:, there], [(size[there], tail[there]) for size, tail in pairs]
+        if max(float(np.max(column)) for pair in pairs for column in pair) < LARGE:
+            return _product(weights, np.stack([size * tail for size, tail in pairs], axis=1)).T
+        root = np.sqrt(weights)
+        for i, (size, tail) in enumerate(pairs):  # the product may overflow where the Gaussian makes up for it
+            out[i] = np.sum((root * size) * (root * tail), axis=1)
         return out
 
     @staticmethod

@@ -28,6 +28,7 @@ DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and floa
 MOST_PANELS = 80_000  # of one resolve call, the innermost first: the rest stays as it is, and the error estimate says so
 MOST_OF_SHELL = 40_000  # panels of one shell; sin(5x) needs as many on the outermost one at q = 10⁶
 SAMPLED = 256  # panels that a shell gets even where it can't be resolved: its mean comes out right to a per cent or so
+MOST_HALVINGS = 2  # at a time
 PER_SWING = 1.2  # panels for one swing of an oscillation from low to high, at least
 FOLDS = 0.22  # swings for each e-fold of an oscillation, somewhat fewer than those of sin
 TURNS = 5  # changes of direction among the 16 values on a panel that make it an oscillation
@@ -141,7 +142,7 @@ def sample(activation: Activation, orders: tuple[int, ...], lower: Array, upper:
     np.clip(nodes, np.nextafter(lower, np.inf)[:, None], np.nextafter(upper, -np.inf)[:, None], out=nodes)
     weights = half[:, None] * unit_weights
     flat = np.ascontiguousarray(nodes.ravel())
-    return nodes, weights, tuple(activation.values(flat, k).reshape(nodes.shape) for k in orders)
+    return nodes, weights, tuple(v.reshape(nodes.shape) for v in activation.several(flat, orders))
 
 
 def resolve(
@@ -231,15 +232,24 @@ def resolve(
             owners.append(owner[keep])
             total += int(keep.sum())
             held = held + np.bincount(shell[keep], minlength=held.size)
-        split = ~keep
-        if not split.any():
+        split = np.flatnonzero(~keep)
+        if not split.size:
             break
-        middle = 0.5 * (lower[split] + upper[split])
-        lower, upper = np.concatenate([lower[split], middle]), np.concatenate([middle, upper[split]])
-        owner = np.concatenate([owner[split], owner[split]])
-        shell = np.concatenate([shell[split], shell[split]])
-        parent = tuple(np.concatenate([a[split], a[split]]) for a in absolute)
-        floor = tuple(np.concatenate([a[split], a[split]]) for a in floor)
+        # Two halves; where an oscillation asks for many more panels, as many halvings at once as it needs at least.
+        parts = np.full(keep.size, 2)
+        parts[unresolved] = 1 << np.clip(np.log2(need).astype(int), 1, MOST_HALVINGS)
+        parts = parts[split]
+        source = np.repeat(split, parts)
+        step = (upper - lower)[source] / np.repeat(parts, parts)
+        position = np.arange(source.size) - np.repeat(np.cumsum(parts) - parts, parts)
+        begin = lower[source]
+        lower, upper = (
+            begin + position * step,
+            np.where(position + 1 == np.repeat(parts, parts), upper[source], begin + (position + 1) * step),
+        )
+        owner, shell = owner[source], shell[source]
+        parent = tuple(a[source] for a in absolute)
+        floor = tuple(a[source] for a in floor)
     return Panels.join(done), np.concatenate(owners)[np.argsort(np.concatenate([p.lower for p in done]), kind="stable")]
 
 

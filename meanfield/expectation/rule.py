@@ -9,7 +9,7 @@ q = 0.0025 it lies at 14 standard deviations.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +51,11 @@ class Rule:
     reach: float
     peak: float = 0.0
     divergent_signs: tuple[float, ...] = ()
+
+    def part(self, which: slice) -> Rule:
+        """Some of the nodes."""
+        values, tail = tuple(v[which] for v in self.values), tuple(t[which] for t in self.tail)
+        return replace(self, x=self.x[which], weights=self.weights[which], values=values, tail=tail)
 
 
 def select(partition: Partition, q_low: float, q_high: float, weights: tuple[tuple[int, float], ...]) -> tuple[Panels, Array, Array]:
@@ -172,10 +177,10 @@ def _divergence(partition: Partition, panels: Panels, kept: Mask, power: int) ->
             continue
         reason = ""
         # A panel that no bisection resolves touches a singularity |x − t|^(−p), integrable for p·power < 1 only.
-        for i in np.flatnonzero(kept & panels.stuck & (tails > 1e-3) & _narrow(panels)):
-            if power * singularity(partition, panels, int(i), k) > 0.995:
-                reason = f"{f'({what})²' if power == 2 else what} of {name} is not integrable at x = {panels.lower[i]:.6g}"
-                break
+        suspects = np.flatnonzero(kept & panels.stuck & (tails > 1e-3) & _narrow(panels))
+        too_strong = suspects[power * singularities(partition, panels, suspects, k) > 0.995]
+        if too_strong.size:
+            reason = f"{f'({what})²' if power == 2 else what} of {name} is not integrable at x = {panels.lower[too_strong[0]]:.6g}"
         reasons.append(reason)
     return tuple(reasons)
 
@@ -198,21 +203,24 @@ def _narrow(panels: Panels) -> Mask:
     return result
 
 
-def singularity(partition: Partition, panels: Panels, i: int, k: int) -> float:
-    """p of |φ⁽ᵏ⁾| ~ |x − t|^(−p) at a stuck panel around t, from values 2⁶, 2¹⁰ and 2¹⁴ widths away; 0 if it does not grow.
+def singularities(partition: Partition, panels: Panels, which: Indices, k: int) -> Array:
+    """p of |φ⁽ᵏ⁾| ~ |x − t|^(−p) at stuck panels around t, from values 2⁶, 2¹⁰ and 2¹⁴ widths away; 0 where it does not grow.
 
     A power law shows the same p at both scales; a function that merely grows fast (or is noisy) does not.
     """
-    width = panels.upper[i] - panels.lower[i]
-    if width > NARROW * max(abs(panels.lower[i]), abs(panels.upper[i]), 1e-6):
-        return 0.0
-    order = partition.orders[k]
-    steepest = 0.0
-    for end, side in ((panels.upper[i], 1.0), (panels.lower[i], -1.0)):
-        values = np.abs(partition.activation.values(end + side * width * np.array([2.0**6, 2.0**10, 2.0**14]), order))
-        if np.isfinite(values).all() and values[0] > values[1] > values[2] > 0:
-            slopes = np.log2(values[:2] / values[1:]) / 4
-            steepest = max(steepest, float(np.min(slopes)))
+    lower, upper = panels.lower[which], panels.upper[which]
+    width = upper - lower
+    steepest = np.zeros(which.size)
+    if which.size == 0:
+        return steepest
+    for end, side in ((upper, 1.0), (lower, -1.0)):
+        x = end[:, None] + side * width[:, None] * np.array([2.0**6, 2.0**10, 2.0**14])
+        values = np.abs(partition.activation.values(np.ascontiguousarray(x.ravel()), partition.orders[k])).reshape(x.shape)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            slopes = np.min(np.log2(values[:, :2] / values[:, 1:]) / 4, axis=1)
+        power_law = np.isfinite(values).all(axis=1) & (values[:, 0] > values[:, 1]) & (values[:, 1] > values[:, 2]) & (values[:, 2] > 0)
+        steepest = np.where(power_law, np.maximum(steepest, slopes), steepest)
+    steepest[width > NARROW * np.maximum(np.maximum(np.abs(lower), np.abs(upper)), 1e-6)] = 0.0
     return steepest
 
 

@@ -9,41 +9,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError, MeanFieldError
-from meanfield.frameworks.distributions import BIASES, TRUNCATED, WEIGHTS, checked_distribution, orthogonal_scale
+from meanfield.frameworks.distributions import TRUNCATED, orthogonal_scale
+from meanfield.frameworks.initial_law import InitialLaw, told_biases, told_weights
 from meanfield.frameworks.kernel_axes import KernelAxes, KernelLayout
-from meanfield.frameworks.starting_point import starting_point
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 
 @dataclass(frozen=True)
-class Initializer:
+class Initializer(InitialLaw):
     """Draws weights of standard deviation sigma_w/√fan_in; called as ``init(key, shape, dtype)``.
 
     It holds plain numbers only: it can be hashed, compared, pickled, traced and mapped over.
 
     Attributes
     ----------
-    activation : str
-        The name of φ.
-    sigma_w : float
-        Of this layer: times √fan_in, the standard deviation that it draws with.
-    sigma_b : float
-        Of the biases that go with it.
-    q : float
-        The variance of the pre-activations that the network starts at.
-    distribution : str
+    activation, sigma_w, sigma_b, q, distribution
+        As in `InitialLaw`: φ's name, σ_w of this layer, σ_b of its biases, the variance that the network starts at.
     axes : KernelAxes
     dtype : Any
         What is drawn where a call names no dtype; jax's default if None.
     """
 
-    activation: str
-    sigma_w: float
-    sigma_b: float
-    q: float
-    distribution: str
     axes: KernelAxes
     dtype: Any = None
 
@@ -74,32 +62,21 @@ class Initializer:
         return jax.numpy.transpose(stack.reshape(layout.stacked), layout.back)
 
     def __str__(self) -> str:
-        rest = f"(σ_b = {self.sigma_b:.9g}, q = {self.q:.6g})"
-        return f"{self.distribution} weights for {self.activation}: σ_w = {self.sigma_w:.9g}/√fan_in {rest}"
+        return told_weights(self)
 
 
 @dataclass(frozen=True)
-class BiasInitializer:
+class BiasInitializer(InitialLaw):
     """Draws biases of standard deviation sigma_b; called as ``init(key, shape, dtype)``.
 
     Attributes
     ----------
-    activation : str
-        The name of φ.
-    sigma_b : float
-    sigma_w : float
-        Of the weights that go with it.
-    q : float
-        The variance of the pre-activations that the network starts at.
-    distribution : str
+    activation, sigma_w, sigma_b, q, distribution
+        As in `InitialLaw`.
     dtype : Any
+        What is drawn where a call names no dtype.
     """
 
-    activation: str
-    sigma_b: float
-    sigma_w: float
-    q: float
-    distribution: str
     dtype: Any = None
 
     def __call__(self, key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
@@ -109,7 +86,7 @@ class BiasInitializer:
         return _placed(biases.astype(kind), out_sharding)
 
     def __str__(self) -> str:
-        return f"{self.distribution} biases for {self.activation}: σ_b = {self.sigma_b:.9g} (σ_w = {self.sigma_w:.9g}, q = {self.q:.6g})"
+        return told_biases(self)
 
 
 def initializer(
@@ -132,10 +109,10 @@ def initializer(
     activation : str, callable or Activation
         Anything `meanfield.activation` accepts, functions of jax.nn included.
     depth : int, optional
-        Number of layers: σ_w and σ_b are those of `recommend`. Needed unless sigma_b is given.
+        Number of layers: σ_w and σ_b are those of `recommend`. Needed where neither σ is given.
     sigma_w, sigma_b : float, optional
-        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100]. sigma_b alone means the edge of
-        chaos there.
+        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100]. sigma_w alone: no biases.
+        sigma_b alone: σ_w on the edge of chaos there.
     input_variance : float, optional
         For the first layer, which sees data instead of φ(h): the mean square of an input's components, |a|²/d. Its σ_w
         is chosen so that the first pre-activations have the variance q of the others.
@@ -174,10 +151,8 @@ def initializer(
     (300, 100)
     """
     axes = KernelAxes.checked(in_axis, out_axis, batch_axis)
-    word = checked_distribution(distribution, WEIGHTS)
-    point = starting_point(_recognised(activation), depth, sigma_w, sigma_b)
-    weight = point.sigma_w if input_variance is None else point.first_layer(input_variance)
-    return Initializer(point.activation.name, weight, point.sigma_b, point.q, word, axes, dtype)
+    act = _recognised(activation)
+    return Initializer.of_weights(act, depth, sigma_w, sigma_b, input_variance, distribution, axes=axes, dtype=dtype)
 
 
 def bias_initializer(
@@ -215,9 +190,7 @@ def bias_initializer(
     >>> print(mfj.bias_initializer("tanh", sigma_b=0.2))  # doctest: +SKIP
     normal biases for tanh: σ_b = 0.2 (σ_w = 1.30414584, q = 0.512079)
     """
-    word = checked_distribution(distribution, BIASES)
-    point = starting_point(_recognised(activation), depth, sigma_w, sigma_b)
-    return BiasInitializer(point.activation.name, point.sigma_b, point.sigma_w, point.q, word, dtype)
+    return BiasInitializer.of_biases(_recognised(activation), depth, sigma_w, sigma_b, distribution, dtype=dtype)
 
 
 def _jax() -> Any:
@@ -259,15 +232,9 @@ def _recognised(activation: Any) -> Any:
     jax = _jax()
     if not callable(activation) or isinstance(activation, type) or not _is_jax(activation):
         return activation
-    from meanfield.activations import activation as find_activation
-    from meanfield.frameworks.same_function import same_function
+    from meanfield.frameworks.same_function import as_activation
 
-    values = _in_double_precision(activation)
-    try:
-        found = same_function(activation, values)
-    except jax.errors.JAXTypeError:  # not a function of one array: the error to come names it
-        found = None
-    return found or find_activation(values, name=str(getattr(activation, "__name__", type(activation).__name__)))
+    return as_activation(activation, _in_double_precision(activation), (jax.errors.JAXTypeError,))
 
 
 def _is_jax(function: Any) -> bool:
@@ -288,6 +255,8 @@ def _in_double_precision(function: Callable[..., Any]) -> Callable[[Array], Arra
     """The function on arrays of doubles."""
     import numpy as np
 
+    from meanfield.frameworks.same_function import padded
+
     jax = _jax()
     enable = getattr(jax, "enable_x64", None)
     if enable is None:
@@ -295,10 +264,8 @@ def _in_double_precision(function: Callable[..., Any]) -> Callable[[Array], Arra
 
     def values(x: Array) -> Array:
         with enable(True):
-            # One compiled program per power of two, not one per length.
-            padded = np.zeros(1 << max(x.size - 1, 0).bit_length())
-            padded[: x.size] = x
-            y = np.asarray(function(jax.numpy.asarray(padded)))
-        return y[: x.size] if y.shape == padded.shape else y
+            longer = padded(x)
+            y = np.asarray(function(jax.numpy.asarray(longer)))
+        return y[: x.size] if y.shape == longer.shape else y
 
     return values

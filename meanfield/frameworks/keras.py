@@ -14,8 +14,8 @@ import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.frameworks.distributions import BIASES, TRUNCATED, WEIGHTS, checked_distribution, orthogonal_scale
+from meanfield.frameworks.initial_law import InitialLaw, told_biases, told_weights
 from meanfield.frameworks.kernel_axes import KernelAxes, KernelLayout
-from meanfield.frameworks.starting_point import starting_point
 from meanfield.theory.arguments import one_standard_deviation
 
 if TYPE_CHECKING:
@@ -104,15 +104,14 @@ class MeanFieldInitializer(_Drawn):
         What Keras calls by that name (its leaky_relu has slope 0.2), a function of keras.activations, an activation layer, or
         anything `meanfield.activation` accepts.
     depth : int, optional
-        Number of layers: σ_w and σ_b are those of `recommend`. Needed unless sigma_b is given.
+        For `recommend`: how many layers the network has. It decides where neither σ is given.
     sigma_w, sigma_b : float, optional
-        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100]. sigma_b alone means the edge of
-        chaos there.
+        Standard deviations (σ, not σ²), in [0, 1e100]: kernels get σ_w/√fan_in, biases σ_b. sigma_w alone: no biases. sigma_b alone:
+        σ_w on the edge of chaos there.
     input_variance : float, optional
-        For the first layer, which sees data instead of φ(h): the mean square of an input's components, |a|²/d. Its σ_w
-        is chosen so that the first pre-activations have the variance q of the others.
+        Mean square of the numbers that a first layer is fed, |a|²/d; its σ_w then brings them to the variance q of the other layers.
     distribution : {"normal", "truncated_normal", "uniform", "orthogonal"}
-        Of variance σ_w²/fan_in all of them. Orthogonal matrices are fan_in × units, receptive field included.
+        Each has the same variance; an orthogonal kernel is one as a matrix, fan_in × units.
     in_axis, out_axis, batch_axis : int or sequence of int
         Which axes of the kernel are inputs, outputs, and neither; the others are a convolution's receptive field. Depthwise
         convolutions: in_axis=(), batch_axis=-2. Transposed ones: in_axis=-1, out_axis=-2.
@@ -128,10 +127,8 @@ class MeanFieldInitializer(_Drawn):
 
     Raises
     ------
-    ActivationError
-        If the activation is missing or can't be understood.
-    DomainError
-        If an argument is out of its range, or there is no edge of chaos to start at.
+    ActivationError, DomainError
+        If there is no such activation, a number is out of its range, or no edge of chaos to start at.
     MeanFieldError
         If keras or its backend is not installed.
 
@@ -166,10 +163,8 @@ class MeanFieldInitializer(_Drawn):
     ) -> None:
         _needs_keras()
         self.axes = KernelAxes.checked(in_axis, out_axis, batch_axis)
-        word = checked_distribution(distribution, WEIGHTS)
-        point = starting_point(_recognised(activation), depth, sigma_w, sigma_b)
-        weight = point.sigma_w if input_variance is None else point.first_layer(input_variance)
-        self._set(point.activation.name, weight, point.sigma_b, point.q, word, seed)
+        law = InitialLaw.of_weights(_recognised(activation), depth, sigma_w, sigma_b, input_variance, distribution)
+        self._set(**vars(law), seed=seed)
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         """Weights of that shape and dtype.
@@ -214,8 +209,7 @@ class MeanFieldInitializer(_Drawn):
         self._set(**config)
 
     def __str__(self) -> str:
-        rest = f"(σ_b = {self.sigma_b:.9g}, q = {self.q:.6g})"
-        return f"{self.distribution} weights for {self.activation}: σ_w = {self.sigma_w:.9g}/√fan_in {rest}"
+        return told_weights(self)
 
 
 class MeanFieldBiasInitializer(_Drawn):
@@ -251,9 +245,8 @@ class MeanFieldBiasInitializer(_Drawn):
         seed: Any = None,
     ) -> None:
         _needs_keras()
-        word = checked_distribution(distribution, BIASES)
-        point = starting_point(_recognised(activation), depth, sigma_w, sigma_b)
-        self._set(point.activation.name, point.sigma_w, point.sigma_b, point.q, word, seed)
+        law = InitialLaw.of_biases(_recognised(activation), depth, sigma_w, sigma_b, distribution)
+        self._set(**vars(law), seed=seed)
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         """Biases of that shape and dtype."""
@@ -265,7 +258,7 @@ class MeanFieldBiasInitializer(_Drawn):
         self._set(**config)
 
     def __str__(self) -> str:
-        return f"{self.distribution} biases for {self.activation}: σ_b = {self.sigma_b:.9g} (σ_w = {self.sigma_w:.9g}, q = {self.q:.6g})"
+        return told_biases(self)
 
 
 if _keras is not None:
@@ -313,12 +306,9 @@ def _recognised(activation: Any) -> Any:
         function = activation()
     elif not callable(activation) or isinstance(activation, type) or not _is_keras(activation):
         return activation
-    from meanfield.activations import activation as find_activation
-    from meanfield.frameworks.same_function import same_function
+    from meanfield.frameworks.same_function import as_activation
 
-    values = _values(function)
-    found = same_function(function, values)
-    return found or find_activation(values, name=str(getattr(function, "__name__", type(function).__name__)))
+    return as_activation(function, _values(function))
 
 
 def _is_keras(function: Any) -> bool:
@@ -336,17 +326,17 @@ def _is_keras(function: Any) -> bool:
 
 def _values(function: Any) -> Any:
     """The function on arrays of doubles; single precision in and out with jax, where keras.ops know no other."""
+    from meanfield.frameworks.same_function import padded
+
     ops = _keras.ops
     precision = "float32" if _keras.backend.backend() == "jax" else "float64"
 
     def values(x: Array) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # how tensors become NumPy arrays is between Keras and its backend
-            # jax compiles for every length: one program per power of two.
-            padded = np.zeros(1 << max(x.size - 1, 0).bit_length() if precision == "float32" else x.size)
-            padded[: x.size] = x
-            y = np.asarray(ops.convert_to_numpy(function(ops.convert_to_tensor(padded, dtype=precision))))
-        y = y[: x.size] if y.shape == padded.shape else y
+            longer = padded(x) if precision == "float32" else x
+            y = np.asarray(ops.convert_to_numpy(function(ops.convert_to_tensor(longer, dtype=precision))))
+        y = y[: x.size] if y.shape == longer.shape else y
         # Single precision must show: `activation` takes the size of rounding errors from the dtype.
         return y.astype(np.float32) if precision == "float32" else y
 

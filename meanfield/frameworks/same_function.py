@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.activations import activation as find_activation
 from meanfield.activations.catalogue.names import find
 from meanfield.errors import ActivationError
 
@@ -51,6 +52,36 @@ def same_function(function: Any, values: Callable[[Array], Array]) -> Activation
         if np.all(np.abs(candidate(POINTS) - wanted) <= TOLERANCE * (1.0 + np.abs(wanted))):
             return candidate
     return None
+
+
+def as_activation(function: Any, values: Callable[[Array], Array], not_tried: tuple[type[Exception], ...] = ()) -> Activation:
+    """The catalogue's entry if it is the same function; else the function itself, under its own name.
+
+    Parameters
+    ----------
+    function, values
+        As in `same_function`.
+    not_tried : tuple of exception types
+        What the framework raises for a function that is none of one array: `meanfield.activation` says what is wrong with it.
+    """
+    try:
+        found = same_function(function, values)
+    except not_tried:
+        found = None
+    return found or find_activation(values, name=str(getattr(function, "__name__", type(function).__name__)))
+
+
+def padded(x: Array) -> Array:
+    """x with zeros up to the next power of two: a framework that compiles for every length then compiles few programs.
+
+    Examples
+    --------
+    >>> padded(np.ones(3))
+    array([1., 1., 1., 0.])
+    """
+    longer = np.zeros(1 << max(x.size - 1, 0).bit_length())
+    longer[: x.size] = x
+    return longer
 
 
 def _settings(function: Any) -> Mapping[str, Any]:

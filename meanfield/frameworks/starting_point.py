@@ -60,14 +60,15 @@ class StartingPoint:
 def starting_point(activation: Any, depth: Any = None, sigma_w: Any = None, sigma_b: Any = None) -> StartingPoint:
     """The σ's that were asked for, or the ones the theory gives.
 
-    Both σ's: those. sigma_b alone: σ_w on the edge of chaos there. Neither: `recommend(activation, depth)`.
+    Both σ's: those. sigma_w alone: no biases, σ_b = 0. sigma_b alone: σ_w on the edge of chaos there. Neither:
+    `recommend(activation, depth)`.
 
     Raises
     ------
     ActivationError
         If the activation is missing or can't be understood.
     DomainError
-        If sigma_w is given alone, neither σ nor depth is given, a value is out of range, or there is no edge of chaos.
+        If neither σ nor depth is given, a value is out of range, or there is no edge of chaos.
 
     Warns
     -----
@@ -79,13 +80,11 @@ def starting_point(activation: Any, depth: Any = None, sigma_w: Any = None, sigm
     act = find_activation(activation)
     if sigma_w is not None:
         weight = one_standard_deviation("sigma_w", sigma_w)
-        if sigma_b is None:
-            raise DomainError(f"sigma_w = {sigma_w!r} is given without sigma_b: give both, or sigma_b alone for the edge of chaos")
-        return _given(act, weight, one_standard_deviation("sigma_b", sigma_b))
+        return _given(act, weight, 0.0 if sigma_b is None else one_standard_deviation("sigma_b", sigma_b))
     if sigma_b is not None:
         return _on_the_edge(act, one_standard_deviation("sigma_b", sigma_b))
     if depth is None:
-        raise DomainError(f"depth is missing: give the number of layers, or sigma_b, or sigma_w and sigma_b, to initialise for {act.name}")
+        raise DomainError(f"depth is missing: give the number of layers, or sigma_w, sigma_b or both, to initialise for {act.name}")
     from meanfield.theory.recommend import recommend
 
     best = recommend(act, depth)
@@ -111,6 +110,6 @@ def _on_the_edge(act: Activation, sigma_b: float) -> StartingPoint:
             f"{act.name} on the edge of chaos at sigma_b = {sigma_b:g} (sigma_w = {weight:.6g}): a variance of 1 grows without bound; "
             f"give depth instead of sigma_b for a point that holds that long",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return StartingPoint(act, weight, sigma_b, float(edge.q))

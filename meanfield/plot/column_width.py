@@ -19,13 +19,9 @@ def new_axes() -> Axes:
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> ax = new_axes()
     >>> float(ax.figure.get_figwidth())
     3.4
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     import matplotlib.pyplot as plt
 

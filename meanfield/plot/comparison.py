@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meanfield._callable import make_callable
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.plot.column_width import axes_or_new
-from meanfield.plot.line_styles import DASHED, plain_label, shades
+from meanfield.plot.line_styles import DASHED, draw_legend, plain_label, shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,17 +56,15 @@ def comparison(sim: Simulation, ax: Axes | None = None, *, quantity: str = "q1",
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> import meanfield as mf
     >>> sim = mf.simulate("tanh", sigma_w=1.3, sigma_b=0.2, width=200, depth=10, networks=20)
     >>> ax = mf.plot.comparison(sim, quantity="c")
     >>> ax.get_xlabel()
     'layer $\\\\ell$'
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     import numpy as np
+
+    from meanfield.simulation.comparison import at_its_width
 
     if not hasattr(sim, "ensemble"):
         raise DomainError(f"sim: {type(sim).__name__} {str(sim)[:40]!r} is no simulation; give a result of meanfield.simulate")
@@ -78,7 +75,11 @@ def comparison(sim: Simulation, ax: Axes | None = None, *, quantity: str = "q1",
     if estimate is None:
         raise DomainError("quantity = 'gradient' can't be drawn: the simulation was run with gradients=False")
     scale = np.exp if quantity == "gradient" else np.asarray
-    theory = _theory(sim)
+    theory: FiniteWidth | None
+    try:
+        theory = at_its_width(sim)
+    except MeanFieldError:  # a moment or a variance that is infinite, or an input that is 0
+        theory = None
     ax = axes_or_new(ax)
     dark, light = shades(2)
     layers = np.arange(sim.depth + 1)
@@ -118,24 +119,8 @@ def comparison(sim: Simulation, ax: Axes | None = None, *, quantity: str = "q1",
     ax.set_xlabel(r"layer $\ell$")
     ax.set_ylabel(_SYMBOLS[quantity])
     if legend:
-        ax.legend(fontsize=7, handlelength=2.2, frameon=False)
+        draw_legend(ax)
     return ax
-
-
-def _theory(sim: Any) -> FiniteWidth | None:
-    """Theory at the widths of the ensemble; None where it has none (an infinite fourth moment, an input that is 0)."""
-    import numpy as np
-
-    from meanfield.theory.finite_width import finite_width
-
-    ensemble = sim.ensemble
-    first, second = ensemble.start[:, 0], ensemble.start[:, min(1, ensemble.batch - 1)]
-    q1, q2 = float(first @ first), float(second @ second)
-    c = float(np.clip(first @ second / (math.sqrt(q1) * math.sqrt(q2)), -1.0, 1.0)) if q1 * q2 > 0.0 else 0.0
-    try:
-        return finite_width(ensemble.activation, ensemble.sigma_w, ensemble.sigma_b, sim.depth, (q1, q2), c, ensemble.widths)
-    except MeanFieldError:
-        return None
 
 
 make_callable(__name__)

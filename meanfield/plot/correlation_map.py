@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield._callable import make_callable
 from meanfield.errors import DomainError
+from meanfield.plot.ascending_grid import ascending_grid
 from meanfield.plot.column_width import axes_or_new
-from meanfield.plot.ensembles import Ensemble, ensembles
-from meanfield.plot.line_styles import MARKERS, STYLES, given_labels, one_or_many, shades
+from meanfield.plot.ensembles import Ensemble, labelled
+from meanfield.plot.line_styles import draw_legend
+from meanfield.plot.map_against_identity import MapCurve, draw_maps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,38 +61,28 @@ def correlation_map(
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> import meanfield as mf
     >>> ax = mf.plot.correlation_map([mf.MeanField("tanh", sigma_w, 0.3) for sigma_w in (1.3, 2.5, 4.0)])
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('$c$', '$f(c)$')
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     import numpy as np
 
-    items = ensembles(one_or_many(networks, "networks"), sigma_b)
-    words = given_labels(labels, len(items)) or [item.label for item in items]
-    points = np.linspace(0.0, 1.0, 201) if c is None else np.asarray(c, dtype=np.float64)
-    if points.ndim != 1 or points.size < 2 or not np.all(np.diff(points) > 0):
-        raise DomainError(f"c of shape {points.shape} can't be drawn as a curve; give two or more ascending correlations in [-1, 1]")
+    items = labelled(networks, sigma_b, labels)
+    points = ascending_grid("c", np.linspace(0.0, 1.0, 201) if c is None else c, "correlations in [-1, 1]")
     if q is not None and any(item.held for item in items):
         raise DomainError(f"q = {q!r} is for networks; an activation is drawn at the q of its edge of chaos")
+    curves = [
+        MapCurve(item.label, item.network.correlation_map(points, q=item.q if q is None else q), [(_fixed_point(item, q), True)])
+        for item in items
+    ]
     ax = axes_or_new(ax)
-    ax.plot(points, points, color="0.6", linewidth=0.8, linestyle="-", label="identity", zorder=1)
-    for number, (item, word, colour) in enumerate(zip(items, words, shades(len(items)), strict=True)):
-        at = item.q if q is None else q
-        style, marker = STYLES[number % len(STYLES)], MARKERS[number % len(MARKERS)]
-        ax.plot(points, item.network.correlation_map(points, q=at), color=colour, linestyle=style, linewidth=1.3, label=word)
-        fixed = _fixed_point(item, q)
-        if points[0] <= fixed <= points[-1]:
-            ax.plot([fixed], [fixed], color=colour, marker=marker, markersize=4, linestyle="none", clip_on=False, zorder=3)
+    draw_maps(ax, points, curves)
     ax.set_xlabel(r"$c$")
     ax.set_ylabel(r"$f(c)$")
     ax.set_aspect("equal")
     if legend:
-        ax.legend(fontsize=7, handlelength=2.6, frameon=False)
+        draw_legend(ax)
     return ax
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield._callable import make_callable
 from meanfield.errors import DomainError
+from meanfield.plot.ascending_grid import ascending_grid
 from meanfield.plot.column_width import axes_or_new
 from meanfield.plot.depth_colours import COLOURINGS, DEPTHS
-from meanfield.plot.line_styles import STYLES, shades
+from meanfield.plot.line_styles import draw_legend, line_looks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,15 +57,11 @@ def depth_scales(
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> import numpy as np
     >>> import meanfield as mf
     >>> ax = mf.plot.depth_scales("tanh", sigma_w=np.linspace(1, 4, 16))
     >>> ax.get_xlabel()
     '$\\\\sigma_w$'
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     import numpy as np
 
@@ -74,9 +71,7 @@ def depth_scales(
     chosen = [quantities] if isinstance(quantities, str) else list(quantities)
     if not chosen or not set(chosen) <= set(DEPTHS):
         raise DomainError(f"quantities = {quantities!r}: give one or more of {', '.join(DEPTHS)}")
-    grid = np.linspace(0.5, 3.0, 251) if sigma_w is None else np.asarray(sigma_w, dtype=np.float64)
-    if grid.ndim != 1 or grid.size < 2 or not np.all(np.diff(grid) > 0):
-        raise DomainError(f"sigma_w of shape {grid.shape} can't be drawn as a curve; give two or more ascending numbers")
+    grid = ascending_grid("sigma_w", np.linspace(0.5, 3.0, 251) if sigma_w is None else sigma_w)
     # A repelling point is not where the recursion goes: nothing diverges there.
     critical = [
         point.sigma_w
@@ -90,10 +85,10 @@ def depth_scales(
     found = phase_diagram(activation, sigma_w=fine, sigma_b=np.array([float(sigma_b)]))
     ax = axes_or_new(ax)
     ends = []
-    for number, (name, colour) in enumerate(zip(chosen, shades(len(chosen)), strict=True)):
+    for name, looks in zip(chosen, line_looks(len(chosen)), strict=True):
         values = np.abs(np.asarray(getattr(found, name), dtype=np.float64)[0])
         drawn = np.where(np.isfinite(values) & (values > 0), values, np.nan)
-        ax.plot(fine, drawn, color=colour, linestyle=STYLES[number], linewidth=1.3, label=COLOURINGS[name].symbol)
+        ax.plot(fine, drawn, label=COLOURINGS[name].symbol, **looks)
         ends += [drawn[np.isfinite(drawn)]]
     for value in critical:
         ax.axvline(value, color="0.4", linestyle=":", linewidth=0.9, label=rf"$\chi_1 = 1$: $\sigma_w = {value:.6g}$")
@@ -105,7 +100,7 @@ def depth_scales(
     ax.set_xlabel(r"$\sigma_w$")
     ax.set_ylabel("depth scale (layers)")
     if legend:
-        ax.legend(fontsize=7, handlelength=2.6, frameon=False)
+        draw_legend(ax)
     return ax
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meanfield._callable import make_callable
 from meanfield.errors import DomainError
 from meanfield.plot.column_width import axes_or_new
-from meanfield.plot.line_styles import DASHED, plain_label, shades
+from meanfield.plot.line_styles import DASHED, draw_legend, plain_label, shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def diagnosis(result: Diagnosis, ax: Axes | None = None, *, quantity: str = "var
     ax.set_xlabel(r"layer $\ell$")
     ax.set_ylabel(_SYMBOLS[quantity])
     if legend:
-        ax.legend(fontsize=7, handlelength=2.2, frameon=False)
+        draw_legend(ax)
     return ax
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meanfield._callable import make_callable
-from meanfield.errors import DomainError
-from meanfield.plot.line_styles import DASHED, MARKERS, one_or_many, plain_label, runs, shades
+from meanfield.plot.ascending_grid import ascending_grid
+from meanfield.plot.column_width import axes_or_new
+from meanfield.plot.line_styles import DASHED, MARKERS, draw_legend, one_or_many, plain_label, runs, shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,21 +40,14 @@ def edge_of_chaos(activations: Any, ax: Axes | None = None, *, sigma_b: ArrayLik
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> import meanfield as mf
     >>> ax = mf.plot.edge_of_chaos(["tanh", "silu"])
     >>> ax.get_ylabel()
     '$\\\\sigma_w$'
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     curves = _curves(activations, sigma_b)
     own_figure = ax is None
-    if ax is None:
-        from meanfield.plot.column_width import new_axes
-
-        ax = new_axes()
+    ax = axes_or_new(ax)
     any_dashed = False
     for number, (curve, shade) in enumerate(zip(curves, shades(len(curves)), strict=True)):
         any_dashed |= _draw(ax, curve, color=shade, marker=MARKERS[number % len(MARKERS)])
@@ -69,7 +63,7 @@ def edge_of_chaos(activations: Any, ax: Axes | None = None, *, sigma_b: ArrayLik
             if own_figure and len(curves) > 3
             else {}
         )
-        ax.legend(fontsize=7, handlelength=2.6, frameon=False, **above)
+        draw_legend(ax, **above)
     return ax
 
 
@@ -80,9 +74,7 @@ def _curves(activations: Any, sigma_b: ArrayLike | None) -> list[EdgeOfChaos]:
     from meanfield.theory.edge_of_chaos import edge_of_chaos as solve
 
     items = one_or_many(activations, "activations", (EdgeOfChaos,))
-    grid = np.linspace(0.0, 1.0, 201) if sigma_b is None else np.atleast_1d(np.asarray(sigma_b, dtype=np.float64))
-    if grid.ndim != 1 or grid.size == 0 or not np.all(np.diff(grid) > 0):
-        raise DomainError(f"sigma_b of shape {grid.shape} can't be drawn as a curve; give ascending numbers in one dimension")
+    grid = ascending_grid("sigma_b", np.linspace(0.0, 1.0, 201) if sigma_b is None else sigma_b, least=1)
     return [item if isinstance(item, EdgeOfChaos) else solve(item, sigma_b=grid) for item in items]
 
 

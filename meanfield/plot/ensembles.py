@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
-from meanfield.plot.line_styles import plain_label
+from meanfield.plot.line_styles import given_labels, one_or_many, plain_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,19 @@ def ensembles(items: Sequence[Any], sigma_b: float) -> list[Ensemble]:
         Ensemble(item, item.q_star, False, _label(item, named, varied)) if isinstance(item, MeanField) else _critical(item, sigma_b)
         for item in items
     ]
+
+
+def labelled(networks: Any, sigma_b: float, labels: Sequence[str] | None) -> list[Ensemble]:
+    """The ensembles of a picture's first argument, one or several, under the labels that were given or their own.
+
+    Examples
+    --------
+    >>> [item.label for item in labelled(["tanh", "erf"], 0.2, ["a", "b"])]
+    ['a', 'b']
+    """
+    found = ensembles(one_or_many(networks, "networks"), sigma_b)
+    words = given_labels(labels, len(found))
+    return found if words is None else [replace(item, label=word) for item, word in zip(found, words, strict=True)]
 
 
 def _label(network: MeanField, named: bool, varied: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meanfield._callable import make_callable
 from meanfield.errors import DomainError
 from meanfield.plot.column_width import axes_or_new
-from meanfield.plot.line_styles import MARKERS, STYLES, given_labels, one_or_many, plain_label, shades
+from meanfield.plot.line_styles import MARKERS, STYLES, draw_legend, given_labels, one_or_many, plain_label, shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,15 +67,11 @@ def layer_statistics(
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> import meanfield as mf
     >>> found = mf.layer_statistics("tanh", widths=[64, 64, 64, 10], init="standard", networks=4)
     >>> ax = mf.plot.layer_statistics(found, quantity="gradients")
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['layer 1', 'layer 2']
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     known = (*_HISTOGRAMS, *_NUMBERS)
     if quantity not in known:
@@ -96,7 +92,7 @@ def layer_statistics(
         words = given_labels(labels, len(items)) or [plain_label(f"{item.activation.name}, {item.init}") for item in items]
         ax = _lines(items, axes_or_new(ax), quantity, words)
     if legend:
-        ax.legend(fontsize=7, handlelength=2.6, frameon=False)
+        draw_legend(ax)
     return ax
 
 

@@ -9,6 +9,7 @@ from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 MARKERS = "os^Dv<>Pp*X"
@@ -29,6 +30,22 @@ def shades(count: int) -> NDArray[np.float64]:
 
     colours: NDArray[np.float64] = mpl.colormaps["viridis"](np.linspace(0.0, 0.8, count) if count > 1 else np.array([0.25]))
     return colours
+
+
+def line_looks(count: int) -> list[dict[str, Any]]:
+    """Colour, dashes and width for each of ``count`` lines, as keywords of ``Axes.plot``.
+
+    Examples
+    --------
+    >>> [looks["linestyle"] for looks in line_looks(2)]
+    ['-', (0, (5, 1.5))]
+    """
+    return [{"color": colour, "linestyle": STYLES[i % len(STYLES)], "linewidth": 1.3} for i, colour in enumerate(shades(count))]
+
+
+def draw_legend(ax: Axes, **more: Any) -> None:
+    """The legend that all pictures have: small, without a frame, its samples long enough to tell dashes apart."""
+    ax.legend(**{"fontsize": 7, "handlelength": 2.6, "frameon": False, **more})
 
 
 def runs(mask: NDArray[np.bool_]) -> Iterable[tuple[int, int]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meanfield.theory.phase_diagram import PhaseDiagram
 
 _SMALLEST_NAMED = 0.02  # a region below this share of the cells has no room for a name
+_NAME_SIZE, _LETTER = 9.0, 0.62  # points, and the width of a letter in units of that
 
 
 def phase_diagram(
@@ -151,9 +152,13 @@ def _mesh(ax: Axes, across: NDArray[Any], up: NDArray[Any], values: NDArray[Any]
 def _hatch(ax: Axes, across: NDArray[Any], up: NDArray[Any], divergent: NDArray[Any]) -> None:
     """Hatch the cells where q* = ∞, and draw their border."""
     import numpy as np
+    from matplotlib import rc_context
 
     inside = divergent.astype(np.float64)
-    ax.contourf(across, up, inside, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    # Grey and thin: the name written on it must be read first.
+    with rc_context({"hatch.linewidth": 0.5}):
+        hatching = ax.contourf(across, up, inside, levels=[0.5, 1.5], colors="none", hatches=["////"])
+        hatching.set_edgecolor("0.6")
     if not divergent.all():
         ax.contour(across, up, inside, levels=[0.5], colors="0.85", linewidths=0.8)
 
@@ -208,9 +213,8 @@ def _regions(phase: NDArray[Any], divergent: NDArray[Any]) -> list[tuple[str, ND
 
 
 def _name(ax: Axes, across: NDArray[Any], up: NDArray[Any], name: str, region: NDArray[Any]) -> None:
-    """Write a region's name well inside it, as seen on the page, and there as near its middle as may be."""
+    """Write a region's name well inside it, as seen on the page, and there as near its middle as may be; upright where it is narrow."""
     import numpy as np
-    from matplotlib.patheffects import withStroke
     from scipy import ndimage
 
     if region.mean() < _SMALLEST_NAMED:
@@ -221,16 +225,33 @@ def _name(ax: Axes, across: NDArray[Any], up: NDArray[Any], name: str, region: N
     inside = np.argwhere(depth >= 0.8 * depth.max())
     offset = (inside - np.argwhere(region).mean(axis=0)) / (rows, columns)
     row, column = inside[np.argmin(np.sum(offset**2, axis=1))]
+    letters = 5 if name.startswith("$") else len(name)
+    width, height = (72.0 * size / ax.figure.dpi for size in (ax.bbox.width, ax.bbox.height))  # points
+    needed = _LETTER * _NAME_SIZE * letters
+    upright = _run(region[row], column) / columns * width < needed
+    if upright and _run(region[:, column], row) / rows * height < needed:
+        return
     ax.text(
         float(across[column]),
         float(up[row]),
         name,
         ha="center",
         va="center",
-        fontsize=9,
+        rotation=90.0 if upright else 0.0,
+        fontsize=_NAME_SIZE,
         color="black",
-        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        # A ground of its own: neither colours nor hatching lessen the contrast.
+        bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
     )
+
+
+def _run(line: NDArray[Any], at: int) -> int:
+    """How many cells around this one lie in the region without a gap."""
+    import numpy as np
+
+    outside = np.flatnonzero(~line)
+    before, after = outside[outside < at], outside[outside > at]
+    return int((after[0] if after.size else line.size) - (before[-1] if before.size else -1) - 1)
 
 
 make_callable(__name__)

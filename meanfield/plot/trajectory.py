@@ -9,7 +9,7 @@ from meanfield._callable import make_callable
 from meanfield.errors import DomainError
 from meanfield.plot.column_width import axes_or_new
 from meanfield.plot.ensembles import ensembles
-from meanfield.plot.line_styles import STYLES, given_labels, one_or_many, shades
+from meanfield.plot.line_styles import draw_legend, given_labels, line_looks, one_or_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,14 +79,10 @@ def trajectory(
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> import meanfield as mf
     >>> ax = mf.plot.trajectory(["tanh", "relu"], depth=100, laws=True)
     >>> ax.get_xscale(), ax.get_yscale()
     ('log', 'log')
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     import numpy as np
 
@@ -99,10 +95,10 @@ def trajectory(
     drawn = _given_laws(laws) if laws is not True else found
     ax = axes_or_new(ax)
     lowest, highest, deepest = math.inf, -math.inf, 1
-    for number, ((_, line), word, colour) in enumerate(zip(lines, words, shades(len(lines)), strict=True)):
+    for (_, line), word, looks in zip(lines, words, line_looks(len(lines)), strict=True):
         values = np.asarray(getattr(line, quantity), dtype=np.float64)
         layers = _layers(values.size, logarithmic=quantity in _LOGARITHMIC_DEPTH)
-        ax.plot(layers, values[layers], color=colour, linestyle=STYLES[number % len(STYLES)], linewidth=1.3, label=word)
+        ax.plot(layers, values[layers], label=word, **looks)
         positive = values[np.isfinite(values) & (values > 0)]
         lowest, highest = min([lowest, *positive]), max([highest, *positive])
         deepest = max(deepest, values.size - 1)
@@ -121,7 +117,7 @@ def trajectory(
     ax.set_xlabel(r"layer $\ell$")
     ax.set_ylabel(_SYMBOLS[quantity])
     if legend:
-        ax.legend(fontsize=7, handlelength=2.6, frameon=False)
+        draw_legend(ax)
     return ax
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meanfield._callable import make_callable
-from meanfield.errors import DomainError
+from meanfield.plot.ascending_grid import ascending_grid
 from meanfield.plot.column_width import axes_or_new
-from meanfield.plot.ensembles import ensembles
-from meanfield.plot.line_styles import MARKERS, STYLES, given_labels, one_or_many, shades
+from meanfield.plot.ensembles import labelled
+from meanfield.plot.line_styles import draw_legend
+from meanfield.plot.map_against_identity import MapCurve, draw_maps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,42 +54,29 @@ def variance_map(
 
     Examples
     --------
-    >>> import matplotlib
-    >>> matplotlib.use("agg")
     >>> import meanfield as mf
     >>> ax = mf.plot.variance_map([mf.MeanField("tanh", sigma_w, 0.3) for sigma_w in (1.3, 2.5, 4.0)])
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('$q$', '$F(q)$')
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
     """
     import numpy as np
 
-    items = ensembles(one_or_many(networks, "networks"), sigma_b)
-    words = given_labels(labels, len(items)) or [item.label for item in items]
+    items = labelled(networks, sigma_b, labels)
     fixed = [item.network.variance_fixed_points() for item in items]
     if q is None:
-        points = np.linspace(0.0, max([1.0, *(1.3 * point.value for found in fixed for point in found)]), 201)
-    else:
-        points = np.asarray(q, dtype=np.float64)
-    if points.ndim != 1 or points.size < 2 or not np.all(np.diff(points) > 0):
-        raise DomainError(f"q of shape {points.shape} can't be drawn as a curve; give two or more ascending variances")
+        q = np.linspace(0.0, max([1.0, *(1.3 * point.value for found in fixed for point in found)]), 201)
+    points = ascending_grid("q", q, "variances")
+    curves = [
+        MapCurve(item.label, item.network.variance_map(points), [(point.value, point.stable) for point in found])
+        for item, found in zip(items, fixed, strict=True)
+    ]
     ax = axes_or_new(ax)
-    ax.plot(points, points, color="0.6", linewidth=0.8, label="identity", zorder=1)
-    for number, (item, word, found, colour) in enumerate(zip(items, words, fixed, shades(len(items)), strict=True)):
-        style, marker = STYLES[number % len(STYLES)], MARKERS[number % len(MARKERS)]
-        ax.plot(points, item.network.variance_map(points), color=colour, linestyle=style, linewidth=1.3, label=word)
-        for point in found:
-            if points[0] <= point.value <= points[-1]:
-                face = colour if point.stable else "white"
-                ax.plot(
-                    [point.value], [point.value], color=colour, marker=marker, markerfacecolor=face, markersize=4, clip_on=False, zorder=3
-                )
+    draw_maps(ax, points, curves)
     ax.set_xlabel(r"$q$")
     ax.set_ylabel(r"$F(q)$")
     ax.set_xlim(points[0], points[-1])
     if legend:
-        ax.legend(fontsize=7, handlelength=2.6, frameon=False)
+        draw_legend(ax)
     return ax
 
 

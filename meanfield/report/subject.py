@@ -61,18 +61,10 @@ class Subject:
     @functools.cached_property
     def advice(self) -> dict[int, Recommendation | str]:
         """For each of `DEPTHS` the recommendation, or why there is none."""
-        from meanfield.errors import DomainError
-        from meanfield.theory.recommend import recommend
+        from meanfield.theory.recommend import Recommendation, recommend_each
 
-        found: dict[int, Recommendation | str] = {}
-        for depth in DEPTHS:
-            try:
-                found[depth] = recommend(self.activation, depth=depth)
-            except DomainError as error:
-                found[depth] = str(error)
-            except OverflowError:
-                found[depth] = "signals change by more than a factor of 10³⁰⁸ at every point of the edge of chaos"
-        return found
+        found = recommend_each(self.activation, DEPTHS)
+        return {depth: best if isinstance(best, Recommendation) else str(best) for depth, best in found.items()}
 
     def network(self, point: EdgePoint) -> MeanField:
         """The ensemble at a point of the edge."""

@@ -13,6 +13,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array, variance, within
 from meanfield.simulation.ensemble import Ensemble
+from meanfield.simulation.memory import check_memory
 from meanfield.simulation.random_matrices import BACKENDS, library
 from meanfield.theory.arguments import one_standard_deviation
 
@@ -61,7 +62,9 @@ def checked_ensemble(
         library(backend, device)  # says now what can't be used
     seen = None if inputs is None else _inputs(inputs)
     start = _start(q, c) if seen is None else _first_layer(seen, weight, bias)
-    return Ensemble(act, weight, bias, units, count, number, method, weights, bool(gradients), start, seen, backend, device)
+    found = Ensemble(act, weight, bias, units, count, number, method, weights, bool(gradients), start, seen, backend, device)
+    check_memory(found)
+    return found
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
@@ -121,7 +124,7 @@ def _inputs(inputs: Any) -> Array:
 
 def _first_layer(inputs: Array, sigma_w: float, sigma_b: float) -> Array:
     """S with SᵀS = σ_b² + σ_w² a·a'/d."""
-    from meanfield.simulation.conditional_kernels import orthonormalise
+    from meanfield.simulation.layer_kernels import orthonormalise
 
     batch, size = inputs.shape
     upper = np.empty((1, batch, batch))

@@ -120,7 +120,7 @@ def compare(sim: Simulation, false_alarm: float = 1e-3) -> Comparison:
         raise DomainError(f"false_alarm = {false_alarm!r} is out of range: one number in (0, 1)")
     names = NAMES if sim.log_gradient is not None else NAMES[:3]
     try:
-        theory = _theory(sim)
+        theory = at_its_width(sim)
     except MeanFieldError as error:  # a moment or a variance that is infinite, or an input of variance 0
         nothing = {name: np.full(sim.depth + 1, np.nan) for name in names}
         nobody = {name: np.zeros(sim.depth + 1, dtype=np.bool_) for name in names}
@@ -138,7 +138,14 @@ def compare(sim: Simulation, false_alarm: float = 1e-3) -> Comparison:
     return Comparison(z_scores, judged, predicted, ratios, _threshold(float(rate), tests), float(rate), "", _label(sim))
 
 
-def _theory(sim: Simulation) -> FiniteWidth:
+def at_its_width(sim: Simulation) -> FiniteWidth:
+    """The theory of an ensemble's first two inputs at its widths.
+
+    Raises
+    ------
+    MeanFieldError
+        Where it has none: an infinite fourth moment, a variance that is 0 or leaves the range of doubles.
+    """
     from meanfield.theory.finite_width import finite_width
 
     ensemble = sim.ensemble

@@ -96,7 +96,7 @@ class _Block:
 
     def _advance(self, layer: Array, first: int, last: int, keep: bool) -> tuple[Array, list[_Layer]]:
         """From h^first to h^last; what the backward pass needs where it is to be kept. `layer` is used up."""
-        from meanfield.simulation.conditional_kernels import combine, orthonormalise
+        from meanfield.simulation.layer_kernels import combine, orthonormalise
 
         ensemble, size, batch = self.ensemble, self.size, self.ensemble.batch
         upper, end = np.empty((size, batch, batch)), np.empty((size, batch))
@@ -131,7 +131,7 @@ class _Block:
 
     def _back(self, marks: list[Any], kept: list[_Layer]) -> Array:
         """log |δ^l|²/|δ^L|², δ^L ~ N(0, I)."""
-        from meanfield.simulation.conditional_kernels import pull_back
+        from meanfield.simulation.layer_kernels import pull_back
 
         ensemble, size = self.ensemble, self.size
         result = np.zeros((size, ensemble.depth + 1))

@@ -1,4 +1,8 @@
-"""Compiled statistics of one layer's pre-activations. Arrays are (networks, inputs, units)."""
+"""Compiled passes over one layer of random networks; arrays are (networks, inputs, units).
+
+`observe` serves both samplers; the others are the conditional sampler's, which docs/simulation.md derives. They share `dot`, and so
+a file: numba notices an edit of a helper only where it stands beside what calls it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,14 @@ from meanfield.jit import kernel
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Mask
 
+DROPPED = 1.6e-31  # squared: what is left of a vector after projection is rounding when 4e-16 of its length or less
 ALIGNED = 0.9  # |c| above this: 1 − |c| comes from the difference of the two unit vectors
+KEPT = 0.25  # squared: a projection that takes no more than half of the length leaves an orthogonal vector
 
 
 @kernel("float64(float64[::1], float64[::1])")
-def inner(x: Array, y: Array) -> float:
-    """x·y in four running sums, which the processor adds side by side; here again, as cached kernels and their helpers share a file."""
+def dot(x: Array, y: Array) -> float:
+    """x·y in four running sums, which the processor adds side by side."""
     a = b = c = d = 0.0
     size = x.size
     whole = size - size % 4
@@ -39,7 +45,7 @@ def observe(layer: Array, lost: Mask, smallest: float, gram: Array, epsilon: Arr
     for n in range(networks):
         for b in range(inputs):
             for a in range(b + 1):
-                value = math.inf if lost[n] else inner(layer[n, a], layer[n, b]) / units
+                value = math.inf if lost[n] else dot(layer[n, a], layer[n, b]) / units
                 gram[n, a, b] = value
                 gram[n, b, a] = value
             own = gram[n, b, b]
@@ -62,3 +68,114 @@ def observe(layer: Array, lost: Mask, smallest: float, gram: Array, epsilon: Arr
                         loss = total if sign > 0.0 else 2.0 - total
                 epsilon[n, a, b] = loss
                 epsilon[n, b, a] = loss
+
+
+@kernel("void(float64[:,:,::1], float64[:,::1], float64, float64, float64[:,:,::1], boolean[::1])")
+def orthonormalise(vectors: Array, last: Array, scale: float, bias: float, upper: Array, lost: Mask) -> None:
+    """Replace the columns Ā = (scale·φ(h), bias) by Ū with orthonormal columns, Ā = Ū R̄: Gram–Schmidt, repeated until orthogonal.
+
+    vectors[n, a] are the first N entries of a column and last[n, a] its entry for the bias. A column in the span of those before
+    becomes 0, with R̄[a, a] = 0. Networks whose column overflows are marked lost and zeroed.
+    """
+    networks, inputs, units = vectors.shape
+    for n in range(networks):
+        for b in range(inputs):
+            vector = vectors[n, b]
+            for i in range(units):
+                vector[i] *= scale
+            entry = bias
+            whole = dot(vector, vector) + entry * entry
+            if not math.isfinite(whole):
+                lost[n] = True
+            before = whole
+            left = whole
+            for a in range(inputs):
+                upper[n, a, b] = 0.0
+            for sweep in range(4):
+                if b == 0 or lost[n]:
+                    break
+                for a in range(b):
+                    other = vectors[n, a]
+                    share = dot(other, vector) + last[n, a] * entry
+                    for i in range(units):
+                        vector[i] -= share * other[i]
+                    entry -= share * last[n, a]
+                    upper[n, a, b] += share
+                left = dot(vector, vector) + entry * entry
+                if left <= DROPPED * whole:
+                    if sweep > 0:
+                        left = 0.0
+                        break
+                elif left > KEPT * before:
+                    break
+                elif sweep == 3:
+                    left = 0.0  # still shrinking: nothing but rounding
+                before = left
+            length = math.sqrt(left)
+            if left < 1e-290 or lost[n]:  # zero, or too close to the end of the range for its direction to be known
+                length = 0.0
+            upper[n, b, b] = length
+            inverse = 1.0 / length if length > 0.0 else 0.0
+            for i in range(units):
+                vector[i] *= inverse
+            last[n, b] = entry * inverse
+        if lost[n]:
+            for b in range(inputs):
+                last[n, b] = 0.0
+                for i in range(units):
+                    vectors[n, b, i] = 0.0
+                for a in range(inputs):
+                    upper[n, a, b] = 0.0
+
+
+@kernel("void(float64[:,:,::1], float64[:,:,::1], float64[:,:,::1])")
+def combine(normals: Array, upper: Array, out: Array) -> None:
+    """h = X R̄ row by row: out_b = Σ_{a ≤ b} R̄[a, b] X_a. out may be normals itself."""
+    networks, inputs, units = out.shape
+    for n in range(networks):
+        for b in range(inputs - 1, -1, -1):
+            own = upper[n, b, b]
+            for i in range(units):
+                out[n, b, i] = own * normals[n, b, i]
+            for a in range(b):
+                share = upper[n, a, b]
+                for i in range(units):
+                    out[n, b, i] += share * normals[n, a, i]
+
+
+@kernel(
+    "void(float64[:,::1], float64[:,:,::1], float64[:,:,::1], float64[:,::1], float64[::1], float64[:,::1], float64, "
+    "float64[:,::1], float64[::1])"
+)
+def pull_back(
+    delta: Array, normals: Array, basis: Array, last: Array, fresh_last: Array, slopes: Array, scale: float, out: Array, growth: Array
+) -> None:
+    """δ^l = φ'(h) ∘ scale·(Ū Xᵀδ + |δ| (1 − Ū Ūᵀ) z), in the units of layer l; then δ^l is brought to length 1.
+
+    out holds z on entry and δ^l/|δ^l| on exit; fresh_last is z's entry for the bias; growth = |δ^l|²/|δ^(l+1)|². delta has length 1 or 0.
+    """
+    networks, inputs, units = basis.shape
+    for n in range(networks):
+        vector = out[n]
+        length = math.sqrt(dot(delta[n], delta[n]))
+        if length == 0.0:
+            growth[n] = 0.0
+            for i in range(units):
+                vector[i] = 0.0
+            continue
+        for i in range(units):
+            vector[i] *= length
+        end = fresh_last[n] * length
+        for a in range(inputs):  # orthonormal: one column after the other is all at once; a column of zeros adds nothing
+            column = basis[n, a]
+            share = dot(normals[n, a], delta[n]) - (dot(column, vector) + last[n, a] * end)
+            for i in range(units):
+                vector[i] += share * column[i]
+            end += share * last[n, a]
+        for i in range(units):
+            vector[i] *= scale * slopes[n, i]
+        square = dot(vector, vector)
+        growth[n] = square / (length * length)
+        inverse = 1.0 / math.sqrt(square) if 0.0 < square < math.inf else 0.0
+        for i in range(units):
+            vector[i] *= inverse

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 ACUTE = math.sqrt(0.5)  # x at θ = π/2
 
 
+@kernel("float64(float64[::1], float64)")
+def polynomial(row: Array, t: float) -> float:
+    """Σ row[k] t^k. Even and odd powers apart: two chains that the processor runs side by side."""
+    square = t * t
+    even, odd = row[10], row[11]
+    even, odd = even * square + row[8], odd * square + row[9]
+    even, odd = even * square + row[6], odd * square + row[7]
+    even, odd = even * square + row[4], odd * square + row[5]
+    even, odd = even * square + row[2], odd * square + row[3]
+    even, odd = even * square + row[0], odd * square + row[1]
+    value: float = even + t * odd
+    return value
+
+
 @kernel("float64(float64, float64, int64, float64[:,::1])")
 def look_up(x: float, base: float, exponent: int, table: Array) -> float:
     """The table at x; `base` = 2**exponent."""
@@ -30,17 +44,7 @@ def look_up(x: float, base: float, exponent: int, table: Array) -> float:
         inner = int(position)
         panel = 8 * (power - exponent) + inner
         t = 2.0 * (position - inner) - 1.0
-    panel = min(panel, table.shape[0] - 1)
-    # Even and odd powers apart: two chains that the processor runs side by side.
-    square = t * t
-    even, odd = table[panel, 10], table[panel, 11]
-    even, odd = even * square + table[panel, 8], odd * square + table[panel, 9]
-    even, odd = even * square + table[panel, 6], odd * square + table[panel, 7]
-    even, odd = even * square + table[panel, 4], odd * square + table[panel, 5]
-    even, odd = even * square + table[panel, 2], odd * square + table[panel, 3]
-    even, odd = even * square + table[panel, 0], odd * square + table[panel, 1]
-    value: float = even + t * odd
-    return value
+    return polynomial(table[min(panel, table.shape[0] - 1)], t)
 
 
 @kernel("float64(float64, float64, int64, boolean, float64[:,::1], float64[:,::1])")
@@ -92,15 +96,8 @@ def iterate(start: float, base: float, exponent: int, jumping: bool, near: Array
         once = True
         while once or (low <= x < high and layer < out.size):
             once = False
-            t = (x - low) * scale - 1.0
-            square = t * t
-            even, odd = row[10], row[11]
-            even, odd = even * square + row[8], odd * square + row[9]
-            even, odd = even * square + row[6], odd * square + row[7]
-            even, odd = even * square + row[4], odd * square + row[5]
-            even, odd = even * square + row[2], odd * square + row[3]
-            even, odd = even * square + row[0], odd * square + row[1]
-            x = min(x * math.sqrt(max(even + t * odd, 0.0)), 1.0)
+            ratio = polynomial(row, (x - low) * scale - 1.0)
+            x = min(x * math.sqrt(max(ratio, 0.0)), 1.0)
             out[layer] = x
             layer += 1
 
@@ -131,15 +128,8 @@ def first_within(
         once = True
         while once or (low <= x < high and layer < most and abs(2.0 * x * x - target) >= threshold):
             once = False
-            t = (x - low) * scale - 1.0
-            square = t * t
-            even, odd = row[10], row[11]
-            even, odd = even * square + row[8], odd * square + row[9]
-            even, odd = even * square + row[6], odd * square + row[7]
-            even, odd = even * square + row[4], odd * square + row[5]
-            even, odd = even * square + row[2], odd * square + row[3]
-            even, odd = even * square + row[0], odd * square + row[1]
-            after = min(x * math.sqrt(max(even + t * odd, 0.0)), 1.0)
+            ratio = polynomial(row, (x - low) * scale - 1.0)
+            after = min(x * math.sqrt(max(ratio, 0.0)), 1.0)
             if after == x:
                 return -1, x, True
             x = after

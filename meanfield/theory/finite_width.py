@@ -13,7 +13,7 @@ import numpy as np
 from meanfield._callable import make_callable
 from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.expectation.arguments import real_array, variance, within
-from meanfield.theory.finite_width_rule import PairMoments, line_moments, pair_moments
+from meanfield.expectation.fourth_moments import PairMoments, line_moments, pair_moments
 from meanfield.theory.mean_field import MeanField
 
 if TYPE_CHECKING:

@@ -20,7 +20,13 @@ from meanfield.theory.trajectory import checked_depth
 from meanfield.theory.variance_path import variance_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meanfield.activations import Activation
+    from meanfield.arrays import Array
+
+    _Point = tuple[float, float, float]  # σ_w, σ_b, q
+    _Followed = tuple[Array, int, Array]  # variances, the layer where they settle, log χ₁ (empty: not asked for yet)
 
 STARTS = (0.5, 1.0, 2.0)  # standardised inputs, give or take a factor of two
 FOLLOWED = 100_000  # layers along which variances are followed; later ones count as the last
@@ -107,15 +113,63 @@ def recommend(activation: Any, depth: int) -> Recommendation:
     (1.414214, 0.0)
     """
     act = find_activation(activation)
+    layers = _layers(depth)
+    return _best(act, layers, _points(act), _Paths(act, layers))
+
+
+def recommend_each(activation: Any, depths: Iterable[int]) -> dict[int, Recommendation | DomainError]:
+    """`recommend` for several depths: the same answers, with what the depths share done once.
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts.
+    depths : iterable of int
+        Numbers of layers, each in [1, 10⁸].
+
+    Returns
+    -------
+    dict of int to Recommendation or DomainError
+        By depth, in the order given: the recommendation, or the error that `recommend` would raise.
+
+    Raises
+    ------
+    DomainError
+        If a depth is out of range.
+
+    Examples
+    --------
+    >>> found = recommend_each("tanh", (20, 100))
+    >>> [depth for depth in found], round(found[20].sigma_b, 4)
+    ([20, 100], 0.2635)
+    """
+    act = find_activation(activation)
+    wanted = [_layers(depth) for depth in depths]
+    points = _points(act)
+    paths = _Paths(act, *wanted)
+    found: dict[int, Recommendation | DomainError] = {}
+    for layers in wanted:
+        try:
+            found[layers] = _best(act, layers, points, paths)
+        except DomainError as error:
+            found[layers] = error
+    return found
+
+
+def _layers(depth: Any) -> int:
     layers = checked_depth(depth)
     if layers < 1:
         raise DomainError(f"depth = {depth!r} is out of range: a network has at least one layer")
-    found = _points(act)
+    return layers
+
+
+def _best(act: Activation, layers: int, found: list[_Point], paths: _Paths) -> Recommendation:
+    """The best of the points found, and of those beside it."""
     if not found:
         raise DomainError(_without_edge(act))
     point, changes = found[0], (math.inf, math.inf, math.inf)
     for candidate in found:
-        costs = _changes(act, layers, *candidate, max(changes))
+        costs = _changes(act, layers, paths, candidate, max(changes))
         if max(costs) < max(changes):
             point, changes = candidate, costs
     if point[2] > 0.0 and len(found) > 1:
@@ -183,7 +237,7 @@ def gain(activation: Any, depth: int = 100) -> float:
     return best.sigma_w
 
 
-def _points(act: Activation) -> list[tuple[float, float, float]]:
+def _points(act: Activation) -> list[_Point]:
     """(σ_w, σ_b, q) along the curve."""
     origin = edge_of_chaos(act, 0.0)
     points = [] if origin.status == "none" else [(float(origin.sigma_w), 0.0, float(origin.q))]
@@ -195,24 +249,59 @@ def _points(act: Activation) -> list[tuple[float, float, float]]:
     return points + [(float(w), float(b), float(q)) for w, b, q in zip(*columns, strict=True)]
 
 
-def _status(act: Activation, point: tuple[float, float, float]) -> str:
+def _status(act: Activation, point: _Point) -> str:
     return str(edge_of_chaos(act, 0.0).status if point[1] == 0.0 else edge_of_chaos_curve(act, point[2]).status)
 
 
-def _changes(act: Activation, depth: int, sigma_w: float, sigma_b: float, q: float, limit: float = math.inf) -> tuple[float, float, float]:
+class _Paths:
+    """Variances on the way from each start, and their log χ₁; each path is followed once for all the depths asked about."""
+
+    def __init__(self, act: Activation, *depths: int) -> None:
+        self._act = act
+        self._followed = min(max(depths, default=1), FOLLOWED)
+        self._kept: dict[_Point, _Followed] | None = {} if len(depths) > 1 else None
+
+    def to(self, depth: int, sigma_w: float, sigma_b: float, start: float) -> tuple[float, Array]:
+        """The variance at that depth, and log χ₁ of the layers before it up to where they settle; none where the variance is lost."""
+        layers = min(depth, self._followed)
+        path, settled, logs = self._path(sigma_w, sigma_b, start)
+        last = float(path[layers])
+        if math.isinf(last) or last == 0.0:
+            return last, np.empty(0)
+        if not logs.size:
+            usable = (path > 0.0) & (path < math.inf)
+            end = path.size if usable.all() else int(np.argmin(usable))
+            moving = path[: min(settled + 1, path.size - 1, end)]
+            logs = np.log(sigma_w**2 * mean_square_slopes(self._act, moving))
+            self._keep((sigma_w, sigma_b, start), (path, settled, logs))
+        return last, logs[: min(settled, layers - 1) + 1].copy()
+
+    def _path(self, sigma_w: float, sigma_b: float, start: float) -> _Followed:
+        key = (sigma_w, sigma_b, start)
+        if self._kept is not None and key in self._kept:
+            return self._kept[key]
+        path, settled = variance_path(self._act, sigma_w**2, sigma_b**2, start, self._followed, LOST)
+        found = path, settled, np.empty(0)
+        self._keep(key, found)
+        return found
+
+    def _keep(self, key: _Point, found: _Followed) -> None:
+        if self._kept is not None:
+            self._kept[key] = found
+
+
+def _changes(act: Activation, depth: int, paths: _Paths, point: _Point, limit: float = math.inf) -> tuple[float, float, float]:
     """The terms of the criterion: variance and gradient from the worst start, correlation at q; inf once it passes the limit."""
-    weight, bias = sigma_w**2, sigma_b**2
+    sigma_w, sigma_b, q = point
+    weight = sigma_w**2
     worst = (0.0, 0.0)
     for start in STARTS:
-        path, settled = variance_path(act, weight, bias, start, min(depth, FOLLOWED), LOST)
-        last = float(path[-1])
+        last, logs = paths.to(depth, sigma_w, sigma_b, start)
         if math.isinf(last) or last == 0.0:
             return math.inf, math.inf, math.inf
-        moving = path[: min(settled, path.size - 2) + 1]
-        logs = np.log(weight * mean_square_slopes(act, moving))
         if abs(logs[-1]) <= 1e-12:
             logs[-1] = 0.0
-        gradient = abs(float(np.sum(logs)) + float(logs[-1]) * (depth - moving.size))
+        gradient = abs(float(np.sum(logs)) + float(logs[-1]) * (depth - logs.size))
         variance = abs(math.log(last / start))
         worst = (max(worst[0], variance), max(worst[1], gradient))
         if max(worst) > limit:
@@ -225,20 +314,20 @@ def _changes(act: Activation, depth: int, sigma_w: float, sigma_b: float, q: flo
     return worst[0], worst[1], correlation
 
 
-def _refined(
-    act: Activation, depth: int, point: tuple[float, float, float], changes: tuple[float, float, float]
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _refined(act: Activation, depth: int, point: _Point, changes: tuple[float, float, float]) -> tuple[_Point, tuple[float, float, float]]:
     """Golden-section search in log q around the best candidate."""
     golden = 0.5 * (math.sqrt(5.0) - 1.0)
     spacing = math.log(CANDIDATES[1] / CANDIDATES[0])
     low, high = math.log(point[2]) - spacing, math.log(point[2]) + spacing
 
-    def at(log_q: float) -> tuple[float, tuple[float, float, float], tuple[float, float, float]]:
+    paths = _Paths(act, depth)
+
+    def at(log_q: float) -> tuple[float, _Point, tuple[float, float, float]]:
         edge = edge_of_chaos_curve(act, math.exp(log_q))
         if edge.status == "none":
             return math.inf, point, changes
         here = (float(edge.sigma_w), float(edge.sigma_b), float(edge.q))
-        terms = _changes(act, depth, *here)
+        terms = _changes(act, depth, paths, here)
         return max(terms), here, terms
 
     best = (max(changes), point, changes)
@@ -260,7 +349,7 @@ def _refined(
 def _reason(
     act: Activation,
     depth: int,
-    point: tuple[float, float, float],
+    point: _Point,
     changes: tuple[float, float, float],
     status: str,
     only: bool,
@@ -283,8 +372,12 @@ def _reason(
         slope = MeanField(act, sigma_w, sigma_b).variance_slope(q)
         text += (
             f" The variance q = {q:.6g} is unstable: deviations grow e-fold in {1.0 / math.log(slope):.3g} layers, so scale the inputs "
-            f"to it. At this depth that costs less than what the attracting points do to correlations and gradients."
+            f"to it."
         )
+        if "attracting" in edge_of_chaos_curve(act, CANDIDATES).status:
+            text += " At this depth that costs less than what the attracting points do to correlations and gradients."
+        else:
+            text += " No point of the curve attracts."
     return text
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+collect_ignore_glob = ["peer_programs/*"]  # scripts for other environments: what they import is not here
+
 if find_spec("pytest_benchmark") is None:
 
     @pytest.fixture

@@ -36,21 +36,36 @@ def seconds_once(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def race(programs: Mapping[str, Callable[[int], str]], *, repeats: int, environment: Mapping[str, str] | None = None) -> dict[str, float]:
+def race(
+    programs: Mapping[str, Callable[[int], str]],
+    *,
+    repeats: int,
+    environment: Mapping[str, str] | None = None,
+    python: Path | str = sys.executable,
+) -> dict[str, float]:
     """Wall time of each program in a fresh interpreter, the best of several rounds; programs take turns within a round.
 
     A program is a function of the round's number, as one that must be new each time puts that number in.
+
+    Raises
+    ------
+    RuntimeError
+        If a program fails.
     """
     best = dict.fromkeys(programs, float("inf"))
     for number in range(repeats):
         for name, program in programs.items():
             start = time.perf_counter()
-            subprocess.run(
-                [sys.executable, "-c", program(number)],
+            done = subprocess.run(
+                [python, "-c", program(number)],
                 cwd=ROOT,
                 env={**os.environ, **(environment or {})},
-                check=True,
+                check=False,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,  # some libraries talk while they are imported
+                text=True,
             )
             best[name] = min(best[name], time.perf_counter() - start)
+            if done.returncode:
+                raise RuntimeError(f"{name} failed:\n{done.stderr}")
     return best

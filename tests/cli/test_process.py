@@ -98,3 +98,21 @@ def test_progress_is_shown_to_those_who_ask():
     for verbose, expected in (("0", ""), ("1", "meanfield: compiling\n")):
         done = subprocess.run([sys.executable, "-c", code, verbose], capture_output=True, text=True, check=True, timeout=60)
         assert (done.stdout, done.stderr) == ("", expected)
+
+
+def test_closed_streams_are_met_without_a_traceback(tmp_path):
+    """What a service manager or ``>&-`` leaves a process with."""
+    place = tmp_path / "page.html"
+    command = f"{sys.executable} -m meanfield"
+    for line, status, said in (
+        ("eoc tanh --sigma-b 0.2 >&-", 74, "standard output is closed"),
+        ("--help >&-", 74, "standard output is closed"),
+        (f"report tanh -o {place} >&-", 0, "wrote"),
+        ("eoc tanh --sigma-b 0.2 2>&-", 0, ""),
+        ("eoc tahn 2>&-", 64, ""),
+    ):
+        done = subprocess.run(["/bin/sh", "-c", f"{command} {line}"], capture_output=True, text=True, timeout=120)
+        assert done.returncode == status, (line, done.stderr)
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    assert place.read_text().startswith("<!DOCTYPE html>")

@@ -17,6 +17,14 @@ def test_what_oscillates_too_fast_is_sampled_at_once() -> None:
     # 3·10⁸ periods between 64 and 128: no budget resolves them.
     partition = Partition(mf.activation("cos(1000*x**3)"), (0, 1))
     assert partition.count(6) - partition.count(5) < 4 * SAMPLED
+    # Twice as many panels as a shell may have, and as many as all shells may.
+    assert Partition(mf.activation("cos(2000*x**3)"), (0, 1)).panels_in(1) < 8 * SAMPLED
+
+
+def test_a_shell_is_resolved_alike_whatever_is_asked_for_beside_it() -> None:
+    alone, beside = (Partition(mf.activation("cos(100*x**3)"), (0, 1)) for _ in range(2))
+    beside.ensure(range(-4, 6), (-4,))
+    assert alone.panels_in(1) == beside.panels_in(1) > 10 * SAMPLED
 
 
 def test_hopeless_shells_take_nothing_from_the_others() -> None:

@@ -141,6 +141,15 @@ def test_other_functions_are_taken_in_double_precision():
     assert not jax.config.jax_enable_x64
 
 
+def test_sigma_w_alone_means_no_biases():
+    """As in init_ for torch."""
+    init, bias = (make("tanh", sigma_w=1.5) for make in (mfj.initializer, mfj.bias_initializer))
+    assert (init.sigma_w, init.sigma_b) == (bias.sigma_w, bias.sigma_b) == (1.5, 0.0)
+    assert init.q == mf.MeanField("tanh", 1.5, 0.0).q_star
+    assert mfj.initializer("tanh", depth=50, sigma_w=1.5) == init  # depth decides nothing then
+    assert not np.asarray(bias(jax.random.key(4), (50,))).any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "word"),
     [
@@ -148,7 +157,7 @@ def test_other_functions_are_taken_in_double_precision():
         ({"activation": "tnah", "depth": 3}, mf.ActivationError, "tnah"),
         ({"activation": jax.nn.softmax, "depth": 3}, mf.ActivationError, "softmax"),
         ({"activation": "tanh"}, mf.DomainError, "depth is missing"),
-        ({"activation": "tanh", "sigma_w": 1.0}, mf.DomainError, "sigma_w = 1.0"),
+        ({"activation": "tanh", "sigma_w": 0.5, "input_variance": 1.0}, mf.DomainError, "q = 0"),
         ({"activation": "tanh", "sigma_w": -1.0, "sigma_b": 0.0}, mf.DomainError, "sigma_w = -1.0"),
         ({"activation": "tanh", "sigma_w": [1.0, 2.0], "sigma_b": 0.0}, mf.DomainError, "sigma_w"),
         ({"activation": "softplus", "sigma_b": 0.1}, mf.DomainError, "no edge of chaos"),

@@ -130,6 +130,13 @@ def test_an_activation_is_what_keras_means_by_it(activation, expected):
     assert (init.sigma_w, init.sigma_b) == (known.sigma_w, known.sigma_b)
 
 
+def test_sigma_w_alone_means_no_biases():
+    """As in init_ for torch."""
+    init, bias = (make("tanh", sigma_w=1.5) for make in (mfk.MeanFieldInitializer, mfk.MeanFieldBiasInitializer))
+    assert (init.sigma_w, init.sigma_b, bias.sigma_b) == (1.5, 0.0, 0.0)
+    assert not numbers(bias((50,))).any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "word"),
     [

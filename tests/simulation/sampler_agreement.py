@@ -6,6 +6,7 @@ number n is known beforehand, and each is rejected at 1e-4/n: one false alarm in
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,9 +95,28 @@ def agreement(networks: int, widths: tuple[int, ...] = WIDTHS, depth: int = 6) -
     return found
 
 
-def main(networks: int) -> int:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.sampler_agreement",
+        description="Do the conditional and the explicit sampler agree in distribution?",
+    )
+    parser.add_argument("networks", nargs="?", type=int, default=20_000, help="networks of each kind on each side (%(default)s)")
+    parser.add_argument(
+        "--widths", type=int, nargs="+", default=WIDTHS, metavar="N", help=f"widths to test at ({' '.join(map(str, WIDTHS))})"
+    )
+    parser.add_argument("--depth", type=int, default=6, metavar="L", help="layers after the first (%(default)s)")
+    found = parser.parse_args()
+    for name, least in (("networks", 2), ("depth", 2)):
+        if getattr(found, name) < least:
+            parser.error(f"{name} {getattr(found, name)} is out of range; give {least} or more")
+    if min(found.widths) < 1:
+        parser.error(f"--widths {min(found.widths)} is out of range; give 1 or more")
+    return found
+
+
+def main(networks: int, widths: tuple[int, ...] = WIDTHS, depth: int = 6) -> int:
     """Print the smallest p-values and the verdict."""
-    tests = agreement(networks)
+    tests = agreement(networks, widths, depth)
     level = FAMILY_WISE / len(tests)
     for test in sorted(tests, key=lambda t: t.p)[:8]:
         print(f"p = {test.p:.2e}  {test.what}")
@@ -106,4 +126,5 @@ def main(networks: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))
+    given = _arguments()
+    sys.exit(main(given.networks, tuple(given.widths), given.depth))

@@ -85,8 +85,8 @@ def test_rectangular_networks_and_given_inputs():
 
 def test_z_scores_are_standard_normal(monkeypatch):
     """z of independent ensembles at one layer: mean 0 and variance 1 within 4.5 standard errors, 8 checks."""
-    theory = comparison_module._theory(mf.simulate("tanh", 1.5, 0.3, 300, 3, 2))
-    monkeypatch.setattr(comparison_module, "_theory", lambda sim: theory)  # the same for all
+    theory = comparison_module.at_its_width(mf.simulate("tanh", 1.5, 0.3, 300, 3, 2))
+    monkeypatch.setattr(comparison_module, "at_its_width", lambda sim: theory)  # the same for all
     z = []
     for seed in range(60):
         comparison = mf.simulate("tanh", 1.5, 0.3, 300, 3, 24, seed=seed).compare()

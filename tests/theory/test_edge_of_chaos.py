@@ -101,13 +101,22 @@ def test_without_biases() -> None:
     assert "single point" in str(relu)
 
 
+def test_without_biases_the_sign_nearest_to_zero_counts() -> None:
+    # V(q)/q − 1 = −6q + 30·10⁶ q² + … changes its sign at q = 2·10⁻⁷.
+    for formula, status in (("x - x**3 + 1e6*x**5", "attracting"), ("x + x**3 - 1e6*x**5", "repelling")):
+        edge = mf.edge_of_chaos(formula, 0.0)
+        assert (edge.q, edge.sigma_w, edge.status) == (0.0, 1.0, status)
+
+
 @pytest.mark.parametrize("name", ["softplus", "squareplus", "sign", "heaviside"])
 def test_none(name: str) -> None:
     edge = mf.edge_of_chaos(name, [0.0, 0.3])
     assert edge.status.tolist() == ["none", "none"]
     assert np.isnan(edge.sigma_w).all()
     assert not edge.stable.any()
-    assert all(edge.reason)
+    jumps = name in ("sign", "heaviside")
+    assert all(("jumps at x = 0" if jumps else "no variance fixed point") in reason for reason in edge.reason)
+    assert not (jumps and any("fixed point" in reason for reason in edge.reason))
 
 
 def test_the_two_parametrisations_agree() -> None:
@@ -139,6 +148,8 @@ def test_tiny_biases_keep_their_digits() -> None:
         assert edge.q == pytest.approx(leading, rel=5 * leading)
         assert edge.sigma_w == pytest.approx(1 + edge.q, abs=5 * edge.q**2)
         assert edge.status == "attracting"
+    # F' = 1 − 2q, which is 10⁻¹³ from 1, and still below it.
+    assert mf.edge_of_chaos("tanh", 1e-20).status == "attracting"
 
 
 def test_shapes_and_types() -> None:
@@ -173,5 +184,5 @@ def test_roots_that_fall_on_a_sample(name: str) -> None:
         sigma_b = curve.sigma_b[keep] * (1 + shift * 2.0**-52)
         edge = mf.edge_of_chaos(name, sigma_b)
         assert edge.q == pytest.approx(curve.q[keep], rel=1e-10)
-        for i in (0, 5, -1):
+        for i in range(0, sigma_b.size, 4):
             assert mf.edge_of_chaos(name, float(sigma_b[i])).all_points()[0].q == pytest.approx(curve.q[keep][i], rel=1e-10)

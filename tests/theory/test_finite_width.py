@@ -1,4 +1,4 @@
-"""First-order theory in 1/width against closed forms, differences of the maps, another quadrature, and networks."""
+"""First-order theory in 1/width against closed forms, differences of the maps, and networks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.expectation.fourth_moments import line_moments, pair_moments
 from meanfield.theory.finite_width import _derivatives
-from meanfield.theory.finite_width_rule import line_moments, pair_moments
 
 ROOT_2 = math.sqrt(2.0)
 
@@ -94,39 +94,6 @@ def test_derivatives_are_those_of_the_maps(name, where):
             ]
             np.testing.assert_allclose(hessian[:, i, j], (4 * mixed[1] - mixed[0]) / 3, rtol=2e-4, atol=2e-4)
     np.testing.assert_allclose(hessian, np.swapaxes(hessian, 1, 2), atol=1e-8)
-
-
-@pytest.mark.parametrize(("q1", "q2", "c"), [(1.0, 1.0, 0.5), (0.5, 2.0, -0.6), (1.0, 1.0, 0.99)])
-def test_four_factor_expectations_against_gauss_hermite(q1, q2, c):
-    x, w = np.polynomial.hermite_e.hermegauss(120)
-    w = w / w.sum()
-    a = np.tanh(math.sqrt(q1) * x)[:, None] + 0.0 * x
-    b = np.tanh(math.sqrt(q2) * (c * x[:, None] + math.sqrt(1 - c * c) * x))
-    weights = np.multiply.outer(w, w)
-    parts = [a * a, a * a - b * b, 0.5 * (a - b) ** 2]
-    means = [np.sum(weights * p) for p in parts]
-    wanted = [[np.sum(weights * p * r) - m * n for r, n in zip(parts, means, strict=True)] for p, m in zip(parts, means, strict=True)]
-    found = pair_moments(mf.activation("tanh"), q1, q2, 1 - c)
-    np.testing.assert_allclose(found.covariance, wanted, rtol=1e-8, atol=1e-10)  # the reference is off by 2e-11
-
-
-def test_four_factors_of_relu_in_closed_form():
-    """E[φ(u)²φ(v)²] of ReLU at unit variances is (3 sin θ cos θ + (π − θ)(1 + 2 cos² θ))/(2π) (Cho & Saul 2009, J₂)."""
-    for c in (-0.9, 0.0, 0.3, 0.999999):
-        theta = math.acos(c)
-        wanted = (3 * math.sin(theta) * c + (math.pi - theta) * (1 + 2 * c * c)) / (2 * math.pi)
-        found = pair_moments(mf.activation("relu"), 1.0, 1.0, 1 - c)
-        first, mixed = found.covariance[0, 0] + 0.25, found.covariance[0, 1]
-        assert first - mixed == pytest.approx(wanted, abs=1e-10)  # E[φ(u)²(φ(u)² − (φ(u)² − φ(v)²))]
-
-
-def test_small_decorrelations_keep_their_digits():
-    """To leading order in ε, φ(u) − φ(v) = φ'(u)(u − v): E' = σ_w² V[φ'] E and Var[½(φ(u) − φ(v))²] = 3E[φ'⁴]E² − …"""
-    moments = line_moments(mf.activation("tanh"), 1.0)
-    for epsilon in (1e-6, 1e-10, 1e-14):
-        found = pair_moments(mf.activation("tanh"), 1.0, 1.0, epsilon)
-        assert found.scores[2, 0] / epsilon == pytest.approx(moments["slope"], rel=3 * epsilon + 1e-7)
-        assert found.covariance[2, 2] / epsilon**2 == pytest.approx(3 * moments["slope_4"] - moments["slope"] ** 2, rel=10 * epsilon + 1e-6)
 
 
 Z = 4.5  # two-sided 7e-6 each; the checks below make about 200 comparisons: false-alarm rate 1.4e-3

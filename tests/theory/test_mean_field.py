@@ -65,6 +65,15 @@ def test_several_fixed_points() -> None:
     assert net.variance_limit(1e-3) == swish[0].value
 
 
+def test_a_recursion_that_jumps_over_fixed_points() -> None:
+    # F(q) = 540 q³/(1 + 4q)^(7/2): from far out one layer lands below the repelling point, and the next ones go to 0.
+    net = mf.MeanField("x**3*exp(-x*x)", 6.0, 0.0)
+    assert net.variance_map(10.0) == pytest.approx(540e3 / 41**3.5, rel=1e-13)
+    assert [p.stable for p in net.variance_fixed_points()] == [True, False, True]
+    assert net.variance_limit(1e4) == 0.0
+    assert net.variance_limit(10.0) == net.variance_fixed_points()[2].value
+
+
 def test_zero_and_infinity() -> None:
     quiet = mf.MeanField("tanh", 0.9, 0.0)
     assert (quiet.q_star, quiet.chi_1, quiet.phase) == (0.0, pytest.approx(0.81), "ordered")
@@ -87,6 +96,8 @@ def test_jumps_are_chaotic() -> None:
     assert (net.chi_1, net.phase) == (math.inf, "chaotic")
     assert net.q_star == pytest.approx(2.26)
     assert net.correlation_slope(1.0) == math.inf
+    far = mf.MeanField("x + sign(x)", 2.0, 0.1)
+    assert (far.q_star, far.chi_1, far.phase) == (math.inf, math.inf, "chaotic")
 
 
 def test_tangent_point() -> None:
@@ -101,6 +112,12 @@ def test_tangent_point() -> None:
     near = [p for p in points if abs(p.value - q) < 1e-3]
     assert 1 <= len(near) <= 2  # rounding of σ may split or lift the tangency by 1e-8
     assert all(abs(p.slope - 1) < 1e-6 for p in near)
+    # Lifted by less than σ's are known to, it still counts as one point; by more, there is none.
+    for lift, count in ((3e-13, 1), (1e-9, 0)):
+        points = mf.MeanField(act, math.sqrt(weight), math.sqrt(bias + lift)).variance_fixed_points()
+        near = [p for p in points if abs(p.value - q) < 1e-3]
+        assert len(near) == count
+        assert not any(p.stable for p in near)
 
 
 @given(NAMES, SIGMA_W, SIGMA_B, st.floats(-5, 4))

@@ -109,6 +109,19 @@ def test_fixed_points_past_the_grid() -> None:
         assert cell.phase.tolist() == [[-1]]
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu", "mish"])
+def test_two_fixed_points_between_samples(name: str) -> None:
+    # F touches q at 2.3 for σ_b² = bias; a little less and the recursion from 1 ends just below, a little more and it goes on.
+    unit = mf.MeanField(name, 1.0, 0.0)
+    weight = 1.0 / unit.variance_slope(2.3)
+    bias = 2.3 - weight * unit.variance_map(2.3)
+    sigma_w = math.sqrt(weight)
+    below, beyond = mf.phase_diagram(name, sigma_w, [math.sqrt(bias * (1 - 1e-5)), math.sqrt(bias * (1 + 1e-5))]).q_star[:, 0]
+    assert 2.25 < below < 2.3
+    assert mf.MeanField(name, sigma_w, math.sqrt(bias * (1 - 1e-5))).variance_map(below) == pytest.approx(below, rel=1e-13)
+    assert beyond > 4.0
+
+
 def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

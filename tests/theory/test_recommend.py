@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import warnings
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.theory.recommend import recommend_each
 
 
 @pytest.mark.parametrize("name", ["tanh", "elu", "silu", "hardtanh", "sigmoid", "sin"])
@@ -106,3 +108,44 @@ def test_steep_activations_end_and_say_what_it_costs(name: str) -> None:
     assert best.variance_change < np.log(1e6)
     assert best.cost > 20.0
     assert "unstable" in best.reason
+
+
+@pytest.mark.parametrize("name", ["tanh", "silu", "relu", "sigmoid", "x**3", "exp", "sign"])
+def test_several_depths_at_once_give_the_same_bits(name: str) -> None:
+    depths = (20, 100, 1000)
+    found = recommend_each(name, depths)
+    assert tuple(found) == depths
+    for depth, best in found.items():
+        if isinstance(best, mf.DomainError):
+            with pytest.raises(mf.DomainError) as alone:
+                mf.recommend(name, depth)
+            assert str(alone.value) == str(best)
+        else:
+            assert mf.recommend(name, depth) == best
+
+
+def test_several_depths_follow_each_path_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("meanfield.theory.recommend")
+    followed: list[tuple[float, float, float]] = []
+    original = module.variance_path
+
+    def counted(act: object, weight: float, bias: float, start: float, depth: int, ceiling: float) -> object:
+        if depth == 1000:  # those of the candidates: the search beside the best one is each depth's own
+            followed.append((weight, bias, start))
+        return original(act, weight, bias, start, depth, ceiling)
+
+    monkeypatch.setattr(module, "variance_path", counted)
+    monkeypatch.setattr(module, "_refined", lambda act, depth, point, changes: (point, changes))
+    recommend_each("x**3", (20, 1000))
+    assert len(followed) > 50
+    assert len(followed) == len(set(followed))
+
+
+def test_several_depths_are_checked() -> None:
+    with pytest.raises(mf.DomainError, match="depth = 0"):
+        recommend_each("tanh", (20, 0))
+
+
+def test_attracting_points_are_mentioned_only_where_there_are_some() -> None:
+    assert "what the attracting points do" in mf.recommend("silu", 10).reason
+    assert "No point of the curve attracts" in mf.recommend("x**3", 20).reason

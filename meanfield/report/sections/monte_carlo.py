@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from meanfield.report.blocks import Block, Figure, Paragraph, Section, Table, column, number
@@ -9,8 +10,7 @@ from meanfield.report.svg import inline_svg
 
 if TYPE_CHECKING:
     from meanfield.report.subject import Subject
-    from meanfield.simulation import Comparison, Simulation
-    from meanfield.theory.trajectory import Trajectory
+    from meanfield.simulation.beside_theory import Beside
 
 WIDTH, DEPTH, NETWORKS, START_C = 500, 12, 100, 0.5
 _QUANTITIES = ("q1", "c", "gradient")
@@ -31,7 +31,7 @@ def section(subject: Subject) -> Section:
     if where is None:
         return Section("monte-carlo", title, (Paragraph("No check: E[φ²] is infinite, or 0, at q = 1, so no network keeps a variance."),))
     from meanfield.simulation import simulate
-    from meanfield.theory.mean_field import MeanField
+    from meanfield.simulation.beside_theory import beside_theory
 
     sigma_w, sigma_b, q = where
     sim = simulate(
@@ -46,15 +46,15 @@ def section(subject: Subject) -> Section:
         seed=subject.seed,
         progress=False,
     )
-    theory = MeanField(subject.activation, sigma_w, sigma_b).propagate(DEPTH, q=q, c=START_C)
     told = (
         f"{NETWORKS} random networks of width {WIDTH} and depth {DEPTH} at σ_w = {number(sigma_w)}, σ_b = {number(sigma_b)}, from q = "
         f"{number(q)} and c = {START_C}, seed {subject.seed}."
     )
     comparison = sim.compare()
+    found = beside_theory(sim, comparison, q, START_C)
     tone = "caution" if comparison.consistent is False else "plain"
     blocks: list[Block] = [Paragraph(told), Paragraph(comparison.verdict, tone=tone)]
-    blocks += [_figure(sim, theory), _table(sim, theory, comparison)]
+    blocks += [_figure(found["c"]), _table(found)]
     return Section("monte-carlo", title, tuple(blocks))
 
 
@@ -71,35 +71,35 @@ def _where(subject: Subject) -> tuple[float, float, float] | None:
     return networks[0].sigma_w, networks[0].sigma_b, 1.0
 
 
-def _figure(sim: Simulation, theory: Trajectory) -> Figure:
+def _figure(found: Beside) -> Figure:
     import numpy as np
 
     from meanfield.plot.column_width import detached_axes
-    from meanfield.plot.line_styles import shades
+    from meanfield.plot.line_styles import draw_legend, shades
 
     ax = detached_axes()
     layers = np.arange(DEPTH + 1)
     line, dots = shades(2)[::-1]
-    ax.plot(layers, theory.c, color=line, linewidth=1.3, label="theory")
-    error = 2.0 * np.asarray(sim.c.standard_error)
+    ax.plot(layers, found.infinite_width, color=line, linewidth=1.3, label="theory")
+    error = 2.0 * found.standard_error
     ax.errorbar(
-        layers, sim.c.mean, yerr=error, color=dots, marker="o", markersize=3, linestyle="none", capsize=2, label=r"networks $\pm$ 2 s.e."
+        layers, found.mean, yerr=error, color=dots, marker="o", markersize=3, linestyle="none", capsize=2, label=r"networks $\pm$ 2 s.e."
     )
     ax.set_xlabel(r"layer $\ell$")
     ax.set_ylabel(r"$c_\ell$")
-    ax.legend(fontsize=7, handlelength=2.6, frameon=False)
+    draw_legend(ax)
     svg, colours = inline_svg(ax.figure.figure, "monte-carlo")
     caption = "The correlation of two inputs, layer by layer: the recursion, and the mean over random networks with two standard errors."
     return Figure("monte-carlo", svg, "c against the layer, theory as a line and networks as points with error bars.", caption, colours)
 
 
-def _table(sim: Simulation, theory: Trajectory, comparison: Comparison) -> Table:
+def _table(found: dict[str, Beside]) -> Table:
     columns = [[str(layer) for layer in _TABLED]]
     for name in _QUANTITIES:
-        found = getattr(sim, name)
-        columns.append(column([float(getattr(theory, name)[layer]) for layer in _TABLED], 5))
-        columns.append([f"{number(float(found.mean[layer]), 5)} ± {number(float(found.standard_error[layer]), 2)}" for layer in _TABLED])
-        columns.append([f"{comparison.z_scores[name][layer]:.2f}".replace("-", "−") for layer in _TABLED])
+        one = found[name]
+        columns.append(column([float(one.infinite_width[layer]) for layer in _TABLED], 5))
+        columns.append([_measured(float(one.mean[layer]), float(one.standard_error[layer])) for layer in _TABLED])
+        columns.append([_score(float(one.z[layer])) for layer in _TABLED])
     header = ("layer", "q", "networks", "z", "c", "networks", "z", "gradient", "networks", "z")
     caption = (
         "Theory at infinite width beside the mean over networks ± its standard error: the variance q, the correlation c of two "
@@ -107,3 +107,25 @@ def _table(sim: Simulation, theory: Trajectory, comparison: Comparison) -> Table
         "first order in 1/width."
     )
     return Table(caption, header, "r" * len(header), tuple(zip(*columns, strict=True)))
+
+
+def _measured(mean: float, error: float) -> str:
+    """Mean ± standard error; the mean alone where networks run away and have no error.
+
+    Examples
+    --------
+    >>> _measured(0.5, 0.01), _measured(float("inf"), float("inf"))
+    ('0.5 ± 0.01', '∞')
+    """
+    return f"{number(mean, 5)} ± {number(error, 2)}" if math.isfinite(mean) and math.isfinite(error) else number(mean, 5)
+
+
+def _score(z: float) -> str:
+    """Two decimals; a dash where nothing can be compared.
+
+    Examples
+    --------
+    >>> _score(-1.234), _score(float("nan"))
+    ('−1.23', '—')
+    """
+    return f"{z:.2f}".replace("-", "−") if math.isfinite(z) else number(z)

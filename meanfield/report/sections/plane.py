@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from meanfield.report.subject import Subject
 
 _CELLS = (241, 121)  # across, up
+_FAR = 8.0  # times the smallest critical σ_w
 
 
 def section(subject: Subject) -> Section:
@@ -39,7 +40,7 @@ def section(subject: Subject) -> Section:
     ax.set_title("")  # the page has one
     svg, colours = inline_svg(ax.figure.figure, "phase-diagram", grey_only=True)
     caption = "ξ_c, the number of layers over which correlations settle, over the plane of σ_w and σ_b"
-    caption += ", with the edge of chaos: solid where attracting, dashed where not." if subject.points else "; there is no edge of chaos."
+    caption += _edge(subject)
     if divergent.any():
         caption += " Hatched: the variance grows without bound."
     blocks: list[Block] = [Figure("phase-diagram", svg, _described(diagram), caption, colours)]
@@ -49,7 +50,16 @@ def section(subject: Subject) -> Section:
 
 
 def _reach(subject: Subject) -> tuple[float, float]:
-    """A range of σ_w that holds the edge of chaos, or the weights that keep a variance of 1."""
+    """A range of σ_w that holds the edge of chaos, or the weights that keep a variance of 1.
+
+    Of an edge that runs off to large σ_w the part up to 8 times the smallest: further out the picture would show nothing else.
+
+    Examples
+    --------
+    >>> from meanfield.report.subject import make_subject
+    >>> _reach(make_subject("relu", 0)), round(_reach(make_subject("exp", 0))[1], 3)
+    ((0.5, 3.0), 0.552)
+    """
     import numpy as np
 
     from meanfield.report.sections.variance import networks_to_draw
@@ -57,7 +67,17 @@ def _reach(subject: Subject) -> tuple[float, float]:
     found = subject.edge.sigma_w[np.isfinite(subject.edge.sigma_w)].tolist() or [net.sigma_w for net in networks_to_draw(subject)[0]]
     if not found:
         return 0.5, 3.0
-    return min(0.5, 0.5 * min(found)), max(3.0 if min(found) > 0.1 else 0.0, 1.5 * max(found))
+    furthest = max(sigma_w for sigma_w in found if sigma_w <= _FAR * min(found))
+    return min(0.5, 0.5 * min(found)), 3.0 if 1.0 <= furthest <= 2.0 else 1.5 * furthest
+
+
+def _edge(subject: Subject) -> str:
+    """How the edge of chaos is drawn."""
+    if not subject.points:
+        return "; there is no edge of chaos."
+    if (subject.edge.status != "none").sum() == 1 and len(subject.points) == 1:
+        return ". The disc is the edge of chaos, a single point."
+    return ", with the edge of chaos: solid where attracting, dashed where not."
 
 
 def _described(diagram: Any) -> str:

@@ -36,6 +36,8 @@ html_title = "meanfield"
 html_sidebars = {"**": ["globaltoc.html"]}
 html_theme_options = {"navbar_center": [], "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
 html_show_sourcelink = False
+# A reference that leads nowhere is a warning, and with -W an error.
+nitpicky = True
 myst_heading_anchors = 3
 html_static_path = ["_static"]
 html_css_files = ["figures.css"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.expectation.angle_series import AngleSeries
 from meanfield.expectation.arguments import broadcast, derivative_order, unwrap, variance, within
-from meanfield.expectation.two_inputs import covariance_at, decorrelation_at, is_quick
+from meanfield.expectation.two_inputs import covariance_at, covariances_by_series, decorrelation_at, is_quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
-
-MANY = 64  # more correlations than this at one pair of variances, where each costs milliseconds: interpolate in the angle
+MANY = 300  # more correlations than this at one pair of variances: a series in c, or an interpolant in the angle made of as many values
+HELD = 16  # such interpolants kept per activation
+_held: weakref.WeakKeyDictionary[Activation, dict[tuple[float, float], AngleSeries]] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -> Any:
@@ -114,21 +118,33 @@ def covariances(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Arra
         mine = (flat1 == a) & (flat2 == b)
         function = exact(a, b)
         wanted = flat_c[mine]
-        inner = np.abs(wanted) < 1
         distinct = np.unique(wanted)
-        if (
-            k == 0
-            and distinct.size > MANY
-            and min(a, b) > 0
-            and not is_quick(act, a, b, float(np.max(np.abs(wanted), initial=0.0, where=inner)), k)
-        ):
-            scale = math.sqrt(abs(function(1.0) if a == b else covariance_at(act, a, a, 1.0, k) * covariance_at(act, b, b, 1.0, k)))
-            series = AngleSeries.fit(lambda theta, f=function: f(math.cos(theta)), 0.0, math.pi, scale if a != b else scale**2)  # type: ignore[misc]
-            out[mine] = series(np.arccos(wanted))
+        many = distinct.size > MANY and min(a, b) > 0
+        worth = distinct.size > 16 and min(a, b) > 0
+        by_series = covariances_by_series(act, a, b, wanted, k) if worth else None
+        if by_series is not None:
+            out[mine] = by_series
+        elif many and k == 0:
+            out[mine] = _angle_series(act, a, b, function)(np.arccos(wanted))
         else:
             known = {float(x): function(float(x)) for x in distinct}
             out[mine] = [known[float(x)] for x in wanted]
     return out.reshape(np.shape(c))
+
+
+def _angle_series(act: Activation, a: float, b: float, function: Callable[[float], float]) -> AngleSeries:
+    """C[φ](a, b, cos θ) as a series in θ ∈ [0, π], kept for the next question about these variances."""
+    with _lock:
+        held = _held.setdefault(act, {})
+        if (a, b) in held:
+            return held[a, b]
+    square = function(1.0) ** 2 if a == b else covariance_at(act, a, a, 1.0, 0) * covariance_at(act, b, b, 1.0, 0)
+    made = AngleSeries.fit(lambda theta: function(math.cos(theta)), 0.0, math.pi, math.sqrt(abs(square)))
+    with _lock:
+        while len(held) >= HELD:
+            held.pop(next(iter(held)))
+        held[a, b] = made
+    return made
 
 
 def decorrelations(act: Activation, q: Array, epsilon: Array) -> Array:

@@ -62,16 +62,35 @@ def longest_useful_series(activation: Activation, order: int, q: float, c: float
     return series(activation, order, q, 1)
 
 
-def _by_series(activation: Activation, order: int, q1: float, q2: float, c: float) -> float | None:
-    """Mehler's series with few terms, or with many, or None."""
+def _two_series(activation: Activation, order: int, q1: float, q2: float, c: float) -> tuple[HermiteSeries, HermiteSeries] | None:
+    """Hermite series whose terms give the covariance at every correlation up to |c|: short ones, or long ones, or None."""
     for find in (series, lambda a, k, q: longest_useful_series(a, k, q, c)):
         first, second = find(activation, order, q1), find(activation, order, q2)
         if first is None or second is None:
             return None
-        value = mehler(first, second, c)
-        if value is not None:
-            return value
+        if mehler(first, second, c) is not None:
+            return first, second
     return None
+
+
+def _by_series(activation: Activation, order: int, q1: float, q2: float, c: float) -> float | None:
+    """Mehler's series with few terms, or with many, or None."""
+    found = _two_series(activation, order, q1, q2, c)
+    return None if found is None else mehler(*found, c)
+
+
+def covariances_by_series(activation: Activation, q1: float, q2: float, c: Array, order: int) -> Array | None:
+    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] at an array of c in [−1, 1] and q1, q2 > 0, by Mehler's series; None where it does not serve all of |c| < 1."""
+    ends = np.abs(c) == 1.0
+    found = _two_series(activation, order, q1, q2, float(np.max(np.abs(c), initial=0.0, where=~ends)))
+    if found is None:
+        return None
+    _require_integrable(activation, order)
+    terms = min(series.coefficients.size for series in found)
+    out = np.asarray(np.polynomial.polynomial.polyval(c, found[0].coefficients[:terms] * found[1].coefficients[:terms]), dtype=float)
+    for end in np.unique(c[ends]):
+        out[c == end] = covariance_at(activation, q1, q2, float(end), order)
+    return out
 
 
 def at_zero(activation: Activation, order: int) -> tuple[float, float]:

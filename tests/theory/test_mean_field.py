@@ -186,9 +186,9 @@ def test_decorrelation_map_matches_the_correlation_map() -> None:
 
 def test_limit_maps_have_their_digits() -> None:
     net = mf.MeanField("relu", 1.0, 0.0)
-    epsilon = np.array([1e-12, 1e-6, 0.02, 0.2, 1.0, 2.0])
+    epsilon = np.append(np.geomspace(1e-20, 1.9, 60), 2.0)
     # q = 0 and any finite q are the same map for ReLU.
-    assert net.decorrelation_map(epsilon, q=0.0) == pytest.approx(net.decorrelation_map(epsilon, q=1.0), rel=1e-12)
+    np.testing.assert_allclose(net.decorrelation_map(epsilon, q=0.0), net.decorrelation_map(epsilon, q=1.0), rtol=1e-12)
 
 
 def test_no_weights() -> None:

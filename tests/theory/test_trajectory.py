@@ -26,7 +26,7 @@ def test_references_on_the_edge_of_chaos(name: str) -> None:
     net = mf.MeanField(mf.activation(spec, **parameters), float(record["sw"]), float(record["sb"]))
     path = net.propagate(10_000, q=float(record.get("q", 1.0)), hold_variance=True)
     for layer, exact in record["eps"].items():
-        assert path.epsilon[int(layer)] == pytest.approx(float(exact), rel=1e-9), layer
+        assert path.epsilon[int(layer)] == pytest.approx(float(exact), rel=1e-9, abs=0.0), layer
     assert path.gradient == pytest.approx(np.ones(10_001), rel=1e-9)
 
 
@@ -69,7 +69,7 @@ def test_long_transients_are_interpolated_exactly() -> None:
     assert path.q1[20_000] * 2 * 20_000 == pytest.approx(1.0, rel=1e-3)
     for layer in (3, 40, 100, 333, 2_000, 19_999):
         after = net.decorrelation_map(path.epsilon[layer], q=path.q1[layer])
-        assert path.epsilon[layer + 1] == pytest.approx(after, rel=1e-11)
+        assert path.epsilon[layer + 1] == pytest.approx(after, rel=1e-11, abs=0.0)
 
 
 def test_slow_kinked_transient() -> None:
@@ -78,7 +78,7 @@ def test_slow_kinked_transient() -> None:
     net = mf.MeanField("elu", edge.sigma_w, sigma_b)
     path = net.propagate(3_000)
     for layer in (30, 100, 333, 1_000, 2_999):
-        assert path.epsilon[layer + 1] == pytest.approx(net.decorrelation_map(path.epsilon[layer], q=path.q1[layer]), rel=1e-11)
+        assert path.epsilon[layer + 1] == pytest.approx(net.decorrelation_map(path.epsilon[layer], q=path.q1[layer]), rel=1e-11, abs=0.0)
 
 
 def test_gradient_conventions() -> None:
@@ -137,7 +137,7 @@ def test_tiny_decorrelations_keep_their_digits() -> None:
     product = 1e-30
     for layer in range(10):
         product *= net.sigma_w**2 * path.q1[layer] * mf.second_moment("tanh", path.q1[layer], derivative=1) / path.q1[layer + 1]
-    assert path.epsilon[10] == pytest.approx(product, rel=1e-12)
+    assert path.epsilon[10] == pytest.approx(product, rel=1e-12, abs=0.0)
 
 
 @pytest.mark.parametrize("name", ["tanh", "hardtanh"])
@@ -151,7 +151,7 @@ def test_starts_end_in_the_stable_point(name: str) -> None:
 def test_zero_and_infinity() -> None:
     fading = mf.MeanField("tanh", 0.5, 0.0).propagate(600)
     assert fading.q1[-1] == 0.0
-    assert fading.epsilon[-1] == pytest.approx(fading.epsilon[300], rel=1e-12)  # the identity
+    assert fading.epsilon[-1] == pytest.approx(fading.epsilon[300], rel=1e-12, abs=0.0)  # the identity
     growing = mf.MeanField("relu", 2.0, 0.1).propagate(1_200, q=(1.0, 2.0))
     assert growing.q1[-1] == math.inf
     assert growing.epsilon[-1] == pytest.approx(4.5 * math.pi**2 / 1_200**2, rel=0.05)

@@ -109,3 +109,17 @@ def test_broken_and_odd_arguments_end_in_errors_of_ours() -> None:
         assert "\n" not in str(caught.value)
     assert mf.second_moment(mf.activation("hardshrink", lambd=1e308), 203.0) == 0.0
     assert mf.decorrelation("leaky_relu", 1e-12, 5e-324) == 0.0
+
+
+@pytest.mark.parametrize("zero", ["sin(pi)/clip(x, -1, 2.5)", "cos(pi/2)*x", "(exp(1) - e)*x", "x*(sqrt(2)**2 - 2)"])
+def test_a_constant_that_rounding_keeps_from_zero_is_zero(zero: str) -> None:
+    # It made sin(pi)/clip(…) a chaotic network at σ_w = 5·10¹³, after ten seconds of many digits at each x.
+    assert not np.any(mf.activation(zero)(np.array([-3.0, 0.1, 1.0, 5.0])))
+    assert mf.edge_of_chaos(zero, sigma_b=0.3).status == "none"
+
+
+@pytest.mark.parametrize(
+    ("formula", "at_one"), [("log(exp(-1000)) + x", -999.0), ("x*log(exp(-exp(9)))", -math.exp(9)), ("sin(1e-300)*x", 1e-300)]
+)
+def test_a_constant_that_is_only_small_is_kept(formula: str, at_one: float) -> None:
+    assert mf.activation(formula)(1.0) == pytest.approx(at_one, rel=1e-15)

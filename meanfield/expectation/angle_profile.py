@@ -10,7 +10,9 @@ near θ = 0, so the series runs in s with θ = sinh(A s)/(2√q), A = asinh(π�
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,21 +77,18 @@ class AngleProfile:
         The series holds g = D/sin(θ/2), not h = D/(1 − cos θ).
     near, far : (edges, coefficients) of the halves θ ≤ π/2 (h or g) and θ ≥ π/2 (D); Chebyshev series in s on each panel
     at_zero : h(0) = q V[φ'](q), or g(0)
+    source : reference to the activation, which keeps its profiles and must not be kept by them
     """
 
     q: float
     jumping: bool
     near: tuple[Array, Array]
-    far: tuple[Array, Array]
     at_zero: float
+    source: weakref.ref[Activation]
 
     @staticmethod
     def fit(activation: Activation, q: float) -> AngleProfile:
         """Sample D by quadrature and bisect in s until each series has decayed."""
-
-        def backward(theta: Array) -> Array:  # D seen from θ = π
-            return decorrelations_at(activation, q, 2 * np.cos(0.5 * theta) ** 2)
-
         from meanfield.expectation.angle_ratios import AngleRatios
 
         jumping = jumps(activation)
@@ -99,20 +98,32 @@ class AngleProfile:
             return ratios(theta[None, :])[0] if ratios.usable else ratio(activation, q, theta)
 
         near = _fit(lambda s: forward(angle_of(s, q)))
-        far = _fit(lambda s: backward(angle_of(s, q)))
         zero = (
             float(np.polynomial.chebyshev.chebval(-1.0, near[1][0]))
             if jumping
             else q * float(moment_table(activation)(V1, np.array([q]))[0])
         )
-        return AngleProfile(q, jumping, near, far, zero)
+        return AngleProfile(q, jumping, near, zero, weakref.ref(activation))
+
+    @cached_property
+    def far(self) -> tuple[Array, Array]:
+        """The half θ ≥ π/2, which fixed points do not ask for."""
+        activation = self.source()
+        if activation is None:
+            raise ReferenceError("the activation of this profile is no more")
+
+        def backward(theta: Array) -> Array:  # D seen from θ = π
+            return decorrelations_at(activation, self.q, 2 * np.cos(0.5 * theta) ** 2)
+
+        return _fit(lambda s: backward(angle_of(s, self.q)))
 
     def decorrelation(self, theta: Array) -> Array:
         """D at angles in [0, π]."""
         from meanfield.expectation.angle_kernels import evaluate_profile
 
         out = np.empty(theta.size)
-        evaluate_profile(np.ascontiguousarray(theta.ravel()), self.q, self.jumping, *self.near, *self.far, out)
+        far = self.far if np.max(theta, initial=0.0) > 0.5 * math.pi else self.near
+        evaluate_profile(np.ascontiguousarray(theta.ravel()), self.q, self.jumping, *self.near, *far, out)
         return out.reshape(theta.shape)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WIDEST_CORE = 1.0  # the panel [0, τ] that is tried first; from there on panels double in width
 DEEPEST = 8
 RESOLVED = 1e-13  # last coefficients in τ, relative to the largest value at the same q
-MOST_ENDS = 20_000
+MOST_ENDS = 200_000  # panel ends before those are dropped that make narrow panels only
 MOST_ENTRIES = 4_000_000  # nodes in windows held at a time
 MOST_WORK = 64_000_000  # nodes in windows for one τ: with more, D at each angle on its own is no dearer
 

@@ -112,6 +112,8 @@ def chaotic_fixed_point(activation: Activation, q: float, weight: float, bias: f
         s = float(brentq(excess, 0.0, 1.0, xtol=1e-300, rtol=1e-15, maxiter=500)) if excess(1.0) < 0.0 else 1.0
     theta = angle(s) if s < 1.0 else 0.5 * math.pi
     value, slope = series_and_slope(s, edges, series)
+    if value == 0.0 and profile.jumping:  # 1 − f = K√ε with a K² that underflows: ε* = K², f' = ½
+        return CorrelationPoint(1.0, 0.0, 0.5, 0.5)
     if s < panel:
         value, slope = value + offset * (1.0 - s / panel), slope - offset / panel
     relative = float(slope) * 2.0 * root / (scale * math.sqrt(1.0 + 4.0 * q * theta * theta)) / float(value)

@@ -117,15 +117,18 @@ def recursion_limit(
         there = bias + weight * values[begin] - grid[begin]
         if there * side > 0.0:
             i, here = begin, there
+    j = i
     while True:
-        j = i + direction
+        j += direction
         if j < 0:
             return 0.0 if bias == 0.0 and origin == 0.0 else bias + weight * origin
         if j >= grid.size:
             # F > q at the end of the grid: divergence, unless φ² grows no faster than x² and F more slowly than q.
             return math.inf if growth > 1.0 + 1e-6 or weight * slopes[-1] >= 1.0 else math.nan
         there = bias + weight * values[j] - grid[j]
-        if there * side <= 0.0:
+        if abs(there) <= 8e-15 * grid[j]:  # rounding decides nothing: the sample after it does
+            continue
+        if there * side < 0.0:
             secant = grid[i] - here * (grid[j] - grid[i]) / (there - here)
             return fixed_point_between(
                 weight,

@@ -181,3 +181,12 @@ def test_no_limit_at_infinite_variance_is_nan_on_purpose(name: str) -> None:
 def test_an_infinite_second_moment_everywhere() -> None:
     diagram = mf.phase_diagram("1/x", [0.0, 1.0], [0.0, 0.5])
     assert diagram.q_star.tolist() == [[0.0, np.inf], [0.25, np.inf]]
+
+
+@pytest.mark.parametrize("name", ["hardtanh", "tanh"])
+def test_rounding_at_the_critical_point_is_no_crossing(name: str) -> None:
+    # At σ_w = 1, σ_b = 0 the recursion of hard-tanh falls to 0 more slowly than any power: V(q) − q is rounding long before.
+    diagram, net = mf.phase_diagram(name, [1.0], [0.0]), mf.MeanField(name, 1.0, 0.0)
+    assert diagram.q_star[0, 0] == pytest.approx(net.q_star, abs=1e-15)
+    if net.q_star == 0.0 == diagram.q_star[0, 0]:
+        assert diagram.xi_q[0, 0] == net.depth_scales.xi_q

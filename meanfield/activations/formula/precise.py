@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from meanfield.activations.activation import Array
-from meanfield.activations.formula.fields import ManyDigits
+from meanfield.activations.formula.fields import Doubles, ManyDigits
 from meanfield.activations.formula.jets import Decisions, evaluate
 from meanfield.activations.formula.tree import Step
 
 _lock = threading.Lock()
 _PRECISIONS = (120, 260, 600, 1500, 3600, 9000)
 _SMALLEST = -1060  # a value below 2^−1060 counts as 0
+_ZERO_BITS, _LEAST = 1500, -3000
 # Operations on many digits that one call may spend: some 15 µs each, so about a quarter of a second. A count and not a
 # clock, so that the same input gives the same numbers on every machine.
 WORK = 15_000
@@ -74,6 +75,22 @@ def _one(steps: Sequence[Step], x: float, order: int, field: ManyDigits, frozen:
 
 def _magnitude(context: Any, value: Any) -> float:
     return float("-inf") if value == 0 else int(context.mag(value))
+
+
+def vanishes(steps: Sequence[Step]) -> bool:
+    """Whether a formula without x is zero: not told from 0 by double precision, nor by 1500 bits."""
+    with np.errstate(all="ignore"):
+        ball = evaluate(steps, np.zeros(1), 0, Doubles())[0]
+    if ball is None or not np.all(np.isfinite(ball.error)) or np.any(np.abs(ball.value) > ball.error):
+        return ball is None
+    with _lock:
+        field = _field()
+        field.set_precision(_ZERO_BITS)
+        ball = evaluate(steps, field.context.mpf(0), 0, field)[0]
+        if ball is None or not field.context.isfinite(ball.value) or not field.context.isfinite(ball.error):
+            return ball is None
+        # Of numbers beyond any double, like exp(-exp(9)), no digit may be lost: a logarithm may follow.
+        return abs(ball.value) <= ball.error and (ball.error == 0 or _LEAST < _magnitude(field.context, ball.error) < _SMALLEST)
 
 
 def affine_zero(steps: Sequence[Step]) -> float | None:

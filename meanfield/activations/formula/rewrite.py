@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from meanfield.activations.formula.tree import ONE, TWO, ZERO, Node, call, has_x, neg, number
+from meanfield.activations.formula.tree import ONE, TWO, ZERO, Node, call, has_x, neg, number, tape
 
 _POSITIVE = frozenset(("abs", "exp", "cosh", "logcosh", "sech2", "sigmoid", "softplus", "erfc"))
+_SIGNED = frozenset(
+    ("+", "*", "sin", "cos", "tan", "log", "log1p", "expm1", "sinh", "tanh", "arcsin", "arccos", "arctan", "arcsinh", "erf")
+)
 _SMALL = 512  # bits: exact folding stops beyond
 
 
 def rewritten(node: Node) -> Node:
-    """The tree with numbers folded and known cancelling forms replaced."""
+    """The tree with numbers folded, known cancelling forms replaced, and 0 for constants like sin(pi)."""
     done: dict[int, Node] = {}
+    varying: dict[int, bool] = {}
 
     def visit(part: Node) -> Node:
         if id(part) not in done:
             args = tuple(visit(arg) for arg in part.args)
-            done[id(part)] = _simplified(Node(part.op, args, part.number))
+            varying[id(part)] = part.op == "x" or any(varying[id(arg)] for arg in part.args)
+            simple = _simplified(Node(part.op, args, part.number))
+            done[id(part)] = ZERO if part.args and not varying[id(part)] and _vanishes(simple) else simple
         return done[id(part)]
 
     return visit(node)
@@ -26,6 +32,15 @@ def rewritten(node: Node) -> Node:
 def _simplified(node: Node) -> Node:
     rule = _RULES.get(node.op)
     return rule(node) if rule else node
+
+
+def _vanishes(node: Node) -> bool:
+    """Whether a constant is 0, but for the rounding of double precision. Left as it is, each x would ask for many digits."""
+    if node.op not in _SIGNED:
+        return False
+    from meanfield.activations.formula.precise import vanishes
+
+    return vanishes(tape(node))
 
 
 def _fits(value: Fraction) -> bool:

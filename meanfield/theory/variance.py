@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -250,8 +251,22 @@ def limit(act: Activation, table: MomentTable, weight: float, bias: float, point
             return bias + weight * float(sampled_moments(act, np.array([q]))[0][0])
         return float(variance_map(act, table, weight, bias, np.array([q]))[0])
 
+    @functools.cache
+    def farthest() -> float:
+        return reach(act, weight, bias)
+
     q = q0
+    seen = set()
     for _ in range(STEPS):
+        if q in seen:  # samples, which know q to some per cent, may go round in a circle about a fixed point
+            warnings.warn(
+                f"{act.name} has too many features for exact integrals at some of the variances on the way from q = {q0:.3g}; "
+                "by samples their recursion does not settle",
+                AccuracyWarning,
+                stacklevel=4,
+            )
+            break
+        seen.add(q)
         if q != 0 and not 1e-280 <= q <= 1e280:
             return 0.0 if q < 1 else math.inf
         following = step(q)
@@ -268,7 +283,7 @@ def limit(act: Activation, table: MomentTable, weight: float, bias: float, point
             q = following
             continue
         target = (min(ahead) if upwards else max(ahead)) if ahead else math.inf
-        if _increasing(table, cost, q, target if ahead else min(max(reach(act, weight, bias), q), 2.0**20)):
+        if _increasing(table, cost, q, target if ahead else min(max(farthest(), q), 2.0**20)):
             return target
         q = following
     return q

@@ -33,6 +33,7 @@ GROUP, FEW_PANELS = 8, 24
 # Resolved in one pass with the first octave: what most questions come to.
 SHELLS, CORES = range(-22, 5), (-22, -15, -11, -7, -4)
 SQUARINGS = 2  # a Gaussian of q/4 is that of q squared twice: 4 units of rounding
+DIRECTS_HELD = 1024  # values of q that no table serves, with their columns
 MOST_CUTS = 5  # an octave is cut into at most 2⁵ pieces; past that each q is integrated on its own
 MOST_WEIGHTS = 20_000_000  # of one matrix (160 MB): with more nodes an octave is not cut
 SERIES_TOLERANCE = 2e-14
@@ -145,6 +146,7 @@ class MomentTable:
         self._squares_jump = self._jump_of_squares(activation)
         self._octaves: dict[int, Octave] = {}
         self._cheap: dict[int, bool] = {}  # whether a group is built together, by its first octave
+        self._directs: dict[float, Array] = {}
         self.asked = 0  # questions answered
         self._lock = threading.RLock()
         self._packed: tuple[int, Integers, Integers, Integers, Array] | None = None
@@ -180,7 +182,7 @@ class MomentTable:
                 return values, 2 * error
             # E[x] = 0: without its mean, φφ' leaves no cancellation in E[φφ'x] where φ(0) ≠ 0 and q is small.
             first = gaussian_weights(rule, q[:1])[0] if weights is None else weights[0]
-            centre = float(first @ (rule.values[0] * rule.values[1]))
+            centre = float(np.sum(first * (rule.values[0] * rule.values[1])))  # not by BLAS, whose threads cost more than they save here
             centre = centre if math.isfinite(centre) else 0.0
             if slope is None:
                 middle = q.size // 2
@@ -282,7 +284,7 @@ class MomentTable:
     @staticmethod
     def mean_slope(weights: Array, rule: Rule, q: float) -> float:
         """λ = E[φ'] = E[xφ]/q."""
-        total = float(weights @ (rule.x * rule.values[0])) / q
+        total = float(np.sum(weights * (rule.x * rule.values[0]))) / q
         return total if math.isfinite(total) else 0.0
 
     def direct(self, q: float) -> tuple[Array, Array, tuple[str, ...]]:
@@ -297,6 +299,15 @@ class MomentTable:
             if reason:
                 result[column] = math.inf
         return result, error[:, 0], reasons
+
+    def _direct_columns(self, q: float) -> Array:
+        """The columns of `direct`, remembered for the next question, which is often about another column at the same q."""
+        with self._lock:
+            if q not in self._directs:
+                while len(self._directs) >= DIRECTS_HELD:
+                    self._directs.pop(next(iter(self._directs)))
+                self._directs[q] = self.direct(q)[0]
+            return self._directs[q]
 
     def _reasons(self, rule: Rule) -> tuple[str, ...]:
         if self.columns == 1:
@@ -475,7 +486,7 @@ class MomentTable:
             missed = evaluate_octaves(flat, *self.packed(column), out)
         if missed:
             for i in np.flatnonzero(np.isnan(out)):
-                out[i] = self.direct(float(flat[i]))[0][column]
+                out[i] = self._direct_columns(float(flat[i]))[column]
         return out.reshape(q.shape)
 
     def error(self, column: int, q: float) -> tuple[float, str]:

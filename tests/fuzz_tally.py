@@ -13,6 +13,7 @@ from typing import Any
 import meanfield as mf
 
 SECONDS = 5.0  # of processor time: the longest that one call may take, however busy the machine is with other work
+_TICK = 0.25  # seconds between two looks at the clocks
 
 
 @dataclass
@@ -27,6 +28,13 @@ class Tally:
         """One more of that outcome."""
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
 
+    def add(self, other: Tally) -> None:
+        """Count what the other has counted too."""
+        for outcome, times in other.counts.items():
+            self.counts[outcome] = self.counts.get(outcome, 0) + times
+        self.findings += other.findings
+        self.slowest = sorted([*self.slowest, *other.slowest], reverse=True)[:25]
+
     def find(self, formula: str, call: str, what: str) -> None:
         """Something that must not be."""
         self.findings.append((formula, call, what))
@@ -38,17 +46,23 @@ class _TooLongError(BaseException):
 
 
 @contextlib.contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Break off what runs longer, where the system has alarms."""
+def _limited(working: float, waiting: float) -> Iterator[None]:
+    """Break off what works longer, or takes longer by the clock without working, where the system has alarms.
+
+    The clock rings often and the main thread reads the processor's time: the kernel may send an alarm of processor time to
+    another thread, and a wait for that thread would never hear of it.
+    """
     if not hasattr(signal, "setitimer"):
         yield
         return
+    began, worked = time.monotonic(), time.process_time()
 
     def ring(*_: object) -> None:
-        raise _TooLongError
+        if time.process_time() - worked > working or time.monotonic() - began > waiting:
+            raise _TooLongError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
     try:
         yield
     finally:
@@ -62,7 +76,7 @@ def attempt(tally: Tally, formula: str, name: str, call: Callable[[], Any]) -> t
     warned: list[warnings.WarningMessage] = []
     result = None
     try:
-        with _limited(24 * SECONDS), warnings.catch_warnings(record=True) as warned:
+        with _limited(2 * SECONDS, 60 * SECONDS), warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             result = call()
         tally.count("answer")

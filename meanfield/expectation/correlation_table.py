@@ -67,8 +67,16 @@ class CorrelationTable:
                 return
             # A callable of the user's own need not bear two threads.
             workers = min(len(missing), os.cpu_count() or 1, MOST_THREADS) if self.activation.formula is not None else 1
+            if workers == 1:
+                for p in missing:
+                    self._pieces[p] = self._build(p)
+                return
             with ThreadPoolExecutor(workers) as pool:
-                self._pieces.update(zip(missing, pool.map(self._build, missing), strict=True))
+                try:
+                    self._pieces.update(zip(missing, pool.map(self._build, missing), strict=True))
+                except BaseException:  # Ctrl-C waits for the pieces begun, and not for all the others
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
 
     def _build(self, p: int) -> Piece:
         s_nodes = chebyshev_nodes()

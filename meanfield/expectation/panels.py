@@ -26,6 +26,7 @@ NOISE = 1e-6  # below this a tail that bisection does not improve is rounding no
 UNDERFLOW = 1e-295  # smaller values of φ lose their digits to denormal numbers and count as 0
 DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and float64 has room for them there
 MOST_PANELS = 80_000  # of one resolve call, the innermost first: the rest stays as it is, and the error estimate says so
+MOST_JOINED = 10_000  # panels that are tried in pairs for being one
 MOST_OF_SHELL = 40_000  # panels of one shell; sin(5x) needs as many on the outermost one at q = 10⁶
 SAMPLED = 256  # panels that a shell gets even where it can't be resolved: its mean comes out right to a per cent or so
 MOST_HALVINGS = 2  # at a time
@@ -392,9 +393,9 @@ class Partition:
                 floor[inside] = np.maximum.accumulate(np.exp(np.minimum(log[inside], 700.0)))
                 floors.append(0.25 * floor)
             finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
-            if finite.all():
+            if finite.all() and len(panels) <= MOST_JOINED:
                 self._coarse[key] = self._joined(panels.lower, panels.upper, ~panels.stuck, floors)
-            else:  # φ overflows within reach: sampling it there again is slow and joins nothing
+            else:  # φ overflows within reach, or oscillates all over: sampling it there again is slow and joins little
                 self._coarse[key] = np.append(panels.lower, panels.upper[-1])
         return self._coarse[key]
 

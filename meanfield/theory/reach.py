@@ -69,6 +69,8 @@ def reach(act: Activation, weight: float, bias: float) -> float:
         moments, _ = sampled_moments(act, q)
     except MeanFieldError:
         return float(q[-1])
+    if weight == 0.0:
+        return 1.0 if bias < 1.0 else float(min(4.0 * bias, q[-1]))  # F is σ_b² everywhere
     with np.errstate(over="ignore"):
         excess = (bias + weight * moments) / q - 1.0
     clear = np.where(np.abs(excess) > _CLEAR, np.sign(excess), 0.0)  # infinite is clear too

@@ -37,8 +37,9 @@ def _monomial(power: float) -> Pieces:
 
 def _polynomial(coefficients: tuple[float, ...]) -> Pieces:
     c0 = np.array(coefficients)
-    c1 = poly.polyder(c0)
-    c2 = poly.polyder(c1)
+    with np.errstate(over="ignore"):  # an infinite coefficient makes the derivative overflow, and that is said where it matters
+        c1 = poly.polyder(c0)
+        c2 = poly.polyder(c1)
     return smooth(
         lambda x: np.asarray(poly.polyval(x, c0)) + 0.0 * x,
         lambda x: np.asarray(poly.polyval(x, c1)) + 0.0 * x,

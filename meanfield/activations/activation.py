@@ -138,7 +138,7 @@ class Activation:
         >>> import numpy as np
         >>> from meanfield import activation
         >>> activation("relu").several(np.array([-1.0, 2.0]), (0, 1))
-        (array([-0.,  2.]), array([0., 1.]))
+        (array([0., 2.]), array([0., 1.]))
         """
         return tuple(self.values(x, k) for k in orders)
 

@@ -106,7 +106,7 @@ class AngleRatios:
         from meanfield.expectation.smoothing_kernels import count_nodes, place_nodes, variances
 
         smoother = self._smoother
-        ends = np.empty(MOST_ENDS)
+        ends = np.empty(min(MOST_ENDS, 20_000 + 16 * (smoother.edges.size + self._kinks.size)))
         count = outer_ends(tau, math.sqrt(self._low - tau * tau), self._limit, smoother.edges, self._kinks, GRADES[1:], ends)
         if count < 0:
             return None

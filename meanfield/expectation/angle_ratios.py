@@ -116,6 +116,8 @@ class AngleRatios:
         counts = np.empty(centres.size, dtype=np.int64)
         count_nodes(centres, tau, smoother.reach, smoother.edges, hermite.size, legendre.size, counts)
         own = int(counts.sum())
+        most_shared = 2 * (self._limit + smoother.reach * tau) / (SHARED_STEP * tau) + smoother.edges.size + 4
+        ends = np.empty(int(min(MOST_ENDS, most_shared)))
         count = shared_ends(tau, self._limit + smoother.reach * tau, smoother.edges, SHARED_STEP, ends)
         reference = self.activation.values(centres, 0)
         if 0 < count * legendre.size < own:

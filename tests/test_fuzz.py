@@ -20,14 +20,13 @@ _BUDGET = 15.0  # seconds of processor time
 
 def test_a_sample_of_random_formulas_has_no_findings() -> None:
     began, index, tally = time.process_time(), 0, fuzz.Tally()
-    while index < 150 and time.process_time() - began < _BUDGET:
+    while index < 10 or (index < 150 and time.process_time() - began < _BUDGET):  # ten at least, however slow the machine
         rng = np.random.default_rng([1, index])
         fuzz.try_formula(tally, random_activation(rng), float(rng.uniform(-1, 1)), index % 4 == 0)
         index += 1
     # How long a call takes says more about the machine than about the package here.
     findings = [finding for finding in tally.findings if not finding[2].startswith(("took", "hangs"))]
     assert findings == []
-    assert index >= 10
     assert tally.counts["answer"] > 50
 
 

@@ -2,7 +2,9 @@
 
 Kernels are serial, release the GIL, and are compiled for stated signatures when their module is first imported (which
 happens on first use, never with ``import meanfield``); numba keeps the machine code on disk, so that happens once per
-installation. fastmath stays off: it would make isnan False.
+installation. fastmath stays off: it would make isnan False. A kernel may allow two liberties of it: "contract", a · b + c in
+one rounding, and "reassoc", sums in another order: vector registers take several terms at a time, and each partial sum
+rounds less.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from numba import config, njit
 
@@ -19,16 +21,19 @@ _logger = logging.getLogger("meanfield")
 _announced = False
 
 
-def kernel(*signatures: str) -> Callable[[_Kernel], _Kernel]:
+def kernel(*signatures: str, allow: tuple[Literal["contract", "reassoc"], ...] = ()) -> Callable[[_Kernel], _Kernel]:
     """Compile a function for the given numba signatures, with a cache on disk where one can be written."""
 
     def decorate(function: _Kernel) -> _Kernel:
         if config.DISABLE_JIT:  # NUMBA_DISABLE_JIT=1: plain Python, thousands of times slower, where line coverage can be measured
             return function
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+        if allow:
+            options["fastmath"] = set(allow)
         try:
-            dispatcher = njit(cache=True, nogil=True, error_model="numpy")(function)
+            dispatcher = njit(cache=True, **options)(function)
         except RuntimeError:  # no writable folder for the cache anywhere: works all the same, compiling in each process
-            dispatcher = njit(nogil=True, error_model="numpy")(function)
+            dispatcher = njit(**options)(function)
             _announce()
         else:
             folder = Path(dispatcher.stats.cache_path)

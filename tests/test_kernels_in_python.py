@@ -61,10 +61,13 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "second moments": (lambda: mf.second_moment("tanh(1.01*x)", np.geomspace(0.1, 10.0, 50)), "evaluate_octaves"),
     "edge of chaos": (lambda: mf.edge_of_chaos("tanh(1.01*x)", np.linspace(0.0, 1.0, 5)), "first_brackets solve"),
     "covariance": (lambda: mf.covariance("clip(1.01*x, -1, 1)", 1.0, 2.0, 0.5), "project"),
-    "decorrelation": (lambda: mf.decorrelation("clip(1.02*x, -1, 1)", 1.0, 1e-3), "thin window_variances"),
+    "decorrelation": (
+        lambda: mf.decorrelation("clip(1.02*x, -1, 1)", 1.0, 1e-3),
+        "thin window_variances weighted_variance gaussian_window",
+    ),
     "c* of a kinked function": (
         lambda: network("clip(1.03*x, -1, 1)", 2.0, 0.2).c_star,
-        "outer_ends shared_ends windows exponents series_and_slope",
+        "outer_ends shared_ends windows series_and_slope",
     ),
     "trajectory with a jump": (lambda: network("1.03*sign(x)", 1.3, 0.2).propagate(50, c=-0.3), "iterate_variance step look_up"),
     "trajectory": (

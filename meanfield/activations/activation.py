@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Activation:
     breakpoints: tuple[Breakpoint, ...]
     parameters: Mapping[str, Any]
     relative_noise: float
+    has_formula: ClassVar[bool] = False  # whether `formula` is one, known without SymPy
 
     def __init__(
         self,

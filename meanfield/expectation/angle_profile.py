@@ -108,11 +108,18 @@ class AngleProfile:
     @cached_property
     def far(self) -> tuple[Array, Array]:
         """The half θ ≥ π/2, which fixed points do not ask for."""
+        from meanfield.expectation.angle_ratios import OppositeLosses
+
         activation = self.source()
         if activation is None:
             raise ReferenceError("the activation of this profile is no more")
 
+        losses = OppositeLosses(activation, self.q)
+
         def backward(theta: Array) -> Array:  # D seen from θ = π
+            if losses.usable:
+                seen: Array = losses(theta[None, :])[0]
+                return seen
             return decorrelations_at(activation, self.q, 2 * np.cos(0.5 * theta) ** 2)
 
         return _fit(lambda s: backward(angle_of(s, self.q)))

@@ -8,26 +8,36 @@ panels. They reach to c ≥ ¾ for the largest q; where c < ¾ the first 128 ter
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from meanfield.activations.activation import shortened
+from meanfield.errors import ActivationError
 from meanfield.expectation.angle_profile import NOISE, TERMS, chebyshev_nodes, chebyshev_series, jumps
 from meanfield.expectation.hermite import SIZES, projections
 from meanfield.expectation.moments import moment_table
 from meanfield.expectation.panels import gauss_legendre
-from meanfield.expectation.smoothing import GRADES, SHARED_STEP, Smoother, gauss_hermite
+from meanfield.expectation.smoothing import GRADES, SHARED_STEP, UNEVEN, Smoother, gauss_hermite
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
 WIDEST_CORE = 1.0  # the panel [0, τ] that is tried first; from there on panels double in width
+MOST_RATIO = 1024.0  # the largest τ over that of the first panel: what happens below it is little of D at a large q
 DEEPEST = 8
+MOST_WORK = 2_000_000_000  # evaluations for one object: some seconds
 RESOLVED = 1e-13  # last coefficients in τ, relative to the largest value at the same q
 MOST_ENDS = 200_000  # panel ends before those are dropped that make narrow panels only
-MOST_ENTRIES = 4_000_000  # nodes in windows held at a time
-MOST_WORK = 64_000_000  # nodes in windows for one τ: with more, D at each angle on its own is no dearer
+
+
+_too_rich: weakref.WeakKeyDictionary[Activation, float] = weakref.WeakKeyDictionary()  # the smallest q that was refused
+
+
+class TooManyFeatures(ActivationError):
+    """φ oscillates so often within reach of the Gaussian that its correlation map would take minutes."""
 
 
 class AngleRatios:
@@ -38,6 +48,7 @@ class AngleRatios:
         self.variances = variances
         self.jumping = jumps(activation)
         self._low, self._high = float(np.min(variances)), float(np.max(variances))
+        self._require_moderate()
         partition = moment_table(activation).partition
         self._smoother = Smoother(activation, partition, 0, self._high)
         # A mass far out in the tail, a pole, overflow: left to the method that looks at each q and angle on its own.
@@ -45,6 +56,7 @@ class AngleRatios:
         self.usable &= not any(math.isinf(b.value_jump) for b in activation.breakpoints)
         if not self.usable:
             return
+        self._edges = self._smoother.edges
         self._kinks = np.array([b.location for b in activation.breakpoints], dtype=float)
         self._limit = self._smoother.reach * math.sqrt(self._high)
         self._top = 0.5 * math.sqrt(self._high) * (1 + 1e-9)
@@ -52,20 +64,29 @@ class AngleRatios:
         if found is None:
             self.usable = False
             return
-        coefficients, totals = found
-        self._squares = coefficients[:, 1:] ** 2
-        rest = totals - np.sum(self._squares, axis=1)
-        self._rest = np.where(rest > 1e-15 * totals, rest, 0.0)
+        coefficients, self._totals = found
+        self._mean, self._squares = coefficients[:, 0], coefficients[:, 1:] ** 2
+        rest = self._totals - np.sum(self._squares, axis=1)
+        self._rest = np.where(rest > 1e-15 * self._totals, rest, 0.0)
         self._panels: list[tuple[float, float, Array]] = []
+        self._work = 0  # evaluations of φ against the Gaussian
         self._fit()
 
     def _fit(self) -> None:
         """Panels of τ from the top down, halved where the series has not decayed."""
         high = self._top
         waiting: list[tuple[float, float, int, float]] = []
-        while high > WIDEST_CORE:
-            waiting.append((0.5 * high, high, 0, math.inf))
-            high *= 0.5
+        core = max(WIDEST_CORE, high / MOST_RATIO)
+        saturated = True
+        while high > core:
+            low = 0.5 * high
+            saturated = saturated and self._saturated(low)
+            if saturated:
+                taus = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev_nodes()
+                self._panels.append((low, high, chebyshev_series(self._beyond(taus))))
+            else:
+                waiting.append((low, high, 0, math.inf))
+            high = low
         waiting.append((0.0, high, 0, math.inf))
         while waiting:
             a, b, depth, parent = waiting.pop()
@@ -74,8 +95,7 @@ class AngleRatios:
                 self.usable = False
                 return
             series = chebyshev_series(values)
-            largest = np.max(np.abs(values), axis=1)
-            tail = float(np.max(np.max(np.abs(series[:, -2:]), axis=1) / np.where(largest > 0, largest, 1.0)))
+            tail = float(np.max(np.max(np.abs(series[:, -2:]), axis=1) / self._size(values)))
             if tail <= RESOLVED or (tail <= NOISE and tail > 0.3 * parent):
                 self._panels.append((a, b, series))
             elif depth == DEEPEST:
@@ -86,88 +106,109 @@ class AngleRatios:
                 waiting += [(middle, b, depth + 1, tail), (a, middle, depth + 1, tail)]
         self._panels.sort(key=lambda panel: panel[0])
 
+    def _size(self, values: Array) -> Array:
+        """What the series of each variance is to be accurate against."""
+        largest = np.max(np.abs(values), axis=1)
+        return np.where(largest > 0, largest, 1.0)
+
+    def _beyond(self, taus: Array) -> Array:
+        """What _sample gives where D is Var φ."""
+        result: Array = self._totals[:, None] / (taus if self.jumping else taus * taus)
+        return result
+
+    def _saturated(self, tau: float) -> bool:
+        """Whether D(τ) is Var φ already, so that D, which never falls as τ grows to √q, is constant from there on."""
+        loss = self._losses(tau)
+        return loss is not None and bool(np.all(np.abs(self._totals - loss) <= RESOLVED * self._totals))
+
     def _sample(self, taus: Array) -> Array | None:
         """D/τ² (D/τ where φ jumps) at every variance and the given τ; None where that takes too many nodes."""
         out = np.empty((self.variances.size, taus.size))
         for j, tau in enumerate(taus.tolist()):
-            found = self._smoothed(tau)
-            if found is None:
+            loss = self._losses(tau)
+            if loss is None:
                 return None
-            x, weighted = found
-            rest = self.variances - tau * tau
-            gaussian = np.exp(np.multiply.outer(-0.5 / rest, x * x))
-            loss = (gaussian @ weighted) / np.sqrt(2 * math.pi * rest)
             out[:, j] = loss / (tau if self.jumping else tau * tau)
         return out
 
-    def _smoothed(self, tau: float) -> tuple[Array, Array] | None:
-        """Nodes x for ∫ dx, and W(x, τ) there times their weights."""
-        from meanfield.expectation.smoothed_variance_kernels import outer_ends, shared_ends
-        from meanfield.expectation.smoothing_kernels import count_nodes, place_nodes, variances
+    def _losses(self, tau: float) -> Array | None:
+        """D at every variance."""
+        nodes = self._outer(tau)
+        if nodes is None:
+            return None
+        x, weights = nodes
+        return self._integral(x, weights * self._inner(x, tau, "variance"), tau)
+
+    def _integral(self, x: Array, weighted: Array, tau: float) -> Array:
+        """∫ f(x) N(x; 0, q − τ²) dx at every variance q."""
+        rest = self.variances - tau * tau
+        gaussian = np.exp(np.multiply.outer(-0.5 / rest, x * x))
+        result: Array = np.einsum("ij,j->i", gaussian, weighted) / np.sqrt(2 * math.pi * rest)  # no threads for so short a sum
+        return result
+
+    def _outer(self, tau: float) -> tuple[Array, Array] | None:
+        """Nodes x and weights for ∫ dx of what is smooth on the scale τ."""
+        from meanfield.expectation.smoothed_variance_kernels import outer_ends
+
+        ends = np.empty(min(MOST_ENDS, 20_000 + 16 * (self._edges.size + self._kinks.size)))
+        narrowest = math.sqrt(self._low - tau * tau)
+        count = outer_ends(tau, narrowest, self._limit, self._edges, UNEVEN, self._kinks, GRADES[1:], ends)
+        return None if count < 0 else _nodes(ends[:count])
+
+    def _inner(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
+        """E or Var of φ(X + τT) at sorted X, by nodes that all X share or, where these are fewer, nodes of their own."""
+        from meanfield.expectation.smoothed_variance_kernels import shared_ends
+        from meanfield.expectation.smoothing_kernels import count_nodes
 
         smoother = self._smoother
-        ends = np.empty(min(MOST_ENDS, 20_000 + 16 * (smoother.edges.size + self._kinks.size)))
-        count = outer_ends(tau, math.sqrt(self._low - tau * tau), self._limit, smoother.edges, self._kinks, GRADES[1:], ends)
-        if count < 0:
-            return None
-        centres, outer_weights = _nodes(ends[:count])
-        hermite, hermite_weights = gauss_hermite()
-        legendre, legendre_weights = gauss_legendre()
+        per_panel = gauss_legendre()[0].size
         counts = np.empty(centres.size, dtype=np.int64)
-        count_nodes(centres, tau, smoother.reach, smoother.edges, hermite.size, legendre.size, counts)
+        count_nodes(centres, tau, smoother.reach, smoother.edges, gauss_hermite()[0].size, per_panel, counts)
+        furthest = self._limit + smoother.reach * tau
+        most = 2 * furthest / (SHARED_STEP * tau) + smoother.edges.size + 4
+        ends = np.empty(int(min(MOST_ENDS, most)))
+        count = shared_ends(tau, furthest, smoother.edges, SHARED_STEP, ends)
         own = int(counts.sum())
-        most_shared = 2 * (self._limit + smoother.reach * tau) / (SHARED_STEP * tau) + smoother.edges.size + 4
-        ends = np.empty(int(min(MOST_ENDS, most_shared)))
-        count = shared_ends(tau, self._limit + smoother.reach * tau, smoother.edges, SHARED_STEP, ends)
-        reference = self.activation.values(centres, 0)
-        if 0 < count * legendre.size < own:
-            x, weights = _nodes(ends[:count])
-            result = self._by_windows(centres, tau, x, weights, reference)
-            return None if result is None else (centres, outer_weights * result)
-        if own > MOST_ENTRIES:
-            return None
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        x, weights = np.empty(own), np.empty(own)
-        place_nodes(centres, tau, smoother.reach, smoother.edges, hermite, hermite_weights, legendre, legendre_weights, offsets, x, weights)
-        result = np.empty(centres.size)
-        variances(self.activation.values(x, 0), weights, offsets, reference, result)
-        return centres, outer_weights * result
+        if 0 < count * per_panel < own:
+            self._account(int(centres.size * count * per_panel * min(smoother.reach * tau / furthest, 1.0)))
+            return smoother.by_shared_nodes(centres, tau, what, *_nodes(ends[:count]))
+        self._account(own)
+        return smoother.by_own_nodes(centres, tau, what)
 
-    def _by_windows(self, centres: Array, tau: float, x: Array, weights: Array, reference: Array) -> Array | None:
-        """Var_T φ(X + τT) from nodes x that all centres share."""
-        from meanfield.expectation.smoothed_variance_kernels import exponents, window_variances, windows
+    def _account(self, evaluations: int) -> None:
+        """Refuse what would take many seconds: one panel asks for TERMS times this, and there are three at least."""
+        self._work += evaluations
+        if max(self._work, 3 * TERMS * evaluations) > MOST_WORK:
+            _too_rich[self.activation] = min(self._low, _too_rich.get(self.activation, math.inf))
+            self._require_moderate()
 
-        first, offsets = np.empty(centres.size, dtype=np.int64), np.empty(centres.size + 1, dtype=np.int64)
-        entries = windows(centres, tau, self._smoother.reach, x, first, offsets)
-        if entries > MOST_WORK:
-            return None
-        values = self.activation.values(x, 0)
-        result = np.empty(centres.size)
-        start = 0
-        while start < centres.size:  # as many centres at a time as memory bears
-            stop = max(start + 1, int(np.searchsorted(offsets, offsets[start] + MOST_ENTRIES, side="right")) - 1)
-            block = slice(start, stop)
-            begin, local = np.ascontiguousarray(first[block]), offsets[start : stop + 1] - offsets[start]
-            gaussian = np.empty(int(local[-1]))
-            exponents(np.ascontiguousarray(centres[block]), tau, x, begin, local, gaussian)
-            np.exp(gaussian, out=gaussian)
-            window_variances(gaussian, weights, values, np.ascontiguousarray(reference[block]), begin, local, result[block])
-            start = stop
-        return result
+    def _require_moderate(self) -> None:
+        if self._low >= _too_rich.get(self.activation, math.inf):
+            raise TooManyFeatures(
+                f"{shortened(self.activation.name)} has too many features within reach of N(0, q) at q = {self._low:.6g}: "
+                f"its correlation map would take over {MOST_WORK:.0e} evaluations"
+            )
 
     def __call__(self, theta: Array) -> Array:
         """h (or g) at angles of shape (variances, n)."""
         half = np.sin(0.5 * theta)
-        tau = np.sqrt(2 * self.variances)[:, None] * half
-        c = np.cos(theta)
         # Σ aₙ² (1 − cⁿ) + what the 128 terms leave of E[φ²], where cⁿ has died out
+        loss = np.sum(self._squares, axis=1)[:, None] - self._powers(np.cos(theta)) + self._rest[:, None]
+        scale = np.sqrt(2 * self.variances)[:, None] if self.jumping else self.variances[:, None]
+        return self._placed(theta, loss / (half if self.jumping else 2 * half * half), scale)
+
+    def _powers(self, c: Array) -> Array:
+        """Σ aₙ² cⁿ, n ≥ 1, where |c| is small enough for the terms there are."""
         powers = np.zeros_like(c)
-        near = np.minimum(c, 0.76)
+        near = np.clip(c, -0.76, 0.76)
         for n in range(SIZES[0][0] - 2, -1, -1):
             powers = (powers + self._squares[:, n : n + 1]) * near
-        loss = np.sum(self._squares, axis=1)[:, None] - powers + self._rest[:, None]
-        result: Array = loss / (half if self.jumping else 2 * half * half)
-        scale = np.sqrt(2 * self.variances)[:, None] if self.jumping else self.variances[:, None]
+        return powers
+
+    def _placed(self, theta: Array, otherwise: Array, scale: Array | float) -> Array:
+        """The series in τ = √(2q) sin(θ/2), times scale; `otherwise` past the last panel."""
+        tau = np.sqrt(2 * self.variances)[:, None] * np.sin(0.5 * theta)
+        result = otherwise
         for a, b, series in self._panels:
             inside = (tau > a) & (tau <= b)
             if inside.any():
@@ -177,6 +218,43 @@ class AngleRatios:
                     before, now = now, 2 * t * now - before + series[:, k : k + 1]
                 result = np.where(inside, scale * (t * now - before + series[:, :1]), result)
         return result
+
+
+class OppositeLosses(AngleRatios):
+    """D at one variance for inputs near opposite to each other, by the angle θ' = π − θ in (0, π/2] between them and that.
+
+    With m(x) = E_T φ(x + τT) it is Var φ − ∫ (m(x) − E φ)(m(−x) − E φ) N(x; 0, q − τ²) dx, τ² = q(1 − cos θ').
+    """
+
+    def __init__(self, activation: Activation, q: float) -> None:
+        super().__init__(activation, np.array([q]))
+
+    def _fit(self) -> None:
+        self._edges = np.union1d(self._edges, -self._edges)  # m(−x) has the edges of φ mirrored
+        self._kinks = np.union1d(self._kinks, -self._kinks)
+        super()._fit()
+
+    def _size(self, values: Array) -> Array:
+        return np.where(self._totals > 0, self._totals, 1.0)
+
+    def _beyond(self, taus: Array) -> Array:
+        return np.repeat(self._totals[:, None], taus.size, axis=1)  # |Σ aₙ² (−c)ⁿ| ≤ Σ aₙ² cⁿ, which is nothing there
+
+    def _sample(self, taus: Array) -> Array | None:
+        out = np.empty((1, taus.size))
+        for j, tau in enumerate(taus.tolist()):
+            nodes = self._outer(tau)
+            if nodes is None:
+                return None
+            x, weights = nodes
+            here = self._inner(x, tau, "mean") - self._mean[0]
+            there = self._inner(-x[::-1], tau, "mean")[::-1] - self._mean[0]
+            out[:, j] = self._totals - self._integral(x, weights * here * there, tau)
+        return out
+
+    def __call__(self, theta: Array) -> Array:
+        """D at angles θ' of shape (1, n)."""
+        return self._placed(theta, self._totals[:, None] - self._powers(-np.cos(theta)), 1.0)
 
 
 def _nodes(ends: Array) -> tuple[Array, Array]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.expectation.angle_profile import NOISE, TERMS, angle_of, chebyshev_nodes, chebyshev_series, jumps, ratio
-from meanfield.expectation.angle_ratios import AngleRatios
+from meanfield.expectation.angle_ratios import AngleRatios, TooManyFeatures
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -32,7 +32,7 @@ TOLERANCE = 2e-14
 
 @dataclass(frozen=True)
 class Piece:
-    """4^p ≤ q < 4^(p + 1): panel edges in s, and coefficients of shape (panels, NODES, TERMS)."""
+    """4^p ≤ q < 4^(p + 1): panel edges in s, and coefficients of shape (panels, NODES, TERMS); nan where φ has too many features."""
 
     edges: Array
     coefficients: Array
@@ -66,7 +66,7 @@ class CorrelationTable:
             if not missing:
                 return
             # A callable of the user's own need not bear two threads.
-            workers = min(len(missing), os.cpu_count() or 1, MOST_THREADS) if self.activation.formula is not None else 1
+            workers = min(len(missing), os.cpu_count() or 1, MOST_THREADS) if self.activation.has_formula else 1
             if workers == 1:
                 for p in missing:
                     self._pieces[p] = self._build(p)
@@ -81,7 +81,10 @@ class CorrelationTable:
     def _build(self, p: int) -> Piece:
         s_nodes = chebyshev_nodes()
         variances = np.exp(math.log(4.0) * (p + 0.5 + 0.5 * chebyshev_nodes(NODES)))
-        ratios = AngleRatios(self.activation, variances)
+        try:
+            ratios = AngleRatios(self.activation, variances)
+        except TooManyFeatures:
+            return Piece(np.array([0.0, 1.0]), np.full((1, NODES, TERMS), math.nan))
         done: list[tuple[float, float, Array]] = []
         waiting = [(0.0, 1.0, 0, math.inf)]
         while waiting:
@@ -101,6 +104,11 @@ class CorrelationTable:
                 waiting += [(middle, b, depth + 1, tail), (a, middle, depth + 1, tail)]
         done.sort(key=lambda item: item[0])
         return Piece(np.array([a for a, _, _ in done] + [1.0]), np.ascontiguousarray(np.stack([c for _, _, c in done])))
+
+    def refused(self, pieces: list[int]) -> list[int]:
+        """Those of the pieces on which φ has too many features."""
+        with self._lock:
+            return [p for p in pieces if np.isnan(self._pieces[p].coefficients[0, 0, 0])]
 
     def packed(self, pieces: list[int]) -> PackedPieces:
         """The pieces as flat arrays; those not asked for have no panels."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.errors import AccuracyWarning
 from meanfield.expectation.angle_series import AngleSeries
 from meanfield.expectation.arguments import broadcast, derivative_order, unwrap, variance, within
+from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.two_inputs import covariance_at, covariances_by_series, decorrelation_at, is_quick
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
+TOLERANCE = 1e-10  # an estimate of the relative error of V above it draws an AccuracyWarning
 MANY = 300  # more correlations than this at one pair of variances: a series in c, or an interpolant in the angle made of as many values
 HELD = 16  # such interpolants kept per activation
 _held: weakref.WeakKeyDictionary[Activation, dict[tuple[float, float], AngleSeries]] = weakref.WeakKeyDictionary()
@@ -52,6 +56,11 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     DomainError
         If an argument is out of range.
 
+    Warns
+    -----
+    AccuracyWarning
+        Where φ oscillates so fast within reach that the integral comes from samples.
+
     Notes
     -----
     The correlation map is f(c) = (σ_b² + σ_w² C[φ](q, q, c))/q and, by Price's theorem, f'(c) = σ_w² C[φ'](q, q, c)
@@ -66,7 +75,9 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     act = find_activation(activation)
     k = derivative_order(derivative)
     first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=within("c", c, -1.0, 1.0))
-    return unwrap(covariances(act, first, second, correlation, k))
+    result = covariances(act, first, second, correlation, k)
+    _warn_if_sampled(act, np.union1d(first, second), k)
+    return unwrap(result)
 
 
 def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
@@ -91,6 +102,11 @@ def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
     ActivationError, DomainError
         As `covariance`.
 
+    Warns
+    -----
+    AccuracyWarning
+        As `covariance`.
+
     Notes
     -----
     1 − f(1 − ε) = (σ_w²/q) D(q, ε): the correlation map near c = 1 without the cancellation of 1 − c.
@@ -103,7 +119,23 @@ def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
     """
     act = find_activation(activation)
     variances, loss = broadcast(q=variance("q", q), epsilon=within("epsilon", epsilon, 0.0, 2.0))
-    return unwrap(decorrelations(act, variances, loss))
+    result = decorrelations(act, variances, loss)
+    _warn_if_sampled(act, np.unique(variances), 0)
+    return unwrap(result)
+
+
+def _warn_if_sampled(act: Activation, variances: Array, k: int) -> None:
+    """Say so where φ⁽ᵏ⁾ has more features within reach than the panels resolve."""
+    table = moment_table(act, (2,) if k == 2 else (0, 1))
+    if not table.partition.has_unresolved:
+        return
+    worst = max((table.error(V1 if k == 1 else V, float(q))[0] for q in variances if q > 0), default=0.0)
+    if worst > TOLERANCE:
+        warnings.warn(
+            f"E[φ(u)φ(v)] of {act.name}, derivative {k}: V[φ] has a relative error of about {worst:.1g}, above {TOLERANCE:g}",
+            AccuracyWarning,
+            stacklevel=3,
+        )
 
 
 def covariances(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Array:

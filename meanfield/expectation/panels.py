@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ORDER = 16  # Gauss–Legendre nodes on a panel: exact to degree 31, so for the square of what degree 15 resolves
 RESOLVED = 4e-15  # the last Legendre coefficients, relative to the panel's largest |φ|
 NOISE = 1e-6  # below this a tail that bisection does not improve is rounding noise of φ, not structure
+ULPS = 4  # of x: a tail no larger than what they make of φ is not worth a bisection. Over a panel it integrates to ULPS · ulp · Δφ
 UNDERFLOW = 1e-295  # smaller values of φ lose their digits to denormal numbers and count as 0
 DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and float64 has room for them there
 MOST_PANELS = 80_000  # of one resolve call, the innermost first: the rest stays as it is, and the error estimate says so
@@ -193,11 +194,9 @@ def resolve(
             # A tail that two halves do not lessen, and that is small, is the noise of φ's own rounding.
             # So is what the spacing of doubles makes of a steep φ: right beside a pole x itself is too coarse.
             with np.errstate(over="ignore"):
-                variation = np.ptp(np.where(finite, value, 0.0), axis=1)
-            coarse = (tail <= 1e-3) & (
-                tail * largest <= 32 * np.spacing(np.maximum(np.abs(lower), np.abs(upper))) / (upper - lower) * variation
-            )
-            noise = ((tail <= NOISE) | coarse) & (tail * largest > 0.2 * parent[k])
+                ulp = _for_one_ulp(lower, upper, np.where(finite, value, 0.0))
+            noise = ((tail <= NOISE) | ((tail <= 1e-3) & (tail * largest <= 32 * ulp))) & (tail * largest > 0.2 * parent[k])
+            noise |= (tail <= NOISE) & (tail * largest <= ULPS * ulp)
             accepted &= ((tail <= RESOLVED) | noise) & (~infinite | ~finite.any(axis=1))
             overflowing |= infinite
             tails.append(tail)
@@ -254,6 +253,12 @@ def resolve(
     return Panels.join(done), np.concatenate(owners)[np.argsort(np.concatenate([p.lower for p in done]), kind="stable")]
 
 
+def _for_one_ulp(lower: Array, upper: Array, values: Array) -> Array:
+    """About how much φ changes from one double to the next on each panel."""
+    result: Array = np.spacing(np.maximum(np.abs(lower), np.abs(upper))) / (upper - lower) * np.ptp(values, axis=1)
+    return result
+
+
 _Sampled: TypeAlias = "tuple[Array, tuple[Array, ...], Array]"  # nodes, values, widths of panels
 
 
@@ -306,7 +311,7 @@ class Partition:
         self._breaks = np.array([b.location for b in activation.breakpoints], dtype=float)
         self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
         self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
-        self._coarse: dict[tuple[int, int], Array] = {}
+        self._coarse: dict[tuple[int, int], tuple[Array, tuple[Array, Array]]] = {}
         self._held_floors: tuple[int, Array] = (0, np.zeros((len(orders), 0)))  # of shells from the first number on
 
     def ensure(self, shells: range, cores: range | tuple[int, ...]) -> None:
@@ -361,6 +366,11 @@ class Partition:
             self._held_floors = (lowest, held)
         return list(held[:, first - lowest : last + 1 - lowest])
 
+    @property
+    def has_unresolved(self) -> bool:
+        """Whether any panel so far holds more than 16 values tell."""
+        return any(panels.stuck.any() for held in (self._shells, self._cores) for panels in held.values())
+
     def panels_in(self, shell: int) -> int:
         """How many panels 2^shell ≤ |x| < 2^(shell + 1) takes."""
         self.ensure(range(shell, shell + 1), ())
@@ -383,6 +393,13 @@ class Partition:
 
         Shells are cut at powers of two for the sake of one-input tables; a two-input integral gains from fewer panels.
         """
+        return self._joined_panels(core, outermost)[0]
+
+    def unresolved(self, core: int, outermost: int) -> tuple[Array, Array]:
+        """The lower and upper ends of the panels within reach on which φ is more than 16 values tell."""
+        return self._joined_panels(core, outermost)[1]
+
+    def _joined_panels(self, core: int, outermost: int) -> tuple[Array, tuple[Array, Array]]:
         key = (core, outermost)
         if key not in self._coarse:
             panels = self.within(core, outermost)
@@ -394,9 +411,10 @@ class Partition:
                 floors.append(0.25 * floor)
             finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
             if finite.all() and len(panels) <= MOST_JOINED:
-                self._coarse[key] = self._joined(panels.lower, panels.upper, ~panels.stuck, floors)
+                edges = self._joined(panels.lower, panels.upper, ~panels.stuck, floors)
             else:  # φ overflows within reach, or oscillates all over: sampling it there again is slow and joins little
-                self._coarse[key] = np.append(panels.lower, panels.upper[-1])
+                edges = np.append(panels.lower, panels.upper[-1])
+            self._coarse[key] = edges, (panels.lower[panels.stuck], panels.upper[panels.stuck])
         return self._coarse[key]
 
     def _joined(self, lower: Array, upper: Array, whole: Mask, floors: list[Array]) -> Array:
@@ -433,5 +451,6 @@ class Partition:
                     guess = np.einsum("mjk,mk->mj", vander, whole @ to_series.T)
                     # Relative to the smaller panel's own size: what is a small part of the union may be all of its part.
                     scale = np.maximum(np.max(np.abs(part), axis=1), floor)
-                    fine &= np.max(np.abs(guess - part), axis=1) <= 3 * RESOLVED * scale
+                    allowed = np.maximum(3 * RESOLVED * scale, ULPS * _for_one_ulp(a, b, part))
+                    fine &= np.max(np.abs(guess - part), axis=1) <= allowed
         return fine

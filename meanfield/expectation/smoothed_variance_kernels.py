@@ -13,18 +13,18 @@ import numpy as np
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
-    from meanfield.arrays import Array, Integers
+    from meanfield.arrays import Array
 
 
 WIDEST = 3.0
 
 
-@kernel("int64(float64, float64, float64, float64[::1], float64[::1], float64[::1], float64[::1])")
-def outer_ends(tau: float, narrowest: float, limit: float, edges: Array, kinks: Array, grades: Array, ends: Array) -> int:
+@kernel("int64(float64, float64, float64, float64[::1], float64, float64[::1], float64[::1], float64[::1])")
+def outer_ends(tau: float, narrowest: float, limit: float, edges: Array, uneven: float, kinks: Array, grades: Array, ends: Array) -> int:
     """Fill `ends` with panel ends in x for ∫ W(x, τ) N(x; 0, v) dx, √v ≥ narrowest; their number, or −1 where they do not fit.
 
-    The Gaussian's own steps, the edges of φ, and steps graded by τ beside its kinks and narrow panels; then all that makes
-    panels narrower than 3τ (or 3√v) is dropped: W is smooth on the scale τ.
+    The Gaussian's own steps, the edges of φ, and steps graded by τ beside its kinks and where narrow panels meet others
+    `uneven` times as wide; then all that makes panels narrower than 3τ (or 3√v) is dropped: W is smooth on the scale τ.
     """
     count = 0
     step = 0.0
@@ -42,8 +42,10 @@ def outer_ends(tau: float, narrowest: float, limit: float, edges: Array, kinks: 
                 return -1
             ends[count] = edges[i]
             count += 1
-            close = 0 < i < edges.size - 1 and min(edges[i] - edges[i - 1], edges[i + 1] - edges[i]) < 8.0 * tau
-            if close:
+            if i == 0 or i == edges.size - 1:
+                continue
+            left, right = edges[i] - edges[i - 1], edges[i + 1] - edges[i]
+            if min(left, right) < 8.0 * tau and max(left, right) > uneven * min(left, right):
                 if count + 2 * grades.size > ends.size:
                     return -1
                 for g in grades:
@@ -94,52 +96,3 @@ def shared_ends(tau: float, furthest: float, edges: Array, step: float, ends: Ar
         if stop >= furthest:
             break
     return count
-
-
-@kernel("int64(float64[::1], float64, float64, float64[::1], int64[::1], int64[::1])")
-def windows(centres: Array, tau: float, reach: float, x: Array, first: Integers, offsets: Integers) -> int:
-    """For each centre the first of the sorted nodes x within reach·τ of it, and where its entries start; their number."""
-    total = 0
-    low = high = 0
-    for i in range(centres.size):
-        while low < x.size and x[low] < centres[i] - reach * tau:
-            low += 1
-        high = max(high, low)
-        while high < x.size and x[high] <= centres[i] + reach * tau:
-            high += 1
-        first[i] = low
-        offsets[i] = total
-        total += high - low
-    offsets[centres.size] = total
-    return total
-
-
-@kernel("void(float64[::1], float64, float64[::1], int64[::1], int64[::1], float64[::1])")
-def exponents(centres: Array, tau: float, x: Array, first: Integers, offsets: Integers, out: Array) -> None:
-    """−(x − X)²/(2τ²) for every node in every window."""
-    scale = math.sqrt(0.5) / tau
-    for i in range(centres.size):
-        start = first[i] - offsets[i]
-        for k in range(offsets[i], offsets[i + 1]):
-            t = (x[start + k] - centres[i]) * scale
-            out[k] = -t * t
-
-
-@kernel("void(float64[::1], float64[::1], float64[::1], float64[::1], int64[::1], int64[::1], float64[::1])")
-def window_variances(
-    gaussian: Array, weights: Array, values: Array, reference: Array, first: Integers, offsets: Integers, out: Array
-) -> None:
-    """Var_T φ(X + τT) over the windows, from differences to reference so that small variances keep their digits."""
-    for i in range(reference.size):
-        start = first[i] - offsets[i]
-        total = mean = 0.0
-        for k in range(offsets[i], offsets[i + 1]):
-            gaussian[k] *= weights[start + k]
-            total += gaussian[k]
-            mean += gaussian[k] * (values[start + k] - reference[i])
-        mean /= total
-        square = 0.0
-        for k in range(offsets[i], offsets[i + 1]):
-            difference = (values[start + k] - reference[i]) - mean
-            square += gaussian[k] * difference * difference
-        out[i] = square / total

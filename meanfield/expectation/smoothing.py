@@ -22,14 +22,16 @@ from meanfield.expectation.rule import build_rule
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Mask
     from meanfield.expectation.panels import Partition
 
 REACH = 8.6  # standard deviations: exp(−8.6²/2) = 9e-17
 SHARED_STEP = 2.0  # width of a panel of the shared nodes, in units of τ
 MOST_SHARED = 1500  # panels of shared nodes; for smaller τ each centre gets nodes of its own
+FAR = 100.0  # |X|/τ from where on Var_T φ(X + τT) comes from φ': differences of φ lose |X|/τ ulps
 BLOCK = 1_000_000  # inner nodes held at a time
 GRADES = np.array([0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.5])  # steps, in units of δ, beside a kink's image
+UNEVEN = 1.5  # and beside the end of narrow panels, where the next is so many times as wide
 
 
 @lru_cache(maxsize=1)
@@ -37,6 +39,16 @@ def gauss_hermite() -> tuple[Array, Array]:
     """Nodes and weights of E_T, T ~ N(0, 1)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(ORDER)
     return nodes, weights / np.sum(weights)
+
+
+@lru_cache(maxsize=1)
+def _to_hermite() -> Array:
+    """Columns that take values f at the Gauss–Hermite nodes to E[f(T) Heₖ(T)]/√(k! (k + 1))."""
+    nodes, weights = gauss_hermite()
+    k = np.arange(ORDER)
+    factorials = np.cumprod(np.maximum(k, 1).astype(float))
+    result: Array = weights[:, None] * np.polynomial.hermite_e.hermevander(nodes, ORDER - 1) / np.sqrt(factorials * (k + 1))
+    return result
 
 
 class Smoother:
@@ -52,6 +64,7 @@ class Smoother:
         core = min(math.floor(0.5 * math.log2(q)) - 3, -4)
         outermost = math.ceil(math.log2(1.5 * self.reach * math.sqrt(q))) - 1
         self.edges = partition.coarse_edges(core, outermost)
+        self._unresolved = partition.unresolved(core, outermost)
         self.furthest = 1.45 * self.reach * math.sqrt(q)
         self.jumps = [
             (b.location, b.value_jump if order == 1 else b.slope_jump, b.value_jump if order == 2 else 0.0)
@@ -62,7 +75,7 @@ class Smoother:
     def apply(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         """E_T φ⁽ᵏ⁾ (deltas included) or Var_T φ⁽ᵏ⁾ (deltas left out) at each centre."""
         shared = self._shared_nodes(tau)
-        out = self._by_shared_nodes(centres, tau, what, *shared) if shared is not None else self._by_own_nodes(centres, tau, what)
+        out = self.by_shared_nodes(centres, tau, what, *shared) if shared is not None else self.by_own_nodes(centres, tau, what)
         if what == "mean":
             for location, delta, dipole in self.jumps:
                 d = (location - centres) / tau
@@ -83,7 +96,7 @@ class Smoother:
         x = (start + 0.5 * step)[:, None] + 0.5 * step[:, None] * unit
         return x.ravel(), (0.5 * step[:, None] * unit_weights).ravel()
 
-    def _by_shared_nodes(self, centres: Array, tau: float, what: Literal["mean", "variance"], x: Array, weights: Array) -> Array:
+    def by_shared_nodes(self, centres: Array, tau: float, what: Literal["mean", "variance"], x: Array, weights: Array) -> Array:
         from meanfield.expectation.smoothing_kernels import window_means, window_variances
 
         out = np.empty(centres.size)
@@ -94,7 +107,7 @@ class Smoother:
             window_variances(centres, tau, self.reach, x, weights, values, self.activation.values(centres, self.order), out)
         return out
 
-    def _by_own_nodes(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
+    def by_own_nodes(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         from meanfield.expectation.smoothing_kernels import count_nodes, means, place_nodes, variances
 
         hermite, hermite_weights = gauss_hermite()
@@ -116,8 +129,33 @@ class Smoother:
             else:
                 reference = self.activation.values(block, self.order)
                 variances(values, weights, offsets, reference, out[start:stop])
+                if self.order == 0:
+                    polynomial = (counts[start:stop] == hermite.size) & ~self._on_unresolved(block)
+                    smooth = np.flatnonzero(polynomial & (np.abs(block) > FAR * tau))
+                    found = self._by_slopes(np.ascontiguousarray(block[smooth]), tau)
+                    known = np.isfinite(found)
+                    out[start + smooth[known]] = found[known]
             start = stop
         return out
+
+    def _on_unresolved(self, centres: Array) -> Mask:
+        lower, upper = self._unresolved
+        if not lower.size:
+            return np.zeros(centres.size, dtype=bool)
+        before = np.searchsorted(lower, centres, side="right") - 1
+        return (before >= 0) & (centres < upper[before])
+
+    def _by_slopes(self, centres: Array, tau: float) -> Array:
+        """Var_T φ(X + τT) where all of X + τT lies on one panel of φ.
+
+        With bₖ = E[φ'(X + τT) Heₖ(T)]/√k! it is τ² Σ bₖ²/(k + 1): no digits are lost to the difference of φ at points that
+        are equal but for their last digits. Not finite where φ' overflows.
+        """
+        nodes, _ = gauss_hermite()
+        slopes = self.activation.values((centres[:, None] + tau * nodes).ravel(), 1).reshape(centres.size, nodes.size)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result: Array = np.square(np.einsum("ij,jk->ik", slopes, _to_hermite())).sum(axis=1) * (tau * tau)
+        return result
 
     def images(self, scale: float) -> tuple[Array, Array]:
         """Panel edges and breakpoints of φ as values of A, for u = scale · A + …"""
@@ -137,10 +175,10 @@ def outer_rule(smoothers: list[tuple[Smoother, float]], delta: float, reach: flo
         panel_edges, kinks = smoother.images(scale)
         panel_edges = np.sort(panel_edges)
         edges.append(panel_edges)
-        # Where panels of φ are narrow against δ, the smoothed φ feels across their ends as it does across a kink.
+        # Where panels of φ that are narrow against δ end, the smoothed φ feels across their ends as it does across a kink.
         width = np.diff(panel_edges)
-        close = np.minimum(width[1:], width[:-1]) < 8 * delta
-        kinks = np.concatenate([kinks, panel_edges[1:-1][close]])
+        narrow, wide = np.minimum(width[1:], width[:-1]), np.maximum(width[1:], width[:-1])
+        kinks = np.concatenate([kinks, panel_edges[1:-1][(narrow < 8 * delta) & (wide > UNEVEN * narrow)]])
         if kinks.size:
             grades = delta * np.concatenate([-GRADES[:0:-1], GRADES])
             edges.append((kinks[:, None] + grades).ravel())
@@ -179,9 +217,9 @@ def covariance_by_smoothing(activation: Activation, partition: Partition, order:
     return total
 
 
-def decorrelation_by_smoothing(activation: Activation, partition: Partition, order: int, q: float, epsilon: float) -> float:
-    """½E[(φ⁽ᵏ⁾(u) − φ⁽ᵏ⁾(v))²] at q1 = q2 = q and c = 1 − ε ∈ (0, 1), φ⁽ᵏ⁾ without its deltas."""
-    return smoothed_decorrelation(Smoother(activation, partition, order, q), q, epsilon)
+def decorrelation_by_smoothing(activation: Activation, partition: Partition, q: float, epsilon: float) -> float:
+    """½E[(φ(u) − φ(v))²] at q1 = q2 = q and c = 1 − ε ∈ (0, 1)."""
+    return smoothed_decorrelation(Smoother(activation, partition, 0, q), q, epsilon)
 
 
 def smoothed_decorrelation(smoother: Smoother, q: float, epsilon: float) -> float:

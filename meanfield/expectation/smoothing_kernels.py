@@ -17,6 +17,10 @@ from meanfield.jit import kernel
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
+ROUNDS = 6755399441055744.0  # 1.5 · 2⁵²: a sum with it is rounded to a whole number
+C3, C4, C5, C6, C7, C8, C9, C10, C11, C12 = (1.0 / math.factorial(k) for k in range(3, 13))
+LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # k · LN2_HIGH is exact
+
 
 @kernel("void(float64[::1], float64, float64, float64[::1], int64, int64, int64[::1])")
 def count_nodes(centres: Array, tau: float, reach: float, edges: Array, hermite_nodes: int, legendre_nodes: int, counts: Integers) -> None:
@@ -132,39 +136,90 @@ def thin(points: Array, widest: float) -> int:
     return last + 2
 
 
+@kernel("void(float64[::1], float64, float64, float64[::1], float64[::1], float64[::1])", allow=("contract",))
+def gaussian_window(x: Array, centre: float, tau: float, weights: Array, out: Array, powers: Array) -> None:
+    """out[j] = weights[j] exp(−(x[j] − X)²/(2τ²)), by loops that the compiler can do several at a time.
+
+    exp(y) = 2ᵏ exp(r) with y = k ln 2 + r and |r| ≤ ½ ln 2, where twelve terms of the exponential series are exact to
+    rounding. `powers` is scratch of the size of `out`: adding ROUNDS leaves k in the last bits there, from where it is
+    shifted into the exponent.
+    """
+    bits = powers.view(np.int64)
+    scale = math.sqrt(0.5) / tau
+    for j in range(x.size):
+        t = (x[j] - centre) * scale
+        y = max(-t * t, -700.0)
+        shifted = y * (1.0 / math.log(2.0)) + ROUNDS
+        k = shifted - ROUNDS
+        r = (y - k * LN2_HIGH) - k * LN2_LOW
+        high = ((C12 * r + C11) * r + C10) * r + C9
+        high = (((high * r + C8) * r + C7) * r + C6) * r + C5
+        out[j] = weights[j] * (((((high * r + C4) * r + C3) * r + 0.5) * r + 1.0) * r + 1.0)
+        powers[j] = shifted
+    for j in range(x.size):
+        bits[j] = (bits[j] + 1023) << 52
+    for j in range(x.size):
+        out[j] *= powers[j]
+
+
+@kernel("float64(float64[::1], float64[::1], float64)", allow=("contract", "reassoc"))
+def weighted_variance(weights: Array, values: Array, reference: float) -> float:
+    """Σ w (φ − m)²/Σ w with m the mean, from differences to a reference so that small variances keep their digits."""
+    total = 0.0
+    mean = 0.0
+    for j in range(weights.size):
+        total += weights[j]
+        mean += weights[j] * (values[j] - reference)
+    mean /= total
+    square = 0.0
+    for j in range(weights.size):
+        difference = (values[j] - reference) - mean
+        square += weights[j] * difference * difference
+    return square / total
+
+
+@kernel("float64(float64[::1], float64[::1])", allow=("contract", "reassoc"))
+def weighted_sum(weights: Array, values: Array) -> float:
+    """Σ w φ."""
+    total = 0.0
+    for j in range(weights.size):
+        total += weights[j] * values[j]
+    return total
+
+
+@kernel("int64(float64[::1], float64, float64, float64[::1], int64[::1], int64[::1])")
+def windows(centres: Array, tau: float, reach: float, x: Array, first: Integers, last: Integers) -> int:
+    """The sorted nodes x within reach·τ of each centre: first[i] ≤ j < last[i]; returns how many the fullest window holds."""
+    most = 0
+    for i in range(centres.size):
+        first[i] = np.searchsorted(x, centres[i] - reach * tau)
+        last[i] = np.searchsorted(x, centres[i] + reach * tau)
+        most = max(most, last[i] - first[i])
+    return most
+
+
 @kernel("void(float64[::1], float64, float64, float64[::1], float64[::1], float64[::1], float64[::1])")
 def window_means(centres: Array, tau: float, reach: float, x: Array, weights: Array, values: Array, out: Array) -> None:
     """out[i] = ∫ φ(x) N(x; X_i, τ²) dx over sorted nodes x that all centres share."""
     norm = 1.0 / (math.sqrt(2.0 * math.pi) * tau)
+    first, last = np.empty(centres.size, dtype=np.int64), np.empty(centres.size, dtype=np.int64)
+    most = windows(centres, tau, reach, x, first, last)
+    gaussian, powers = np.empty(most), np.empty(most)
     for i in range(centres.size):
-        first = np.searchsorted(x, centres[i] - reach * tau)
-        last = np.searchsorted(x, centres[i] + reach * tau)
-        total = 0.0
-        for j in range(first, last):
-            t = (x[j] - centres[i]) / tau
-            total += weights[j] * values[j] * math.exp(-0.5 * t * t)
-        out[i] = total * norm
+        a, b = first[i], last[i]
+        gaussian_window(x[a:b], centres[i], tau, weights[a:b], gaussian, powers)
+        out[i] = weighted_sum(gaussian[: b - a], values[a:b]) * norm
 
 
 @kernel("void(float64[::1], float64, float64, float64[::1], float64[::1], float64[::1], float64[::1], float64[::1])")
 def window_variances(
     centres: Array, tau: float, reach: float, x: Array, weights: Array, values: Array, reference: Array, out: Array
 ) -> None:
-    """out[i] = Var_T φ(X_i + τT) over shared nodes, from differences to reference[i] so that small variances keep their digits."""
-    held = np.empty(x.size)
+    """out[i] = Var_T φ(X_i + τT) over shared nodes, from differences to reference[i]."""
+    first, last = np.empty(centres.size, dtype=np.int64), np.empty(centres.size, dtype=np.int64)
+    most = windows(centres, tau, reach, x, first, last)
+    gaussian, powers = np.empty(most), np.empty(most)
     for i in range(centres.size):
-        first = np.searchsorted(x, centres[i] - reach * tau)
-        last = np.searchsorted(x, centres[i] + reach * tau)
-        total = 0.0
-        mean = 0.0
-        for j in range(first, last):
-            t = (x[j] - centres[i]) / tau
-            held[j] = weights[j] * math.exp(-0.5 * t * t)
-            total += held[j]
-            mean += held[j] * (values[j] - reference[i])
-        mean /= total
-        square = 0.0
-        for j in range(first, last):
-            difference = (values[j] - reference[i]) - mean
-            square += held[j] * difference * difference
-        out[i] = square / total
+        a, b = first[i], last[i]
+        gaussian_window(x[a:b], centres[i], tau, weights[a:b], gaussian, powers)
+        out[i] = weighted_variance(gaussian[: b - a], values[a:b], reference[i])

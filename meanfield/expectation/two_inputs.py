@@ -16,7 +16,7 @@ import numpy as np
 from meanfield.errors import ActivationError
 from meanfield.expectation.hermite import SIZES, HermiteSeries, hermite_series, mehler, mehler_decorrelation
 from meanfield.expectation.moments import MEAN, V1, V, moment_table
-from meanfield.expectation.panels import Partition, gauss_legendre
+from meanfield.expectation.panels import Partition
 from meanfield.expectation.poles import INTEGRABLE, strongest_pole
 from meanfield.expectation.rule import build_rule
 from meanfield.expectation.smoothing import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
+NEAR = 0.7  # ε up to which D comes from Var φ of inputs near each other; further apart V − C loses nothing
 _SERIES_HELD = 64  # Hermite series kept per activation
 _series: weakref.WeakKeyDictionary[Activation, dict[tuple[int, float, int], HermiteSeries | None]] = weakref.WeakKeyDictionary()
 _series_lock = threading.Lock()
@@ -176,37 +177,21 @@ def _collinear(activation: Activation, order: int, q1: float, q2: float, sign: f
     return total
 
 
-def decorrelation_at(activation: Activation, q: float, epsilon: float, order: int = 0) -> float:
-    """½E[(φ⁽ᵏ⁾(u) − φ⁽ᵏ⁾(v))²] at c = 1 − ε, for scalars in range; relative accuracy for k = 0."""
+def decorrelation_at(activation: Activation, q: float, epsilon: float) -> float:
+    """½E[(φ(u) − φ(v))²] at c = 1 − ε, for scalars in range; relatively accurate."""
     if epsilon == 0.0:
         return 0.0
-    c = 1.0 - epsilon
     if q == 0.0:
-        low, high = at_zero(activation, order)
+        low, high = at_zero(activation, 0)
         return 0.5 * (high - low) ** 2 * math.asin(math.sqrt(0.5 * epsilon)) * 2 / math.pi
-    found = longest_useful_series(activation, order, q, 1.0)
+    found = longest_useful_series(activation, 0, q, 1.0)
     if found is not None:
         value = mehler_decorrelation(found, epsilon)
         if value is not None:
             return value
-    if epsilon >= 1.0 or c < 0.3:
-        orders, column = ((2,), 0) if order == 2 else ((0, 1), V1 if order else V)
-        square = float(moment_table(activation, orders)(column, np.array([q]))[0])
-        return square - covariance_at(activation, q, q, c, order)
-    partition = _partition(activation, order)
-    continuous = all(b.value_jump == 0.0 for b in activation.breakpoints)
-    if order == 0 and epsilon < 1e-6 and continuous:
-        slope = float(moment_table(activation)(V1, np.array([q]))[0])
-        if math.isfinite(slope) and decorrelation_by_smoothing(activation, partition, 1, q, epsilon) < 0.01 * slope:
-            # Price: dD/dε = q E[φ'(u)φ'(v)] = q (V[φ'] − D[φ']), and D[φ'] ~ √ε is small: no digits are lost to
-            # differences of φ at points that are 10⁻⁶ apart. With ε' = ε s² the integrand is smooth in s.
-            unit, weights = gauss_legendre(8)
-            s = 0.5 * (1.0 + unit)
-            loss = sum(
-                w * t * decorrelation_by_smoothing(activation, partition, 1, q, epsilon * t * t) for t, w in zip(s, weights, strict=True)
-            )
-            return q * epsilon * (slope - float(loss))
-    return decorrelation_by_smoothing(activation, partition, order, q, epsilon)
+    if epsilon > NEAR:
+        return float(moment_table(activation)(V, np.array([q]))[0]) - covariance_at(activation, q, q, 1.0 - epsilon, 0)
+    return decorrelation_by_smoothing(activation, _partition(activation, 0), q, epsilon)
 
 
 def is_quick(activation: Activation, q1: float, q2: float, c: float, order: int) -> bool:
@@ -231,7 +216,7 @@ def decorrelations_at(activation: Activation, q: float, epsilon: Array) -> Array
     partition = _partition(activation, 0)
     smoother = Smoother(activation, partition, 0, q) if todo.any() else None
     for i in np.flatnonzero(todo):
-        if 1e-6 <= epsilon[i] <= 0.7 and smoother is not None:
+        if epsilon[i] <= NEAR and smoother is not None:
             out[i] = smoothed_decorrelation(smoother, q, float(epsilon[i]))
         else:
             out[i] = decorrelation_at(activation, q, float(epsilon[i]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.activations import activation as find_activation
-from meanfield.errors import DomainError
+from meanfield.errors import AccuracyWarning, DomainError
+from meanfield.expectation.angle_ratios import TooManyFeatures
 from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V, moment_table
 from meanfield.expectation.second_moment import second_moments
 from meanfield.theory import limits
 from meanfield.theory.arguments import standard_deviation
+from meanfield.theory.correlation import depth_scale
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.variance import scan_range
 
@@ -47,7 +50,8 @@ class PhaseDiagram:
         F'(q*).
     epsilon_star, c_star : ndarray
         1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map; nan, like xi_c, where q* is
-        infinite and φ steeper than linear: its correlation map has no limit there.
+        infinite and φ steeper than linear: its correlation map has no limit there. With an AccuracyWarning also where φ
+        oscillates so often within reach of N(0, q*) that the map would take billions of evaluations.
     chi_1 : ndarray
         χ₁ = f'(1); inf where φ jumps.
     xi_q, xi_c, xi_grad : ndarray
@@ -129,6 +133,13 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     phase = np.empty(shape, dtype=np.int8)
     if q_star.size:
         _fill(act, weights, biases, q_star, out, phase, n_jobs, progress)
+        lost = np.isnan(out[2]) & np.isfinite(q_star)
+        if lost.any():
+            warnings.warn(
+                f"{act.name} has too many features within reach of N(0, q*) at {int(lost.sum())} of {lost.size} points: c* is nan there",
+                AccuracyWarning,
+                stacklevel=2,
+            )
     slope, epsilon, c, chi, xi_q, xi_c, xi_grad = out
     return PhaseDiagram(act, weights, biases, q_star, slope, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)
 
@@ -269,6 +280,10 @@ def _fill(
             out[:, rows] = block
 
         list(_tracked(pool.map(correlations, blocks), len(blocks), progress, "correlations"))
+    refused = correlation_table(act).refused(needed)
+    if refused:
+        lost = (out[3] > 1) & np.isin(_piece(np.where(q_star > 0, q_star, math.nan)), refused)
+        out[1, lost] = out[2, lost] = out[5, lost] = math.nan
     for b, w in np.argwhere(np.isnan(q_star)):  # fixed points past the grid: just below the critical σ_w of ReLU-like tails
         _cell(act, weights, biases, q_star, out, phase, b, w)
 
@@ -292,9 +307,13 @@ def _cell(act: Activation, weights: Array, biases: Array, q_star: Array, out: Ar
         out[:, b, w] = math.inf, math.nan, math.nan, math.inf, 0.0, math.nan, 0.0
         phase[b, w] = 1
         return
-    scales = net.depth_scales
     slope = net.chi_1 if math.isinf(net.q_star) else float(net.variance_slope(net.q_star))
-    out[:, b, w] = slope, net.epsilon_star, net.c_star, net.chi_1, scales.xi_q, scales.xi_c, scales.xi_grad
+    gradient = math.inf if net.phase == "critical" else depth_scale(net.chi_1)
+    try:
+        correlation = net.epsilon_star, net.c_star, net.depth_scales.xi_c
+    except TooManyFeatures:
+        correlation = math.nan, math.nan, math.nan
+    out[:, b, w] = slope, *correlation[:2], net.chi_1, depth_scale(slope), correlation[2], gradient
     phase[b, w] = {"ordered": -1, "critical": 0, "chaotic": 1}[net.phase]
 
 
@@ -308,8 +327,14 @@ def _pieces_of_chaos(table: MomentTable, weights: Array, biases: Array, q_star: 
             chi = np.zeros(q.shape)
             chi[mine] = (np.broadcast_to(weights**2, q.shape)[mine]) * table(V1, q[mine])
             mine &= chi > 1
-        found |= set(np.unique(np.floor(np.log(q[mine]) / math.log(4.0)).astype(int)).tolist())
+        found |= set(np.unique(_piece(q[mine]).astype(int)).tolist())
     return sorted(found)
+
+
+def _piece(q: Array) -> Array:
+    """The number of the correlation table's piece that holds q."""
+    result: Array = np.floor(np.log(q) / math.log(4.0))
+    return result
 
 
 def _mean_square(slopes: tuple[float, float]) -> float:

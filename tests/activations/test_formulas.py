@@ -148,6 +148,12 @@ def test_no_sympy_on_the_numerical_road() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("name", ["tanh", "tanh(1.5*x)"])
+def test_no_sympy_for_a_diagram(name: str) -> None:
+    code = f"import sys, meanfield as mf; mf.phase_diagram({name!r}, [0.5, 2.0], [0.0, 0.3]); assert 'sympy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_sympy_there_and_back() -> None:
     import sympy
 

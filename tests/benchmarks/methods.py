@@ -197,7 +197,7 @@ def decorrelations() -> str:
                     f"{q:g}",
                     f"{loss:g}",
                     error(mehler_decorrelation(found, loss)),
-                    error(decorrelation_by_smoothing(act, partition, 0, q, loss)),
+                    error(decorrelation_by_smoothing(act, partition, q, loss)),
                     error(mf.decorrelation(act, q, loss)),
                     error(difference),
                 ]

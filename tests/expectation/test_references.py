@@ -87,7 +87,7 @@ def test_both_methods_agree_wherever_both_apply(name: str) -> None:
             assert case.relative_error(summed) <= COVARIANCE_BAR, case.label
     for case in of(name, "D"):
         q, epsilon = case.floats
-        assert case.relative_error(decorrelation_by_smoothing(act, partition, 0, q, epsilon)) <= DECORRELATION_BAR, case.label
+        assert case.relative_error(decorrelation_by_smoothing(act, partition, q, epsilon)) <= DECORRELATION_BAR, case.label
 
 
 def test_estimates_cover_their_errors() -> None:

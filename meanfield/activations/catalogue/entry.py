@@ -161,6 +161,8 @@ class Entry:
 class CatalogueActivation(Activation):
     """An activation of the catalogue."""
 
+    has_formula = True
+
     def __init__(self, entry: Entry, parameters: Mapping[str, Any]) -> None:
         self._entry = entry
         self._pieces = entry.build(**parameters)

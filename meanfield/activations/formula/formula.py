@@ -56,6 +56,8 @@ def checked_parameters(text: str, parameters: Mapping[str, Any]) -> dict[str, fl
 class FormulaActivation(Activation):
     """An activation given by a formula in x."""
 
+    has_formula = True
+
     def __init__(self, tree: Node, name: str, parameters: Mapping[str, float], origin: Any) -> None:
         from meanfield.activations.formula.singular_points import check_defined, find_breakpoints
 

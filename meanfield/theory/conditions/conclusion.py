@@ -70,7 +70,7 @@ def check_conclusion(act: Activation, conditions: dict[str, Condition], edge: Ed
     if edge.fixed_point.holds is None or edge.fixed_point.vanishing is None or conditions["i"].holds is None:
         return Condition("conclusion", STATEMENT, None, "numerical", evidence | {"limit": math.nan}, None, "undecided with (i) and (ii)")
     limit = limit_of_slopes(right, left)
-    alike = abs(right - left) <= (0.0 if act.formula is not None else EQUAL) * max(abs(right), abs(left)) or limit < 1e-28
+    alike = abs(right - left) <= (0.0 if act.has_formula else EQUAL) * max(abs(right), abs(left)) or limit < 1e-28
     if alike:
         evidence["limit"] = 0.0
         why = f"φ'(0+) = φ'(0−), so f(0) → 0{_last_text(evidence)}"

@@ -92,7 +92,7 @@ def _slopes_verdict(act: Activation, right: float, left: float) -> tuple[bool | 
     except MeanFieldError:
         size = 1.0
     # Slopes of a formula are exact to rounding; those of a black box have the noise of a difference.
-    if act.formula is None and max(abs(right), abs(left)) <= max(NEAR_ZERO, 1e5 * act.relative_noise) * size:
+    if not act.has_formula and max(abs(right), abs(left)) <= max(NEAR_ZERO, 1e5 * act.relative_noise) * size:
         return None, f"{text}: can't be told from 0"
     return True, text
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WIDEST_CORE = 1.0  # the panel [0, τ] that is tried first; from there on panels double in width
 MOST_RATIO = 1024.0  # the largest τ over that of the first panel: what happens below it is little of D at a large q
 DEEPEST = 8
-MOST_WORK = 2_000_000_000  # evaluations for one object: some seconds
+MOST_WORK = 3_000_000_000  # evaluations for one object: some seconds
 RESOLVED = 1e-13  # last coefficients in τ, relative to the largest value at the same q
 MOST_ENDS = 200_000  # panel ends before those are dropped that make narrow panels only
 

@@ -71,12 +71,8 @@ class CorrelationTable:
                 for p in missing:
                     self._pieces[p] = self._build(p)
                 return
-            with ThreadPoolExecutor(workers) as pool:
-                try:
-                    self._pieces.update(zip(missing, pool.map(self._build, missing), strict=True))
-                except BaseException:  # Ctrl-C waits for the pieces begun, and not for all the others
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            with ThreadPoolExecutor(workers) as pool:  # map gives up what has not begun when Ctrl-C ends it
+                self._pieces.update(zip(missing, pool.map(self._build, missing), strict=True))
 
     def _build(self, p: int) -> Piece:
         s_nodes = chebyshev_nodes()

@@ -85,6 +85,14 @@ def test_jumps() -> None:
     assert mf.MeanField("sign", 1.5, 0.1).c_star == pytest.approx(c, rel=1e-11)
 
 
+@pytest.mark.parametrize("sigma_b", [2.3, 2.44, 2.6])
+def test_a_jump_that_is_never_met(sigma_b: float) -> None:
+    """1 − f = K√ε where K² is smaller than any double: c* is 1 to rounding, and f' there ½."""
+    net = mf.MeanField("where(x > 100, 1, 0)", 0.1, sigma_b)
+    assert (net.c_star, net.epsilon_star) == (1.0, 0.0)
+    assert net.depth_scales.xi_c == pytest.approx(1 / math.log(2), rel=1e-15)
+
+
 def test_zero_and_infinite_variance() -> None:
     quiet = mf.MeanField("tanh", 0.5, 0.0)
     assert (quiet.c_star, quiet.epsilon_star) == (1.0, 0.0)

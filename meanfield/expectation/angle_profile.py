@@ -95,7 +95,11 @@ class AngleProfile:
         ratios = AngleRatios(activation, np.array([q]))
 
         def forward(theta: Array) -> Array:
-            return ratios(theta[None, :])[0] if ratios.usable else ratio(activation, q, theta)
+            if ratios.usable:
+                seen: Array = ratios(theta[None, :])[0]
+                return seen
+            ratios.quadratures(theta.size)
+            return ratio(activation, q, theta)
 
         near = _fit(lambda s: forward(angle_of(s, q)))
         zero = (
@@ -120,6 +124,7 @@ class AngleProfile:
             if losses.usable:
                 seen: Array = losses(theta[None, :])[0]
                 return seen
+            losses.quadratures(theta.size)
             return decorrelations_at(activation, self.q, 2 * np.cos(0.5 * theta) ** 2)
 
         return _fit(lambda s: backward(angle_of(s, self.q)))

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 WIDEST_CORE = 1.0  # the panel [0, τ] that is tried first; from there on panels double in width
 MOST_RATIO = 1024.0  # the largest τ over that of the first panel: what happens below it is little of D at a large q
 DEEPEST = 8
-MOST_WORK = 3_000_000_000  # evaluations for one object: some seconds
+FEW = 1000  # panels of φ within reach that are nothing to worry about
+PER_QUADRATURE = 4000  # evaluations that D at one angle is worth, for each panel of φ
+MOST_WORK = 2_000_000_000  # evaluations for one object: some seconds
 RESOLVED = 1e-13  # last coefficients in τ, relative to the largest value at the same q
 MOST_ENDS = 200_000  # panel ends before those are dropped that make narrow panels only
 
@@ -49,6 +51,7 @@ class AngleRatios:
         self.jumping = jumps(activation)
         self._low, self._high = float(np.min(variances)), float(np.max(variances))
         self._require_moderate()
+        self._work = 0  # evaluations of φ against the Gaussian
         partition = moment_table(activation).partition
         self._smoother = Smoother(activation, partition, 0, self._high)
         # A mass far out in the tail, a pole, overflow: left to the method that looks at each q and angle on its own.
@@ -59,7 +62,10 @@ class AngleRatios:
         self._edges = self._smoother.edges
         self._kinks = np.array([b.location for b in activation.breakpoints], dtype=float)
         self._limit = self._smoother.reach * math.sqrt(self._high)
-        self._top = 0.5 * math.sqrt(self._high) * (1 + 1e-9)
+        self._top = self._core = 0.5 * math.sqrt(self._high) * (1 + 1e-9)
+        while self._core > max(WIDEST_CORE, self._top / MOST_RATIO):
+            self._core *= 0.5
+        self._foresee()
         found = projections(activation, partition, variances)
         if found is None:
             self.usable = False
@@ -69,16 +75,14 @@ class AngleRatios:
         rest = self._totals - np.sum(self._squares, axis=1)
         self._rest = np.where(rest > 1e-15 * self._totals, rest, 0.0)
         self._panels: list[tuple[float, float, Array]] = []
-        self._work = 0  # evaluations of φ against the Gaussian
         self._fit()
 
     def _fit(self) -> None:
         """Panels of τ from the top down, halved where the series has not decayed."""
         high = self._top
         waiting: list[tuple[float, float, int, float]] = []
-        core = max(WIDEST_CORE, high / MOST_RATIO)
         saturated = True
-        while high > core:
+        while high > self._core:
             low = 0.5 * high
             saturated = saturated and self._saturated(low)
             if saturated:
@@ -157,6 +161,16 @@ class AngleRatios:
 
     def _inner(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         """E or Var of φ(X + τT) at sorted X, by nodes that all X share or, where these are fewer, nodes of their own."""
+
+        smoother = self._smoother
+        shared, evaluations = self._plan(centres, tau)
+        self._account(evaluations)
+        if shared is not None:
+            return smoother.by_shared_nodes(centres, tau, what, *_nodes(shared))
+        return smoother.by_own_nodes(centres, tau, what)
+
+    def _plan(self, centres: Array, tau: float) -> tuple[Array | None, int]:
+        """Ends of the panels of the shared nodes, None where own nodes are fewer; and how many evaluations it takes."""
         from meanfield.expectation.smoothed_variance_kernels import shared_ends
         from meanfield.expectation.smoothing_kernels import count_nodes
 
@@ -170,22 +184,37 @@ class AngleRatios:
         count = shared_ends(tau, furthest, smoother.edges, SHARED_STEP, ends)
         own = int(counts.sum())
         if 0 < count * per_panel < own:
-            self._account(int(centres.size * count * per_panel * min(smoother.reach * tau / furthest, 1.0)))
-            return smoother.by_shared_nodes(centres, tau, what, *_nodes(ends[:count]))
-        self._account(own)
-        return smoother.by_own_nodes(centres, tau, what)
+            return ends[:count], int(centres.size * count * per_panel * min(smoother.reach * tau / furthest, 1.0))
+        return None, own
 
     def _account(self, evaluations: int) -> None:
-        """Refuse what would take many seconds: one panel asks for TERMS times this, and there are three at least."""
+        """Refuse what would take many seconds."""
         self._work += evaluations
-        if max(self._work, 3 * TERMS * evaluations) > MOST_WORK:
-            _too_rich[self.activation] = min(self._low, _too_rich.get(self.activation, math.inf))
-            self._require_moderate()
+        if self._work > MOST_WORK:
+            self._refuse()
+
+    def quadratures(self, count: int) -> None:
+        """Account for so many values of D by quadrature at each angle on its own, where the object itself is not usable."""
+        self._account(count * PER_QUADRATURE * self._smoother.edges.size)
+
+    def _foresee(self) -> None:
+        """Refuse it before the first evaluation where a look at the first panel tells: there are four at least."""
+        if self._edges.size < FEW:
+            return
+        taus = 0.5 * self._core * (1.0 + chebyshev_nodes())[:: TERMS // 2 - 1]
+        nodes = [self._outer(tau) for tau in taus.tolist()]
+        asked = [self._plan(found[0], tau)[1] for found, tau in zip(nodes, taus.tolist(), strict=True) if found is not None]
+        if asked and 4 * TERMS * float(np.mean(asked)) > MOST_WORK:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        _too_rich[self.activation] = min(self._high, _too_rich.get(self.activation, math.inf))
+        self._require_moderate()
 
     def _require_moderate(self) -> None:
-        if self._low >= _too_rich.get(self.activation, math.inf):
+        if self._high >= _too_rich.get(self.activation, math.inf):
             raise TooManyFeatures(
-                f"{shortened(self.activation.name)} has too many features within reach of N(0, q) at q = {self._low:.6g}: "
+                f"{shortened(self.activation.name)} has too many features within reach of N(0, q) at q = {self._high:.6g}: "
                 f"its correlation map would take over {MOST_WORK:.0e} evaluations"
             )
 

@@ -78,9 +78,12 @@ class CorrelationTable:
         s_nodes = chebyshev_nodes()
         variances = np.exp(math.log(4.0) * (p + 0.5 + 0.5 * chebyshev_nodes(NODES)))
         try:
-            ratios = AngleRatios(self.activation, variances)
+            return self._fitted(AngleRatios(self.activation, variances), s_nodes)
         except TooManyFeatures:
             return Piece(np.array([0.0, 1.0]), np.full((1, NODES, TERMS), math.nan))
+
+    def _fitted(self, ratios: AngleRatios, s_nodes: Array) -> Piece:
+        variances = ratios.variances
         done: list[tuple[float, float, Array]] = []
         waiting = [(0.0, 1.0, 0, math.inf)]
         while waiting:
@@ -90,6 +93,7 @@ class CorrelationTable:
             if ratios.usable:
                 values = ratios(theta)
             else:
+                ratios.quadratures(theta.size)
                 values = np.stack([ratio(self.activation, float(q), angles) for q, angles in zip(variances, theta, strict=True)])
             series = chebyshev_series(values)  # along s
             tail = float(np.max(np.abs(series[:, -3:]))) / (float(np.max(np.abs(values))) or 1.0)

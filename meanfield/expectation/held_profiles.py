@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -21,14 +22,19 @@ _lock = threading.Lock()
 
 
 def has_profile(activation: Activation) -> bool:
-    """Whether h(θ), or g(θ) where φ jumps, is finite at θ = 0: not where φ' has a pole of order ½ or more."""
+    """Whether h(θ), or g(θ) where φ jumps, is finite and smooth at θ = 0: not where φ or φ' has a pole.
+
+    Beside |x|^a the ratio falls like θ^(2a − 1) where that is not whole, and no short series follows it.
+    """
+    if any(math.isinf(point.value_jump) or math.isinf(point.slope_jump) for point in activation.breakpoints):
+        return False
     return jumps(activation) or bool(np.isfinite(moment_table(activation)(V1, np.ones(1))[0]))
 
 
 def angle_profile(activation: Activation, q: float) -> AngleProfile:
     """The profile of D(θ) at one variance, fitted when first asked for."""
     if not has_profile(activation):
-        raise DomainError(f"φ' of {activation.name} is not square integrable: 1 - f(c) falls slower than 1 - c, and has no short series")
+        raise DomainError(f"φ or φ' of {activation.name} has a pole: 1 - f(c) has no short series at c = 1, and can't be followed for ever")
     with _lock:
         held = _profiles.setdefault(activation, {})
         if q in held:

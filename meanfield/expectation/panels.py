@@ -406,8 +406,10 @@ class Partition:
             inside = np.argsort(panels.far, kind="stable")
             floors = []
             for log in panels.log_size:
+                # What matters nearer to 0 does by φ² and the width it has there: a pole is high and narrow.
+                weight = np.maximum.accumulate((log + 0.5 * panels.log_width)[inside])
                 floor = np.empty(len(panels))
-                floor[inside] = np.maximum.accumulate(np.exp(np.minimum(log[inside], 700.0)))
+                floor[inside] = np.exp(np.minimum(weight - 0.5 * panels.log_width[inside], 700.0))
                 floors.append(0.25 * floor)
             finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
             if finite.all() and len(panels) <= MOST_JOINED:

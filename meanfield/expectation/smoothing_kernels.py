@@ -33,13 +33,13 @@ def count_nodes(centres: Array, tau: float, reach: float, edges: Array, hermite_
             counts[i] = hermite_nodes
             continue
         pieces = 0
-        start = -reach
+        start = low
         for k in range(first, last + 1):
-            stop = (edges[k] - centres[i]) / tau if k < last else reach
+            stop = edges[k] if k < last else high
             if stop > start:
                 # Steps of 2 near 0, and such that exp(−T²/2) falls by at most e^−12 further out.
-                widest = max(abs(start), abs(stop))
-                pieces += max(1, math.ceil((stop - start) / min(2.0, 12.0 / max(widest, 1e-3))))
+                widest = max(abs(start - centres[i]), abs(stop - centres[i])) / tau
+                pieces += max(1, math.ceil((stop - start) / tau / min(2.0, 12.0 / max(widest, 1e-3))))
                 start = stop
         counts[i] = pieces * legendre_nodes
 
@@ -73,25 +73,25 @@ def place_nodes(
                 x[at + j] = centres[i] + tau * hermite[j]
                 weights[at + j] = hermite_weights[j]
             continue
-        start = -reach
+        start = low
         for k in range(first, last + 1):
-            stop = (edges[k] - centres[i]) / tau if k < last else reach
+            stop = edges[k] if k < last else high
             if stop > start:
-                widest = max(abs(start), abs(stop))
-                pieces = max(1, math.ceil((stop - start) / min(2.0, 12.0 / max(widest, 1e-3))))
+                widest = max(abs(start - centres[i]), abs(stop - centres[i])) / tau
+                pieces = max(1, math.ceil((stop - start) / tau / min(2.0, 12.0 / max(widest, 1e-3))))
                 half = 0.5 * (stop - start) / pieces
                 for p in range(pieces):
-                    middle = start + (2 * p + 1) * half
                     for j in range(legendre.size):
-                        t = middle + half * legendre[j]
-                        value = centres[i] + tau * t
+                        # From the panel's end and not from X: beside a pole at 0 all digits of x count.
+                        value = start + half * (2 * p + 1 + legendre[j])
                         # Rounding must not carry a node across the edge that its panel ends at.
                         if k < last and value >= edges[k]:
                             value = np.nextafter(edges[k], -math.inf)
                         if k > first and value <= edges[k - 1]:
                             value = np.nextafter(edges[k - 1], math.inf)
+                        t = (value - centres[i]) / tau
                         x[at] = value
-                        weights[at] = half * legendre_weights[j] * norm * math.exp(-0.5 * t * t)
+                        weights[at] = half / tau * legendre_weights[j] * norm * math.exp(-0.5 * t * t)
                         at += 1
                 start = stop
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.moments import MEAN, moment_table
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 ROUNDING = 1e-14  # relative error of the slopes
+SIDE, SIDES = 0.2, 10  # half a range of log ε, and the points on it, that tell the slope there
 FLAT = 1e-28  # f(0) up to this is the rounding of E[φ]² = 0: odd φ without bias
 
 
@@ -130,7 +132,7 @@ def chaotic_fixed_point(activation: Activation, q: float, weight: float, bias: f
 
 
 def _without_profile(activation: Activation, q: float, weight: float) -> CorrelationPoint:
-    """The same where E[φ'²] is infinite: h rises without bound towards θ = 0, so there is a root, by quadrature at each step."""
+    """The same where φ or φ' has a pole: h has no short series, so there is a quadrature at each step towards the root."""
     from scipy.optimize import brentq
 
     def excess(log_epsilon: float) -> float:
@@ -139,8 +141,11 @@ def _without_profile(activation: Activation, q: float, weight: float) -> Correla
 
     lowest = math.log(1e-12)
     if excess(lowest) <= 0.0:
-        raise DomainError(f"{activation.name}: 1 − c* is below 1e-12, where φ' that is not square integrable can't be followed")
+        raise DomainError(f"{activation.name}: 1 − c* is below 1e-12, where a pole of φ or φ' can't be followed")
     root = float(brentq(excess, lowest, 0.0, xtol=1e-14, rtol=1e-15)) if excess(0.0) < 0.0 else 0.0
     epsilon = math.exp(root)
-    slope = weight * covariance_at(activation, q, q, 1.0 - epsilon, 1)
+    # f' = (σ_w²/q) dD/dε = (σ_w²/q)(D/ε)(1 + d log(D/ε)/d log ε): E[φ'(u)φ'(v)] need not exist
+    series = chebyshev_series(np.array([excess(root + SIDE * t) for t in chebyshev_nodes(SIDES)]))
+    change = float(np.polynomial.chebyshev.chebval(0.0, np.polynomial.chebyshev.chebder(series))) / SIDE
+    slope = excess(root) + 1.0 + change
     return CorrelationPoint(1.0 - epsilon, epsilon, slope, 1.0 - slope)

@@ -17,6 +17,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.expectation.angle_ratios import TooManyFeatures
 from meanfield.expectation.correlation_table import correlation_table
+from meanfield.expectation.held_profiles import has_profile
 from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V, moment_table
 from meanfield.expectation.second_moment import second_moments
 from meanfield.theory import limits
@@ -235,7 +236,7 @@ def _fill(
         growth = float(slopes[-1] * grid[-1] / values[-1]) if values[-1] > 0 else 0.0
         one = int(np.argmin(np.abs(np.log(grid))))
     increasing = bool(np.all(slopes >= 0))
-    if grid.size < 3 or not ready.all():
+    if grid.size < 3 or not ready.all() or not has_profile(act):
         _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
         return
     columns = np.ascontiguousarray(block[[V, Q_DV, V1, MEAN]])

@@ -8,6 +8,7 @@ reaches it pays nothing for φ.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -312,7 +313,7 @@ class Partition:
         self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
         self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
         self._coarse: dict[tuple[int, int], tuple[Array, tuple[Array, Array]]] = {}
-        self._held_floors: tuple[int, Array] = (0, np.zeros((len(orders), 0)))  # of shells from the first number on
+        self._held_reached: tuple[int, Array] = (0, np.zeros((len(orders), 0)))  # log₂ of |φ| √width up to each shell, from that number on
 
     def ensure(self, shells: range, cores: range | tuple[int, ...]) -> None:
         """Resolve the shells and cores that are not held yet, in one pass over φ."""
@@ -352,19 +353,24 @@ class Partition:
         exceeds, at any q, what a φ⁽ᵏ⁾ of that size would give.
         """
         lowest = min(first, -64)  # fixed, so that a shell is resolved alike whatever is asked for beside it
-        held_lowest, held = self._held_floors
-        if lowest != held_lowest or lowest + held.shape[1] <= last:
-            shells = np.arange(lowest, last + 1)
+        held_lowest, reached = self._held_reached
+        if lowest != held_lowest:
+            reached = np.full((len(self.orders), 0), -math.inf)
+        if lowest + reached.shape[1] <= last:  # further out than before: what is known nearer to 0 stays
+            shells = np.arange(lowest + reached.shape[1], last + 1)
             probes = np.ldexp(1.0, shells)[:, None] * np.array([-1.83, -1.41, -1.09, 1.09, 1.41, 1.83])
-            held = np.zeros((len(self.orders), shells.size))
-            for k, floor in zip(self.orders, held, strict=True):
+            rows = []
+            for k, before in zip(self.orders, reached, strict=True):
                 values = np.abs(self.activation.values(np.ascontiguousarray(probes.ravel()), k)).reshape(probes.shape)
                 largest = np.max(values, axis=1, initial=0.0, where=np.isfinite(values))
                 with np.errstate(divide="ignore"):
-                    reached = np.maximum.accumulate(np.log2(largest) + 0.5 * shells)
-                floor[1:] = np.exp2(reached[:-1] - 0.5 * shells[1:])
-            self._held_floors = (lowest, held)
-        return list(held[:, first - lowest : last + 1 - lowest])
+                    size = np.log2(largest) + 0.5 * shells
+                rows.append(np.maximum.accumulate(np.concatenate([before, size])))
+            reached = np.array(rows)
+            self._held_reached = (lowest, reached)
+        wanted = np.arange(first, last + 1)
+        inner = np.concatenate([np.full((len(self.orders), 1), -math.inf), reached], axis=1)[:, first - lowest : last + 1 - lowest]
+        return list(np.exp2(inner - 0.5 * wanted))
 
     @property
     def has_unresolved(self) -> bool:

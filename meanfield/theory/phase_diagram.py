@@ -209,6 +209,9 @@ def _fill(
 ) -> None:
     from meanfield.theory.phase_diagram_kernels import fill_correlations, fill_variances
 
+    if not has_profile(act):
+        _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
+        return
     table = moment_table(act)
     origin = float(second_moments(act, np.zeros(1), 0)[0])
     grid = scan_range(act, table, weights**2, biases**2)
@@ -236,7 +239,7 @@ def _fill(
         growth = float(slopes[-1] * grid[-1] / values[-1]) if values[-1] > 0 else 0.0
         one = int(np.argmin(np.abs(np.log(grid))))
     increasing = bool(np.all(slopes >= 0))
-    if grid.size < 3 or not ready.all() or not has_profile(act):
+    if grid.size < 3 or not ready.all():
         _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
         return
     columns = np.ascontiguousarray(block[[V, Q_DV, V1, MEAN]])

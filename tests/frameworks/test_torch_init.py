@@ -286,6 +286,7 @@ def test_kinds_of_numbers(dtype):
         assert layer.weight.imag.std().item() == pytest.approx(layer.weight.real.std().item(), rel=0.1)
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")  # torch 2.2 says so
 def test_meta_and_parametrised_and_lazy_layers():
     meta = mlp(nn.Tanh, depth=3).to("meta")
     assert "meta device" in init_(meta)["0"].note

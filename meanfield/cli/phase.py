@@ -150,7 +150,11 @@ def _summary(diagram: PhaseDiagram, letters: Any, quantity: str) -> list[str]:
         cells = values[letters == letter]
         if cells.size:
             word = meaning.split(":")[0].split(" ", 1)[1]
-            low, middle, high = (float(value) for value in (cells.min(), np.sort(cells.ravel())[cells.size // 2], cells.max()))
+            known = np.sort(cells[~np.isnan(cells)])  # nan: φ has too many features there, or the map no limit
+            if not known.size:
+                lines.append(f"{word}: {cells.size} of {values.size} cells; {quantity} is nan")
+                continue
+            low, middle, high = (float(known[i]) for i in (0, known.size // 2, -1))
             spread = f"from {low:.6g} to {high:.6g}, median {middle:.6g}" if low != high else f"is {low:.6g}"
             lines.append(f"{word}: {cells.size} of {letters.size} cells; {quantity} {spread}")
     return lines

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 WIDEST_CORE = 1.0  # the panel [0, τ] that is tried first; from there on panels double in width
-MOST_RATIO = 1024.0  # the largest τ over that of the first panel: what happens below it is little of D at a large q
-DEEPEST = 8
+MOST_RATIO = 128.0  # the largest τ over that of the first panel: what happens below it is little of D at a large q
+DEEPEST = 12
 FEW = 1000  # panels of φ within reach that are nothing to worry about
 PER_QUADRATURE = 4000  # evaluations that D at one angle is worth, for each panel of φ
 MOST_WORK = 2_000_000_000  # evaluations for one object: some seconds

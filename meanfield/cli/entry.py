@@ -61,7 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"error: {error}")
         _discard(sys.stdout)
         return INPUT_OUTPUT
+    except Exception as error:
+        if not _interrupted(error):
+            raise
+        _complain("interrupted")
+        return INTERRUPTED
     return status
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind an error: while a class is made, Python 3.11 gives a RuntimeError for it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def _run(arguments: list[str]) -> int:

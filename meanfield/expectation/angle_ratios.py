@@ -35,7 +35,8 @@ RESOLVED = 1e-13  # last coefficients in τ, relative to the largest value at th
 MOST_ENDS = 200_000  # panel ends before those are dropped that make narrow panels only
 
 
-_too_rich: weakref.WeakKeyDictionary[Activation, float] = weakref.WeakKeyDictionary()  # the smallest q that was refused
+# The smallest q that was refused, for each kind of table: what is past it would be refused too, seconds later.
+_too_rich: weakref.WeakKeyDictionary[Activation, dict[str, float]] = weakref.WeakKeyDictionary()
 
 
 class TooManyFeatures(ActivationError):
@@ -195,7 +196,9 @@ class AngleRatios:
 
     def quadratures(self, count: int) -> None:
         """Account for so many values of D by quadrature at each angle on its own, where the object itself is not usable."""
-        self._account(count * PER_QUADRATURE * self._smoother.edges.size)
+        self._work += count * PER_QUADRATURE * self._smoother.edges.size
+        if self._work > MOST_WORK:  # not remembered: at one variance there are fewer of them than at many
+            raise self._too_many()
 
     def _foresee(self) -> None:
         """Refuse it before the first evaluation where a look at the first panel tells: there are four at least."""
@@ -208,15 +211,19 @@ class AngleRatios:
             self._refuse()
 
     def _refuse(self) -> None:
-        _too_rich[self.activation] = min(self._high, _too_rich.get(self.activation, math.inf))
-        self._require_moderate()
+        held = _too_rich.setdefault(self.activation, {})
+        held[type(self).__name__] = min(self._high, held.get(type(self).__name__, math.inf))
+        raise self._too_many()
 
     def _require_moderate(self) -> None:
-        if self._high >= _too_rich.get(self.activation, math.inf):
-            raise TooManyFeatures(
-                f"{shortened(self.activation.name)} has too many features within reach of N(0, q) at q = {self._high:.6g}: "
-                f"its correlation map would take over {MOST_WORK:.0e} evaluations"
-            )
+        if self._high >= _too_rich.get(self.activation, {}).get(type(self).__name__, math.inf):
+            raise self._too_many()
+
+    def _too_many(self) -> TooManyFeatures:
+        return TooManyFeatures(
+            f"{shortened(self.activation.name)} has too many features within reach of N(0, q) at q = {self._high:.6g}: "
+            f"its correlation map would take over {MOST_WORK:.0e} evaluations"
+        )
 
     def __call__(self, theta: Array) -> Array:
         """h (or g) at angles of shape (variances, n)."""

@@ -157,6 +157,15 @@ def test_the_table_of_a_diagram_has_gaps_where_there_are_too_many_features(monke
     assert (diagram.epsilon_star[:, :2] > 0).all()
 
 
+def test_a_refusal_of_one_kind_of_table_does_not_refuse_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is answered must not depend on what was asked before: the other half of a map takes twice the work."""
+    monkeypatch.setattr(angle_ratios, "MOST_WORK", 250_000_000)
+    act = mf.activation("sin(1.02*x)")
+    with pytest.raises(mf.ActivationError, match="too many features"):
+        OppositeLosses(act, 5000.0)
+    assert AngleRatios(act, np.array([6000.0])).usable
+
+
 def test_samples_are_said_to_be_samples() -> None:
     for ask in (lambda: mf.covariance("sin", 1e12, 1.0, 0.3), lambda: mf.decorrelation("sin(1/x)", 1.0, 0.3)):
         with pytest.warns(mf.AccuracyWarning, match="relative error of about"):

@@ -15,13 +15,14 @@ import numpy as np
 from meanfield.errors import DomainError
 from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.held_profiles import angle_profile, has_profile
-from meanfield.expectation.moments import MEAN, moment_table
+from meanfield.expectation.moments import MEAN, V1, moment_table
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 ROUNDING = 1e-14  # relative error of the slopes
+SMALLEST = 1e-30  # 1 − c* that is still looked for where φ or φ' has a pole
 SIDE, SIDES = 0.2, 10  # half a range of log ε, and the points on it, that tell the slope there
 FLAT = 1e-28  # f(0) up to this is the rounding of E[φ]² = 0: odd φ without bias
 
@@ -139,9 +140,11 @@ def _without_profile(activation: Activation, q: float, weight: float) -> Correla
         epsilon = math.exp(log_epsilon)
         return weight / q * decorrelation_at(activation, q, epsilon) / epsilon - 1.0
 
-    lowest = math.log(1e-12)
+    lowest = math.log(SMALLEST)
     if excess(lowest) <= 0.0:
-        raise DomainError(f"{activation.name}: 1 − c* is below 1e-12, where a pole of φ or φ' can't be followed")
+        if math.isfinite(float(moment_table(activation)(V1, np.array([q]))[0])):  # h(0) is finite: so little above 1 is χ₁
+            return CorrelationPoint(1.0, 0.0, 1.0, 0.0)
+        raise DomainError(f"{activation.name}: 1 − c* is below {SMALLEST:g}, where a pole of φ or φ' can't be followed")
     root = float(brentq(excess, lowest, 0.0, xtol=1e-14, rtol=1e-15)) if excess(0.0) < 0.0 else 0.0
     epsilon = math.exp(root)
     # f' = (σ_w²/q) dD/dε = (σ_w²/q)(D/ε)(1 + d log(D/ε)/d log ε): E[φ'(u)φ'(v)] need not exist

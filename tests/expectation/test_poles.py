@@ -62,3 +62,10 @@ def test_panels_beside_a_pole_are_not_joined_with_those_far_from_it() -> None:
 def test_singularities_are_followed_by_quadrature(name: str) -> None:
     net = mf.MeanField(name, 1.5, 0.5)
     assert net.propagate(300, q=net.q_star, c=0.3, hold_variance=True).c[-1] == pytest.approx(net.c_star, rel=1e-6)
+
+
+def test_a_diagram_through_the_edge_of_chaos() -> None:
+    """|x|^0.6 at χ₁ just above 1: 1 − c* ~ (χ₁ − 1)^10 is a number or too small for one, and no error."""
+    diagram = mf.phase_diagram("abs(x)**0.6", [1.0, 1.2, 2.0], [0.5, 1.0])
+    assert np.isfinite(diagram.c_star).all()
+    assert (diagram.c_star[diagram.phase == 1] > 0.9).all()

@@ -61,6 +61,7 @@ class Activation:
         self.breakpoints = breakpoints
         self.parameters = MappingProxyType(dict(parameters or {}))
         self.relative_noise = relative_noise
+        self.kept: dict[str, Any] = {}  # see kept.py
 
     @property
     def formula(self) -> Any:

@@ -8,12 +8,12 @@ panels. They reach to c ≥ ¾ for the largest q; where c < ¾ the first 128 ter
 from __future__ import annotations
 
 import math
-import weakref
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from meanfield.activations.activation import shortened
+from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
 from meanfield.expectation.angle_profile import NOISE, TERMS, chebyshev_nodes, chebyshev_series, jumps
 from meanfield.expectation.hermite import SIZES, projections
@@ -36,7 +36,7 @@ MOST_ENDS = 200_000  # panel ends before those are dropped that make narrow pane
 
 
 # The smallest q that was refused, for each kind of table: what is past it would be refused too, seconds later.
-_too_rich: weakref.WeakKeyDictionary[Activation, dict[str, float]] = weakref.WeakKeyDictionary()
+_too_rich: Kept[dict[str, float]] = Kept("too rich")
 
 
 class TooManyFeatures(ActivationError):

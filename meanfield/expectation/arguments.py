@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 SMALLEST, LARGEST = 1e-280, 1e280  # positive variances that are served
+ROUNDED = 2.0**-46  # 1.4e-14, what x·y/(|x||y|) of vectors of some thousand numbers may exceed 1 by
 
 
 def real_array(name: str, value: Any) -> Array:
@@ -46,6 +47,12 @@ def within(name: str, value: Any, low: float, high: float) -> Array:
     if bad.any():
         raise DomainError(f"{name} = {float(array[bad].flat[0])!r} is out of range: it must lie in [{low:g}, {high:g}]")
     return array
+
+
+def correlation_argument(name: str, value: Any) -> Array:
+    """A correlation in [−1, 1]; what rounding has carried past an end, as it does in normalised dot products, is taken for the end."""
+    array = real_array(name, value)
+    return within(name, np.where(np.abs(array) <= 1.0 + ROUNDED, np.clip(array, -1.0, 1.0), array), -1.0, 1.0)
 
 
 def broadcast(**arrays: Array) -> tuple[Array, ...]:

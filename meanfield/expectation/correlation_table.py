@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import os
 import threading
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.activations.kept import Kept
 from meanfield.expectation.angle_profile import NOISE, TERMS, angle_of, chebyshev_nodes, chebyshev_series, jumps, ratio
 from meanfield.expectation.angle_ratios import AngleRatios, TooManyFeatures
 
@@ -130,7 +130,7 @@ class CorrelationTable:
         return PackedPieces(first, start, count, np.concatenate(low), np.concatenate(high), np.concatenate(blocks))
 
 
-_tables: weakref.WeakKeyDictionary[Activation, CorrelationTable] = weakref.WeakKeyDictionary()
+_tables: Kept[CorrelationTable] = Kept("correlation table")
 _tables_lock = threading.Lock()
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.angle_series import AngleSeries
-from meanfield.expectation.arguments import broadcast, derivative_order, unwrap, variance, within
+from meanfield.expectation.arguments import broadcast, correlation_argument, derivative_order, unwrap, variance, within
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.two_inputs import covariance_at, covariances_by_series, decorrelation_at, is_quick
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-10  # an estimate of the relative error of V above it draws an AccuracyWarning
 MANY = 300  # more correlations than this at one pair of variances: a series in c, or an interpolant in the angle made of as many values
 HELD = 16  # such interpolants kept per activation
-_held: weakref.WeakKeyDictionary[Activation, dict[tuple[float, float], AngleSeries]] = weakref.WeakKeyDictionary()
+_held: Kept[dict[tuple[float, float], AngleSeries]] = Kept("angle series")
 _lock = threading.Lock()
 
 
@@ -74,7 +74,7 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     """
     act = find_activation(activation)
     k = derivative_order(derivative)
-    first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=within("c", c, -1.0, 1.0))
+    first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=correlation_argument("c", c))
     result = covariances(act, first, second, correlation, k)
     _warn_if_sampled(act, np.union1d(first, second), k)
     return unwrap(result)

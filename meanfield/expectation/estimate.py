@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning, ActivationError
 from meanfield.expectation.arguments import unwrap, variance
 from meanfield.expectation.panels import Partition, gauss_legendre
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-10  # relative to E|g|; an estimate above it draws an AccuracyWarning
 
-_partitions: weakref.WeakKeyDictionary[Activation, Partition] = weakref.WeakKeyDictionary()
-_diverging: weakref.WeakKeyDictionary[Activation, tuple[tuple[float, float], ...]] = weakref.WeakKeyDictionary()
+_partitions: Kept[Partition] = Kept("partition of φ")
+_diverging: Kept[tuple[tuple[float, float], ...]] = Kept("divergent sides")
 
 
 @dataclass(frozen=True)

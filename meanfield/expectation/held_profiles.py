@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.angle_profile import AngleProfile, jumps
 from meanfield.expectation.moments import V1, moment_table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 HELD = 32  # profiles kept per activation; a fit costs 10⁵ times as much as a look-up
-_profiles: weakref.WeakKeyDictionary[Activation, dict[float, AngleProfile]] = weakref.WeakKeyDictionary()
+_profiles: Kept[dict[float, AngleProfile]] = Kept("angle profiles")
 _lock = threading.Lock()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.octaves import without_kernels
 from meanfield.expectation.panels import Partition
@@ -504,7 +504,7 @@ class MomentTable:
         return float(error[column] / (abs(values[column]) or 1.0)), ""
 
 
-_tables: weakref.WeakKeyDictionary[Activation, dict[tuple[int, ...], MomentTable]] = weakref.WeakKeyDictionary()
+_tables: Kept[dict[tuple[int, ...], MomentTable]] = Kept("moment tables")
 _tables_lock = threading.Lock()
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
 from meanfield.expectation.hermite import SIZES, HermiteSeries, hermite_series, mehler, mehler_decorrelation
 from meanfield.expectation.moments import MEAN, V1, V, moment_table
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NEAR = 0.7  # ε up to which D comes from Var φ of inputs near each other; further apart V − C loses nothing
 _SERIES_HELD = 64  # Hermite series kept per activation
-_series: weakref.WeakKeyDictionary[Activation, dict[tuple[int, float, int], HermiteSeries | None]] = weakref.WeakKeyDictionary()
+_series: Kept[dict[tuple[int, float, int], HermiteSeries | None]] = Kept("Hermite series")
 _series_lock = threading.Lock()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
-from meanfield.expectation.arguments import real_array, variance, within
+from meanfield.expectation.arguments import correlation_argument, real_array, variance
 from meanfield.simulation.ensemble import Ensemble
 from meanfield.simulation.memory import check_memory
 from meanfield.simulation.random_matrices import BACKENDS, library
@@ -106,7 +106,7 @@ def _start(q: Any, c: Any) -> Array:
     if pair.shape not in ((), (2,)):
         raise DomainError(f"q must be one variance or a pair (q1, q2), not an array of shape {pair.shape}")
     first, second = np.broadcast_to(np.sqrt(pair), 2).tolist()
-    correlation = within("c", c, -1.0, 1.0)
+    correlation = correlation_argument("c", c)
     if correlation.ndim:
         raise DomainError(f"c must be one number, not an array of shape {correlation.shape}")
     along = float(correlation)

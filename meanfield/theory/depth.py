@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
-from meanfield.expectation.arguments import broadcast, real_array, within
+from meanfield.expectation.arguments import broadcast, correlation_argument, real_array, within
 from meanfield.theory.angle_recursion import AngleRecursion, recursion_at, recursion_of_slopes
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.edge_of_chaos import edge_of_chaos
@@ -68,7 +68,7 @@ def propagation_depth(activation: Any, sigma_b: Any, sigma_w: Any = None, c0: fl
     [341.0, 64.0]
     """
     act = find_activation(activation)
-    start = float(_scalar("c0", within("c0", c0, -1.0, 1.0)))
+    start = float(_scalar("c0", correlation_argument("c0", c0)))
     near = float(_scalar("threshold", within("threshold", threshold, FINEST, 2.0)))
     biases = standard_deviation("sigma_b", sigma_b)
     weights = None if sigma_w is None else standard_deviation("sigma_w", sigma_w)

@@ -7,13 +7,13 @@ Parametrised by q it needs no root: σ_w² = 1/V[φ'](q), σ_b² = q − V[φ](q
 from __future__ import annotations
 
 import math
-import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations.kept import Kept
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
 from meanfield.expectation.octaves import without_kernels
@@ -31,7 +31,7 @@ NEUTRAL = 1e-12  # |F' − 1| below this can't be told from 1
 TABLED = -16  # log₂ of the smallest q at which the origin is looked at in the table
 
 
-_origins: weakref.WeakKeyDictionary[Activation, EdgePoint | None] = weakref.WeakKeyDictionary()
+_origins: Kept[EdgePoint | None] = Kept("edge at the origin")
 
 
 @dataclass(frozen=True)

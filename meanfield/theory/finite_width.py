@@ -12,7 +12,7 @@ import numpy as np
 
 from meanfield._callable import make_callable
 from meanfield.errors import AccuracyWarning, DomainError
-from meanfield.expectation.arguments import real_array, variance, within
+from meanfield.expectation.arguments import correlation_argument, real_array, variance
 from meanfield.expectation.fourth_moments import PairMoments, line_moments, pair_moments
 from meanfield.theory.mean_field import MeanField
 
@@ -223,7 +223,7 @@ def finite_width(
     if layers > DEEPEST:
         raise DomainError(f"depth = {depth!r} is out of range: the expansion in depth/width is followed for at most {DEEPEST} layers")
     _positive(q)
-    start = within("c", c, -1.0, 1.0)
+    start = correlation_argument("c", c)
     inverse = _inverse_widths(widths, layers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)  # of a variance that runs away: refused below

@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
-from meanfield.expectation.arguments import unwrap, variance, within
+from meanfield.expectation.arguments import correlation_argument, unwrap, variance, within
 from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.moments import V1, moment_table
 from meanfield.theory import limits
@@ -276,7 +276,7 @@ class MeanField:
         0.318309886184
         """
         at = self._at(q)
-        correlation = within("c", c, -1.0, 1.0)
+        correlation = correlation_argument("c", c)
         if self._weight == 0.0:
             self._nonzero()
             return unwrap(np.ones(correlation.shape))
@@ -304,7 +304,7 @@ class MeanField:
             Shaped like c; inf at c = 1 where φ jumps.
         """
         at = self._at(q)
-        correlation = within("c", c, -1.0, 1.0)
+        correlation = correlation_argument("c", c)
         if self._weight == 0.0:
             self._nonzero()
             return unwrap(np.zeros(correlation.shape))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import AccuracyWarning, DomainError
-from meanfield.expectation.arguments import variance, within
+from meanfield.expectation.arguments import correlation_argument, variance, within
 from meanfield.expectation.held_profiles import has_profile
 from meanfield.expectation.two_inputs import covariance_at, decorrelations_at
 from meanfield.theory import limits
@@ -108,7 +108,7 @@ def propagate(net: MeanField, depth: int, q: Any, c: float | None, epsilon: floa
 def _start(c: float | None, epsilon: float | None) -> float:
     if (c is None) == (epsilon is None):
         raise DomainError("give the start as c or as epsilon = 1 − c, one of the two")
-    value = within("c", c, -1.0, 1.0) if epsilon is None else within("epsilon", epsilon, 0.0, 2.0)
+    value = correlation_argument("c", c) if epsilon is None else within("epsilon", epsilon, 0.0, 2.0)
     if value.ndim:
         raise DomainError(f"{'c' if epsilon is None else 'epsilon'} must be one number, not an array of shape {value.shape}")
     return 1.0 - float(value) if epsilon is None else float(value)

@@ -130,3 +130,21 @@ def test_no_warning_without_reason() -> None:
         for name in mf.activations():
             for k in (0, 1, 2):
                 mf.second_moment(name, np.geomspace(1e-8, 1e3, 12), derivative=k)
+
+
+@pytest.mark.parametrize("c", [1.0000000000000002, -1.0000000000000004, 1.0 + 1e-14])
+def test_a_correlation_that_rounding_carried_past_an_end_is_the_end(c: float) -> None:
+    end = math.copysign(1.0, c)
+    net = mf.MeanField("tanh", 1.3, 0.2)
+    assert mf.covariance("tanh", 1.0, 2.0, c) == mf.covariance("tanh", 1.0, 2.0, end)
+    assert net.correlation_map(c) == net.correlation_map(end)
+    assert net.correlation_slope(c) == net.correlation_slope(end)
+    assert np.array_equal(net.propagate(3, c=c).epsilon, net.propagate(3, c=end).epsilon)
+    assert mf.propagation_depth("tanh", sigma_b=0.2, sigma_w=1.3, c0=c) == mf.propagation_depth("tanh", sigma_b=0.2, sigma_w=1.3, c0=end)
+    assert mf.simulate("tanh", 1.3, 0.2, width=8, depth=2, networks=2, c=c, progress=False).c.mean[0] == pytest.approx(end, abs=1e-12)
+
+
+@pytest.mark.parametrize("c", [1.0 + 1e-13, -1.001, math.inf])
+def test_a_correlation_further_out_is_an_error(c: float) -> None:
+    with pytest.raises(mf.DomainError, match=r"c = .* is out of range"):
+        mf.covariance("tanh", 1.0, 2.0, c)

@@ -71,3 +71,14 @@ def test_steep_activations_have_no_domain() -> None:
 def test_bad_input_is_named() -> None:
     with pytest.raises(mf.MeanFieldError):
         mf.convergence_domains("1/x")
+
+
+@pytest.mark.parametrize("name", ["softsign", "elu", "celu", "tanh", "sin", "arctan"])
+def test_the_edge_at_the_origin_bounds_the_exact_correlation_domain(name: str) -> None:
+    # φ'(0) = 1: at σ_b = 0 the edge is σ_w = 1, in the limit q → 0 that softsign nears like √q only.
+    assert mf.convergence_domains(name).exact_correlation == pytest.approx(1.0, rel=1e-12)
+
+
+def test_selus_exact_correlation_domain_ends_at_the_slopes_beside_zero() -> None:
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    assert mf.convergence_domains("selu").exact_correlation == pytest.approx((2 / (scale**2 * (1 + alpha**2))) ** 0.5, rel=1e-12)

@@ -114,6 +114,7 @@ def convergence_domains(activation: Any) -> ConvergenceDomains:
         C = max(_largest(seen, lambda q: seen.table(V1, q), slopes), *ends)
         tangent = _largest(seen, lambda q: seen.table(Q_DV, q) / q, slope, lambda q: seen.table(Q_DV, q) - (1 - 1e-12) * seen.table(V, q))
         on_edge = _largest(seen, lambda q: seen.table(V1, q), slopes, lambda q: seen.table(DEFICIT, q) + 1e-13 * seen.table(V, q))
+    on_edge = max(on_edge, ends[0])  # where φ(0) = 0 the edge begins at q → 0, which no sample reaches
     far = ends[1]  # limsup V/q
     if _still_growing(seen, seen[V] / seen.q):
         far = math.inf

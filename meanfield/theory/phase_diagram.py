@@ -51,7 +51,8 @@ class PhaseDiagram:
         F'(q*).
     epsilon_star, c_star : ndarray
         1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map; nan, like xi_c, where q* is
-        infinite and φ steeper than linear: its correlation map has no limit there. With an AccuracyWarning also where φ
+        infinite and φ steeper than linear, or q* = 0 and the slopes of φ at 0 are 0 or infinite: its correlation map has no
+        limit there, and `MeanField.c_star` is an error that says so. With an AccuracyWarning also where φ
         oscillates so often within reach of N(0, q*) that the map would take billions of evaluations.
     chi_1 : ndarray
         χ₁ = f'(1); inf where φ jumps.
@@ -134,7 +135,7 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     phase = np.empty(shape, dtype=np.int8)
     if q_star.size:
         _fill(act, weights, biases, q_star, out, phase, n_jobs, progress)
-        lost = np.isnan(out[2]) & np.isfinite(q_star)
+        lost = np.isnan(out[2]) & np.isfinite(q_star) & (q_star > 0)
         if lost.any():
             warnings.warn(
                 f"{act.name} has too many features within reach of N(0, q*) at {int(lost.sum())} of {lost.size} points: c* is nan there",
@@ -288,6 +289,9 @@ def _fill(
     if refused:
         lost = (out[3] > 1) & np.isin(_piece(np.where(q_star > 0, q_star, math.nan)), refused)
         out[1, lost] = out[2, lost] = out[5, lost] = math.nan
+    if not 0 < at_zero < math.inf:  # the correlation map has no limit q → 0, as MeanField says of each such cell
+        vanishing = (q_star == 0) & (weights > 0)
+        out[1, vanishing] = out[2, vanishing] = out[5, vanishing] = math.nan
     for b, w in np.argwhere(np.isnan(q_star)):  # fixed points past the grid: just below the critical σ_w of ReLU-like tails
         _cell(act, weights, biases, q_star, out, phase, b, w)
 
@@ -317,6 +321,10 @@ def _cell(act: Activation, weights: Array, biases: Array, q_star: Array, out: Ar
         correlation = net.epsilon_star, net.c_star, net.depth_scales.xi_c
     except TooManyFeatures:
         correlation = math.nan, math.nan, math.nan
+    except DomainError:
+        if net.q_star != 0.0:
+            raise
+        correlation = math.nan, math.nan, math.nan  # φ has no slope at 0: no map in the limit q → 0
     out[:, b, w] = slope, *correlation[:2], net.chi_1, depth_scale(slope), correlation[2], gradient
     phase[b, w] = {"ordered": -1, "critical": 0, "chaotic": 1}[net.phase]
 

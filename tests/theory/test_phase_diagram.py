@@ -190,3 +190,29 @@ def test_rounding_at_the_critical_point_is_no_crossing(name: str) -> None:
     assert diagram.q_star[0, 0] == pytest.approx(net.q_star, abs=1e-15)
     if net.q_star == 0.0 == diagram.q_star[0, 0]:
         assert diagram.xi_q[0, 0] == net.depth_scales.xi_q
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "max(0, x-0.7)",
+        "where(abs(x)>0.5, x, 0)",
+        "where(abs(x)>0.5, x - 0.5*sign(x), 0)",
+        "max(0,x)**2",
+        "x**5*exp(-x**2)",
+        "log(1+x**2)",
+        "sqrt(1+x**2)-1",
+        "x*erf(x)",
+    ],
+)
+def test_a_cell_without_a_correlation_map_is_nan_and_spoils_no_other(formula: str) -> None:
+    # At σ_b = 0 variances fall to 0, where φ' = 0: the map has no limit q → 0.
+    diagram = mf.phase_diagram(formula, sigma_w=[0.0, 0.4], sigma_b=[0.0, 0.3])
+    assert diagram.q_star[0].tolist() == [0.0, 0.0]
+    for quantity in (diagram.c_star, diagram.epsilon_star, diagram.xi_c):
+        assert np.isnan(quantity).tolist() == [[False, True], [False, False]]
+    with pytest.raises(mf.DomainError, match="no limit"):
+        _ = mf.MeanField(formula, 0.4, 0.0).epsilon_star
+    alone = mf.MeanField(formula, 0.4, 0.3)
+    assert diagram.epsilon_star[1, 1] == pytest.approx(alone.epsilon_star, rel=1e-9, abs=0.0)
+    assert diagram.q_star[1, 1] == pytest.approx(alone.q_star, rel=1e-11)

@@ -228,3 +228,13 @@ def test_mean_of_the_log_gradient_has_all_its_parts(name, sigma_w, sigma_b):
     measured = width * (sim.log_gradient.mean - theory.log_gradient)[:-1]
     error = width * sim.log_gradient.standard_error[:-1]
     assert np.all(np.abs(measured - theory.log_gradient_shift[:-1]) < 4.5 * error)
+
+
+def test_gradients_of_finite_networks_have_no_unit() -> None:
+    # φ(x) → 5φ(x/5) with σ_b → 5σ_b is the same network in other units: what is said of gradient ratios may not move.
+    one = mf.finite_width("tanh(x)", 1.5, 0.3, depth=30, q=0.2, c=0.3)
+    other = mf.finite_width("5*tanh(x/5)", 1.5, 1.5, depth=30, q=5.0, c=0.3)
+    for name in ("gradient", "log_gradient_shift", "log_gradient_spread", "gradient_shift", "gradient_spread", "c_shift", "c_spread"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-9, atol=1e-12, err_msg=name)
+    np.testing.assert_allclose(other.q1_shift, 25 * one.q1_shift, rtol=1e-9)
+    np.testing.assert_allclose(other.q1_spread, 625 * one.q1_spread, rtol=1e-9)

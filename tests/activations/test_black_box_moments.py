@@ -96,3 +96,22 @@ def test_single_precision_is_warned_of() -> None:
     with pytest.warns(mf.AccuracyWarning, match="relative error about"):
         value = mf.second_moment(act, 1.0)
     assert value == pytest.approx(mf.second_moment("tanh", 1.0), rel=1e-6)
+
+
+STEEP: dict[str, tuple[Callable[..., Any], str]] = {
+    "tanh 100": (lambda x: np.tanh(100.0 * np.asarray(x)), "tanh(100*x)"),
+    "tanh 70": (lambda x: np.tanh(70.0 * np.asarray(x)), "tanh(70*x)"),
+}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", STEEP)
+def test_steep_callables_give_the_derivative_moments_of_the_formula(name: str, order: int) -> None:
+    function, formula = STEEP[name]
+    expected = mf.second_moment(mf.activation(formula), 1.0, derivative=order)
+    assert mf.second_moment(mf.activation(function), 1.0, derivative=order) == pytest.approx(expected, rel=1e-8)
+
+
+def test_derivatives_are_followed_down_to_the_scale_of_the_function() -> None:
+    act = mf.activation(lambda x: np.tanh(1000.0 * np.asarray(x)))
+    assert act.derivative(0.0) == pytest.approx(1000.0, rel=1e-10)

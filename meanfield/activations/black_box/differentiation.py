@@ -1,8 +1,10 @@
 """Derivatives of a function known by its values alone.
 
 Around each x the function is interpolated at Chebyshev points of an interval that crosses no breakpoint and is halved
-until the interpolant has converged; the interpolant is then differentiated. Measured on smooth functions whose scale is
-not far below 1: φ' to about 1e-12 and φ'' to about 1e-9 of the size of φ nearby, when φ is evaluated in double precision.
+until the interpolant has converged; the interpolant is then differentiated. A series whose last coefficients are not small
+against its others, or which misses φ(x) itself, says nothing yet: such intervals are halved on, down to the scale of the
+function. Measured on smooth functions: φ' to about 1e-12 and φ'' to about 1e-9 of the size of φ nearby,
+when φ is evaluated in double precision.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from meanfield.activations.activation import Array
 DEGREE = 24
 _HALVINGS = 40
 _BATCH = 4_000
+_UNRESOLVED = 1e-3
 
 
 @functools.cache
@@ -58,6 +61,9 @@ def differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, ri
 def _differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, right: Array, noise: float) -> Array:
     result = np.full(x.shape, np.nan)
     best = np.full(x.shape, np.inf)
+    # At the ends of its interval φ(x) may be the value from the other side.
+    known = np.where((x > left) & (x < right), np.asarray(f(np.ascontiguousarray(x)), dtype=float), np.nan)
+    settled = np.zeros(len(x), dtype=np.bool_)
     width = np.minimum(1.0 + 0.5 * np.abs(x), right - left)
     active = np.arange(len(x))
     stalled = np.zeros(len(x), dtype=np.int64)
@@ -69,18 +75,33 @@ def _differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, r
         # Predicted error: what is missing from the series plus the noise, magnified as by a derivative in mid-interval.
         error = (10.0 * last + noise * largest) * (2.0 * DEGREE / width[active]) ** k
         error[~np.isfinite(error)] = np.inf
-        better = error < best[active]
+        position = (2.0 * x[active] - low - high) / (high - low)
+        resolved = _resolved(coefficients, position, known[active], noise)
+        better = np.where(settled[active], resolved & (error < best[active]), (resolved & (error < np.inf)) | (error < best[active]))
+        settled[active] |= resolved
         chosen = active[better]
         best[chosen] = error[better]
-        local = (2.0 * x[chosen] - low[better] - high[better]) / (high[better] - low[better])
+        local = position[better]
         result[chosen] = _derivative(coefficients[better], local, k) * (2.0 / width[chosen]) ** k
-        stalled[active] = np.where(better, 0, stalled[active] + 1)
-        going = ~(last <= 16.0 * noise * largest) & (stalled[active] < 3) & (width[active] > 1e-13 * (np.abs(x[active]) + 1e-3))
+        stalled[active] = np.where(better | ~resolved & ~settled[active], 0, stalled[active] + 1)
+        going = (
+            ~(resolved & (last <= 16.0 * noise * largest)) & (stalled[active] < 3) & (width[active] > 1e-13 * (np.abs(x[active]) + 1e-3))
+        )
         active = active[going]
         if not len(active):
             break
         width[active] *= 0.5
     return result
+
+
+def _resolved(coefficients: Array, position: Array, known: Array, noise: float) -> Any:
+    """Whether the last coefficients are small against those that vary, and the series meets φ(x) where that is known."""
+    last, largest = tail(coefficients)
+    varying = np.abs(coefficients[:, 1:]).max(axis=1)
+    with np.errstate(all="ignore"):
+        missed = np.abs(_derivative(coefficients, position, 0) - known)
+        floor = 16.0 * noise * largest
+        return np.asarray((last <= np.maximum(_UNRESOLVED * varying, floor)) & ~(missed > _UNRESOLVED * varying + 10.0 * floor))
 
 
 def _derivative(coefficients: Array, at: Array, k: int) -> Array:

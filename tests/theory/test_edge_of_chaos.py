@@ -186,3 +186,23 @@ def test_roots_that_fall_on_a_sample(name: str) -> None:
         assert edge.q == pytest.approx(curve.q[keep], rel=1e-10)
         for i in range(0, sigma_b.size, 4):
             assert mf.edge_of_chaos(name, float(sigma_b[i])).all_points()[0].q == pytest.approx(curve.q[keep][i], rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    "name", ["max(0, x-0.7)", "softshrink", "max(0, x-3)", "x**3*exp(-x**2)", "tanh", "silu", "hardtanh", "gelu", "selu", "sigmoid", "relu"]
+)
+def test_what_is_asked_beside_it_does_not_change_an_edge_point(name: str) -> None:
+    # Near q = 0 a φ that is flat there has V/V[φ'] = 0/0 in float64: a small σ_b once took the others with it.
+    sigma_b = [0.0, 0.003, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0]
+    together = mf.edge_of_chaos(name, sigma_b=sigma_b)
+    for i, sigma in enumerate(sigma_b):
+        alone = mf.edge_of_chaos(name, sigma_b=sigma)
+        assert str(together.status[i]) == alone.status
+        # σ_w moves by some 1/(2q) times the rounding of q where the edge is steep.
+        np.testing.assert_allclose(together.sigma_w[i], alone.sigma_w, rtol=1e-12, err_msg=f"{name} at {sigma}")
+
+
+def test_the_edge_of_a_shifted_relu_beside_a_smaller_sigma_b() -> None:
+    found = mf.edge_of_chaos("max(0, x-0.7)", sigma_b=[0.0, 0.2])
+    assert found.sigma_w[1] == pytest.approx(42.1844084743098, rel=1e-12)
+    assert found.status.tolist() == ["none", "neutral"]

@@ -409,3 +409,11 @@ def test_the_model_of_the_readme_trains():
     default = mlp(nn.Mish, depth=101, width=64, inputs=64, outputs=10)
     assert loss_after(names["model"], 40) < math.log(10) - 0.2
     assert loss_after(default, 40) > math.log(10) - 0.1
+
+
+@pytest.mark.parametrize(
+    ("dropout", "raises"), [(nn.Dropout(0.3), True), (nn.AlphaDropout(0.3), False), (nn.FeatureAlphaDropout(0.3), False)]
+)
+def test_alpha_dropout_is_not_said_to_raise_the_second_moment(dropout: nn.Module, raises: bool) -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.SELU(), dropout, nn.Linear(8, 8), nn.SELU(), nn.Linear(8, 2))
+    assert ("raises E[x²]" in str(init_(model))) is raises

@@ -157,7 +157,9 @@ class _Reader:
         plain = name.removesuffix("_")
         if plain in elementwise.MOVES:
             rate = node.kwargs.get("p", node.args[1] if len(node.args) > 1 and "dropout" in plain else 0.5)
-            return self._moved(found[0], f"dropout of {rate:g}" if "dropout" in plain and isinstance(rate, float) else "")
+            # Alpha dropout keeps mean and variance; nothing is to be said of it.
+            counts = "dropout" in plain and "alpha" not in plain and isinstance(rate, float)
+            return self._moved(found[0], f"dropout of {rate:g}" if counts else "")
         if plain in elementwise.NORMS:
             return self._step(node, "normalisation", name, found[:1])
         if plain in elementwise.POOLS:
@@ -182,7 +184,8 @@ class _Reader:
         role = _role(module)
         if role == "move":
             rate = getattr(module, "p", 0.0)
-            return self._moved(found[0], f"dropout of {rate:g}" if isinstance(rate, float) and rate > 0.0 else "")
+            counts = isinstance(rate, float) and rate > 0.0 and "Alpha" not in type(module).__name__
+            return self._moved(found[0], f"dropout of {rate:g}" if counts else "")
         if role:
             return self._step(node, role, type(module).__name__, found[:1])
         if len(found) == 1 and is_elementwise(module):

@@ -52,7 +52,7 @@ class PhaseDiagram:
     epsilon_star, c_star : ndarray
         1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map; nan, like xi_c, where q* is
         infinite and φ steeper than linear, or q* = 0 and the slopes of φ at 0 are 0 or infinite: its correlation map has no
-        limit there, and `MeanField.c_star` is an error that says so. With an AccuracyWarning also where φ
+        limit there, and ``MeanField.c_star`` is an error that says so. With an AccuracyWarning also where φ
         oscillates so often within reach of N(0, q*) that the map would take billions of evaluations.
     chi_1 : ndarray
         χ₁ = f'(1); inf where φ jumps.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 SMALLEST, LARGEST = 1e-280, 1e280  # positive variances that are served
-ROUNDED = 2.0**-46  # 1.4e-14, what x·y/(|x||y|) of vectors of some thousand numbers may exceed 1 by
+ROUNDED = 2.0**-45  # 2.8e-14: x·y/(|x||y|), summed number by number, exceeded 1 by half of that for vectors of a million numbers
 
 
 def real_array(name: str, value: Any) -> Array:

@@ -269,22 +269,18 @@ def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
     if waiting.size == 0:
         return roots
     low = _lowest(targets[waiting])
-    reached = True
     while low < LARGEST_Q and waiting.size:  # upwards, a few octaves at a time
         high = min(low * 2.0**8, LARGEST_Q)
         table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
         grid = octave_grid(low, high)
         values = _sigma_b_squared(table, grid)
         flat = table(V1, grid) == 0.0
-        begin = grid.size if flat.all() else int(np.argmin(flat))
-        if begin:  # φ is flat as far as N(0, q) reaches, and 0/0 no answer: the σ_b² that lie there have no finite σ_w
-            grid, values, reached = grid[begin:], values[begin:], False
+        if flat[0]:  # φ is flat as far as N(0, q) reaches, and V/V[φ'] = 0/0 no answer: a root there has no finite σ_w
+            begin = grid.size if flat.all() else int(np.argmin(flat))
+            grid, values = grid[begin:], values[begin:]
             if not grid.size:
                 low = high
                 continue
-        if not reached:
-            waiting = waiting[targets[waiting] >= values[0]]
-            reached = True
         finite = np.isfinite(values)
         if not finite.all():  # φ overflows from some q on
             stop = int(np.argmin(finite))

@@ -198,7 +198,7 @@ def test_what_is_asked_beside_it_does_not_change_an_edge_point(name: str) -> Non
     for i, sigma in enumerate(sigma_b):
         alone = mf.edge_of_chaos(name, sigma_b=sigma)
         assert str(together.status[i]) == alone.status
-        # σ_w moves by some 1/(2q) times the rounding of q where the edge is steep.
+        # Not to the bit: the samples between which a root is sought begin where the smallest σ_b of the array asks.
         np.testing.assert_allclose(together.sigma_w[i], alone.sigma_w, rtol=1e-12, err_msg=f"{name} at {sigma}")
 
 

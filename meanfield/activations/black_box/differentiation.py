@@ -3,8 +3,8 @@
 Around each x the function is interpolated at Chebyshev points of an interval that crosses no breakpoint and is halved
 until the interpolant has converged; the interpolant is then differentiated. A series whose last coefficients are not small
 against its others, or which misses φ(x) itself, says nothing yet: such intervals are halved on, down to the scale of the
-function. Measured on smooth functions: φ' to about 1e-12 and φ'' to about 1e-9 of the size of φ nearby,
-when φ is evaluated in double precision.
+function. Measured on smooth functions whose scale is not far below 1: φ' to about 1e-12 and φ'' to about 1e-9 of the size
+of φ nearby, when φ is evaluated in double precision.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from meanfield.activations.activation import Array
 DEGREE = 24
 _HALVINGS = 40
 _BATCH = 4_000
-_UNRESOLVED = 1e-3
+_UNRESOLVED = 1e-3  # of a series: last coefficients larger than that are a step or a peak that it has not seen yet
 
 
 @functools.cache

@@ -100,6 +100,7 @@ def test_single_precision_is_warned_of() -> None:
 
 STEEP: dict[str, tuple[Callable[..., Any], str]] = {
     "tanh 100": (lambda x: np.tanh(100.0 * np.asarray(x)), "tanh(100*x)"),
+    "bell .01": (lambda x: np.exp(-((100.0 * np.asarray(x)) ** 2) / 2), "exp(-(100*x)**2/2)"),
     "tanh 70": (lambda x: np.tanh(70.0 * np.asarray(x)), "tanh(70*x)"),
 }
 
@@ -115,3 +116,10 @@ def test_steep_callables_give_the_derivative_moments_of_the_formula(name: str, o
 def test_derivatives_are_followed_down_to_the_scale_of_the_function() -> None:
     act = mf.activation(lambda x: np.tanh(1000.0 * np.asarray(x)))
     assert act.derivative(0.0) == pytest.approx(1000.0, rel=1e-10)
+
+
+@pytest.mark.parametrize("width", [0.01, 0.001, 0.0001])
+def test_a_peak_that_no_node_of_a_wide_interval_sees_is_told_by_the_value_itself(width: float) -> None:
+    act = mf.activation(lambda x: np.exp(-((np.asarray(x) / width) ** 2) / 2))
+    assert act.derivative(width) == pytest.approx(-math.exp(-0.5) / width, rel=1e-10)
+    assert act.derivative(-0.5 * width) == pytest.approx(0.5 * math.exp(-0.125) / width, rel=1e-10)

@@ -77,7 +77,8 @@ def _differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, r
         error[~np.isfinite(error)] = np.inf
         position = (2.0 * x[active] - low - high) / (high - low)
         resolved = _resolved(coefficients, position, known[active], noise)
-        better = np.where(settled[active], resolved & (error < best[active]), (resolved & (error < np.inf)) | (error < best[active]))
+        # The first series that can be believed replaces those that could not, however small their errors seemed.
+        better = (error < best[active]) | (resolved & ~settled[active] & (error < np.inf))
         settled[active] |= resolved
         chosen = active[better]
         best[chosen] = error[better]

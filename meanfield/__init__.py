@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the same names
+    from meanfield import layers as layers
     from meanfield import plot as plot
     from meanfield.activations import Activation as Activation
     from meanfield.activations import Breakpoint as Breakpoint
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.finite_width import FiniteWidth as FiniteWidth
     from meanfield.theory.finite_width import finite_width as finite_width
     from meanfield.theory.mean_field import MeanField as MeanField
+    from meanfield.theory.network import Network as Network
     from meanfield.theory.phase_diagram import PhaseDiagram as PhaseDiagram
     from meanfield.theory.phase_diagram import phase_diagram as phase_diagram
     from meanfield.theory.phase_diagram import phase_diagrams as phase_diagrams
@@ -90,6 +92,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.edge_of_chaos": ("EdgeOfChaos", "edge_of_chaos", "edge_of_chaos_curve"),
     "meanfield.theory.finite_width": ("FiniteWidth", "finite_width"),
     "meanfield.theory.mean_field": ("MeanField",),
+    "meanfield.theory.network": ("Network",),
     "meanfield.theory.phase_diagram": ("PhaseDiagram", "phase_diagram", "phase_diagrams"),
     "meanfield.theory.recommend": ("Recommendation", "gain", "recommend"),
     "meanfield.theory.schemes": ("Scheme", "scheme"),
@@ -97,7 +100,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.variance": ("FixedPoint",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_SUBPACKAGES = ("plot",)
+_SUBPACKAGES = ("layers", "plot")
 
 __all__ = ["__version__", *_SUBPACKAGES, *sorted(_HOME_OF)]
 

@@ -129,7 +129,7 @@ def _on_the_edge(phi: Any, sigma_b: float) -> float:
 def _print_json(sim: Simulation, found: dict[str, Beside], verdict: Comparison) -> None:
     from meanfield.cli.machine_output import write_answer
 
-    ensemble = sim.ensemble
+    ensemble = sim.plain
     write_answer(
         ensemble.activation,
         {
@@ -155,7 +155,7 @@ def _print_csv(found: dict[str, Beside]) -> None:
 def _print_table(sim: Simulation, found: dict[str, Beside], verdict: Comparison) -> None:
     from meanfield.cli.table import print_table
 
-    ensemble = sim.ensemble
+    ensemble = sim.plain
     layers = _shown(sim.depth)
     sigmas = f"σ_w = {ensemble.sigma_w:.6g}, σ_b = {ensemble.sigma_b:.6g}"
     header, columns = ["layer"], [[str(layer) for layer in layers]]
@@ -191,7 +191,7 @@ def _score(one: Beside, layer: int) -> str:
 
 
 def _same_inputs(sim: Simulation) -> bool:
-    first, second = sim.ensemble.start[:, 0], sim.ensemble.start[:, 1]
+    first, second = sim.plain.start[:, 0], sim.plain.start[:, 1]
     return bool(abs(first @ first - second @ second) <= 1e-12 * (first @ first))
 
 

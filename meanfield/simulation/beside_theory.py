@@ -56,7 +56,7 @@ def beside_theory(sim: Simulation, verdict: Comparison, q: Any = 1.0, c: float =
     """
     from meanfield.theory.mean_field import MeanField
 
-    ensemble = sim.ensemble
+    ensemble = sim.plain
     theory = MeanField(ensemble.activation, ensemble.sigma_w, ensemble.sigma_b).propagate(sim.depth, q=q, c=c)
     found = {}
     for name, z in verdict.z_scores.items():

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from meanfield.simulation.network_ensemble import NetworkEnsemble
 from meanfield.simulation.progress_bar import progress_bar
 from meanfield.simulation.statistics import merge, summarise
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("meanfield")
 
 
-def run(ensemble: Ensemble, n_jobs: int | None, progress: bool, checkpoint: Checkpoint | None) -> Statistics:
+def run(ensemble: Ensemble | NetworkEnsemble, n_jobs: int | None, progress: bool, checkpoint: Checkpoint | None) -> Statistics:
     """All blocks of an ensemble, merged in their order."""
     from joblib import Parallel, delayed
 
@@ -48,8 +49,12 @@ def run(ensemble: Ensemble, n_jobs: int | None, progress: bool, checkpoint: Chec
     return merged
 
 
-def sample_blocks(ensemble: Ensemble, blocks: Iterable[int]) -> list[Statistics]:
+def sample_blocks(ensemble: Ensemble | NetworkEnsemble, blocks: Iterable[int]) -> list[Statistics]:
     """The moments of some blocks, one by one: what a worker does."""
+    if isinstance(ensemble, NetworkEnsemble):
+        from meanfield.simulation.network_sampler import sample as sample_network
+
+        return [summarise(sample_network(ensemble, block)) for block in blocks]
     if ensemble.method == "conditional":
         from meanfield.simulation.conditional import sample
     else:

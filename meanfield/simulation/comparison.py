@@ -10,6 +10,7 @@ import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.expectation.arguments import real_array
+from meanfield.simulation.network_ensemble import NetworkEnsemble
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Mask
@@ -118,13 +119,17 @@ def compare(sim: Simulation, false_alarm: float = 1e-3) -> Comparison:
     rate = real_array("false_alarm", false_alarm)
     if rate.ndim or not 0 < float(rate) < 1:
         raise DomainError(f"false_alarm = {false_alarm!r} is out of range: one number in (0, 1)")
+    if isinstance(sim.ensemble, NetworkEnsemble):
+        from meanfield.simulation.network_simulation import compare_network
+
+        return compare_network(sim, float(rate))
     names = NAMES if sim.log_gradient is not None else NAMES[:3]
     try:
         theory = at_its_width(sim)
     except MeanFieldError as error:  # a moment or a variance that is infinite, or an input of variance 0
         nothing = {name: np.full(sim.depth + 1, np.nan) for name in names}
         nobody = {name: np.zeros(sim.depth + 1, dtype=np.bool_) for name in names}
-        return Comparison(nothing, nobody, nothing, nothing, math.inf, float(rate), str(error).rstrip("."), _label(sim))
+        return Comparison(nothing, nobody, nothing, nothing, math.inf, float(rate), str(error).rstrip("."), sim.ensemble.label)
     gaussian = sim.ensemble.weights == "gaussian"
     z_scores, judged, predicted, ratios = {}, {}, {}, {}
     relative_q: Array = np.zeros(sim.depth + 1)
@@ -135,7 +140,7 @@ def compare(sim: Simulation, false_alarm: float = 1e-3) -> Comparison:
         z_scores[name], judged[name] = quantity.judge(relative_q, gaussian)
         predicted[name], ratios[name] = quantity.mean, quantity.spread_ratio
     tests = sum(int(mask.sum()) for mask in judged.values())
-    return Comparison(z_scores, judged, predicted, ratios, _threshold(float(rate), tests), float(rate), "", _label(sim))
+    return Comparison(z_scores, judged, predicted, ratios, sidak(float(rate), tests), float(rate), "", sim.ensemble.label)
 
 
 def at_its_width(sim: Simulation) -> FiniteWidth:
@@ -148,7 +153,7 @@ def at_its_width(sim: Simulation) -> FiniteWidth:
     """
     from meanfield.theory.finite_width import finite_width
 
-    ensemble = sim.ensemble
+    ensemble = sim.plain
     second = min(1, ensemble.batch - 1)
     pair = ensemble.start[:, [0, second]]
     q1, q2 = (pair * pair).sum(axis=0).tolist()
@@ -201,7 +206,7 @@ class _Quantity:
             z = self.gap / np.sqrt(error**2 + remainder**2 + self.floor**2)
         judged = (order <= EXPANDED) & (self.estimate.count == self.networks) & np.isfinite(z)
         if several:
-            z = _normal(z, self.networks - 1)
+            z = normal_deviates(z, self.networks - 1)
         if self.name == "gradient":
             z[self.depth] = 0.0
             judged[self.depth] = True
@@ -220,7 +225,7 @@ class _Quantity:
         return order, NEXT * self.first_order * order
 
 
-def _normal(t: Array, freedom: int) -> Array:
+def normal_deviates(t: Array, freedom: int) -> Array:
     """The normal deviate as probable as Student's t: few networks give a standard error that is itself uncertain."""
     from scipy.special import ndtri_exp
     from scipy.stats import t as student
@@ -233,7 +238,7 @@ def _normal(t: Array, freedom: int) -> Array:
     return result
 
 
-def _threshold(false_alarm: float, tests: int) -> float:
+def sidak(false_alarm: float, tests: int) -> float:
     """Šidák: 1 − (1 − α)^(1/m) for each of m values."""
     from scipy.special import ndtri
 
@@ -241,12 +246,6 @@ def _threshold(false_alarm: float, tests: int) -> float:
         return math.inf
     each = -math.expm1(math.log1p(-false_alarm) / tests)
     return float(-ndtri(0.5 * each))
-
-
-def _label(sim: Simulation) -> str:
-    e = sim.ensemble
-    shape = f"width {e.widths[0]}" if len(set(e.widths)) == 1 else f"widths {e.widths[0]} … {e.widths[-1]}"
-    return f"{e.networks} networks, {e.activation.name}, σ_w = {e.sigma_w:g}, σ_b = {e.sigma_b:g}, {shape}, depth {e.depth}"
 
 
 def _shown(name: str) -> str:

@@ -61,6 +61,14 @@ class Ensemble:
         return int(self.start.shape[1])
 
     @property
+    def label(self) -> str:
+        """What was simulated, in words."""
+        shape = f"width {self.widths[0]}" if len(set(self.widths)) == 1 else f"widths {self.widths[0]} … {self.widths[-1]}"
+        return (
+            f"{self.networks} networks, {self.activation.name}, σ_w = {self.sigma_w:g}, σ_b = {self.sigma_b:g}, {shape}, depth {self.depth}"
+        )
+
+    @property
     def block_size(self) -> int:
         """Networks that are drawn together: from the shapes alone, so that no number depends on who draws them."""
         widest = max(self.widths)

@@ -10,7 +10,7 @@ import numpy as np
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moments
 from meanfield.expectation.two_inputs import mean
-from meanfield.theory.slopes import mean_square_slopes
+from meanfield.layers.slopes import mean_square_slopes
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

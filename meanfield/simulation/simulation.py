@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.errors import DomainError
+from meanfield.simulation.network_ensemble import NetworkEnsemble
 from meanfield.simulation.streaming import Estimate
 
 if TYPE_CHECKING:
@@ -34,17 +36,24 @@ class Simulation:
         The same of its logarithm, over the networks where it is not 0.
     """
 
-    ensemble: Ensemble
+    ensemble: Ensemble | NetworkEnsemble
     gram: Estimate
     epsilon_matrix: Estimate
     gradient: Estimate | None
     log_gradient: Estimate | None
 
     @classmethod
-    def of(cls, ensemble: Ensemble, statistics: Statistics) -> Simulation:
+    def of(cls, ensemble: Ensemble | NetworkEnsemble, statistics: Statistics) -> Simulation:
         """From the moments of all networks."""
         found = {name: moments.estimate() for name, moments in statistics.items()}
         return cls(ensemble, found["gram"], found["epsilon"], found.get("gradient"), found.get("log_gradient"))
+
+    @property
+    def plain(self) -> Ensemble:
+        """The ensemble, where it is one of plain networks."""
+        if isinstance(self.ensemble, NetworkEnsemble):
+            raise DomainError("this is known of a simulation of plain networks only, not of networks of layers")
+        return self.ensemble
 
     @property
     def depth(self) -> int:
@@ -120,10 +129,8 @@ class Simulation:
 
     def __str__(self) -> str:
         e = self.ensemble
-        shape = f"width {e.widths[0]}" if len(set(e.widths)) == 1 else f"widths {e.widths[0]} … {e.widths[-1]}"
         lines = [
-            f"{e.networks} random networks, {e.activation.name}, σ_w = {e.sigma_w:g}, σ_b = {e.sigma_b:g}, {shape}, depth {e.depth}, "
-            f"{e.weights} weights, method {e.method!r}, seed {e.seed}",
+            e.label if isinstance(e, NetworkEnsemble) else f"{e.label}, {e.weights} weights, method {e.method!r}, seed {e.seed}",
             f"{'layer':>6} {'q1':>22} {'q2':>22} {'c':>24}" + (f" {'gradient':>22}" if self.gradient is not None else ""),
         ]
         shown = sorted({min(round(10.0 ** (0.5 * k)), e.depth) for k in range(10)} | {0, e.depth})

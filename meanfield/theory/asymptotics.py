@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moment
-from meanfield.theory import limits
+from meanfield.layers import limits
 from meanfield.theory.arguments import one_standard_deviation
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 

@@ -11,7 +11,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import broadcast, correlation_argument, real_array, within
-from meanfield.theory.angle_recursion import AngleRecursion, recursion_at, recursion_of_slopes
+from meanfield.solve.angle_recursion import AngleRecursion, recursion_at, recursion_of_slopes
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 from meanfield.theory.mean_field import MeanField

@@ -17,8 +17,8 @@ from meanfield.activations.kept import Kept
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
 from meanfield.expectation.octaves import without_kernels
+from meanfield.solve.scan import octave_grid, polish, with_extrema
 from meanfield.theory.arguments import standard_deviation
-from meanfield.theory.scan import octave_grid, polish, with_extrema
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

@@ -13,8 +13,9 @@ from meanfield.errors import DomainError
 from meanfield.expectation.arguments import correlation_argument, unwrap, variance, within
 from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.moments import V1, moment_table
-from meanfield.theory import limits
-from meanfield.theory.angle_recursion import limit_slopes
+from meanfield.layers import limits
+from meanfield.layers.layer import Affine
+from meanfield.solve.angle_recursion import limit_slopes
 from meanfield.theory.arguments import one_standard_deviation
 from meanfield.theory.correlation import CorrelationPoint, DepthScales, chaotic_fixed_point, depth_scale
 from meanfield.theory.variance import FixedPoint, fixed_points, limit, variance_map, variance_slope
@@ -62,6 +63,7 @@ class MeanField:
         self._weight = self.sigma_w**2
         self._bias = self.sigma_b**2
         self._table = moment_table(self.activation)
+        self.rule = Affine(0.0, self._bias, self._weight, 1.0, self.activation)
 
     def __repr__(self) -> str:
         return f"MeanField({self.activation.name!r}, sigma_w={self.sigma_w!r}, sigma_b={self.sigma_b!r})"

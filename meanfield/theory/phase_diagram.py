@@ -20,7 +20,7 @@ from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.held_profiles import has_profile
 from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V, moment_table
 from meanfield.expectation.second_moment import second_moments
-from meanfield.theory import limits
+from meanfield.layers import limits
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.correlation import depth_scale
 from meanfield.theory.mean_field import MeanField

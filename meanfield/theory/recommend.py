@@ -12,12 +12,12 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moment
+from meanfield.layers.slopes import mean_square_slopes
+from meanfield.solve.variance_path import variance_path
 from meanfield.theory.asymptotics import curvature, kinkedness
 from meanfield.theory.edge_of_chaos import edge_of_chaos, edge_of_chaos_curve
 from meanfield.theory.mean_field import MeanField
-from meanfield.theory.slopes import mean_square_slopes
 from meanfield.theory.trajectory import checked_depth
-from meanfield.theory.variance_path import variance_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

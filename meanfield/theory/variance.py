@@ -13,8 +13,8 @@ import numpy as np
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import Q_DV, MomentTable, V
 from meanfield.expectation.second_moment import second_moments
-from meanfield.theory.reach import Cost, reach, sampled_moments
-from meanfield.theory.scan import PER_OCTAVE, octave_grid, polish, with_extrema
+from meanfield.solve.reach import Cost, reach, sampled_moments
+from meanfield.solve.scan import PER_OCTAVE, octave_grid, polish, with_extrema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

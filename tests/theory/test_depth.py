@@ -39,7 +39,7 @@ def test_ten_million_layers_and_more() -> None:
         assert depth == pytest.approx(beta / threshold, rel=2e-3)
     assert time.perf_counter() - start < 20
     # Both roads at the same place.
-    from meanfield.theory.angle_recursion import recursion_at
+    from meanfield.solve.angle_recursion import recursion_at
     from meanfield.theory.depth import _remaining
 
     edge = mf.edge_of_chaos("tanh", 0.2)

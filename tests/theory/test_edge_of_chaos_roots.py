@@ -7,8 +7,8 @@ import pytest
 
 import meanfield as mf
 from meanfield.expectation.moments import DEFICIT, V1, moment_table
+from meanfield.solve.scan import octave_grid
 from meanfield.theory import edge_of_chaos_kernels, edge_of_chaos_roots
-from meanfield.theory.scan import octave_grid
 
 
 @pytest.mark.parametrize("name", ["tanh", "silu", "hardtanh"])

@@ -11,7 +11,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.expectation.moments import moment_table
-from meanfield.theory.reach import DEAR, Cost, sampled_moments
+from meanfield.solve.reach import DEAR, Cost, sampled_moments
 
 
 def test_samples_give_the_moments_to_some_per_cent() -> None:

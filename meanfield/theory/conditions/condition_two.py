@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.expectation.moments import DEFICIT, EXCESS, MEAN, V1, V
+from meanfield.solve.scan import polish
 from meanfield.theory.conditions.condition import Condition
 from meanfield.theory.conditions.coverage import reached, runs
 from meanfield.theory.conditions.samples import clear_sign
 from meanfield.theory.edge_of_chaos import edge_of_chaos
-from meanfield.theory.scan import polish
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

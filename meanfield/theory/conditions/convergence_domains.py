@@ -12,8 +12,8 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning, ActivationError
 from meanfield.expectation.moments import DEFICIT, Q_DV, V1, V
+from meanfield.solve.scan import with_extrema
 from meanfield.theory.conditions.samples import Moments, moments
-from meanfield.theory.scan import with_extrema
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -131,7 +131,7 @@ def _bound(square: float) -> float:
 
 def _ends(act: Activation, seen: Moments) -> tuple[float, float]:
     """V/q, which is also dV/dq and V[φ'], in the limits q → 0 (0 where φ(0) ≠ 0) and q → ∞."""
-    from meanfield.theory import limits
+    from meanfield.layers import limits
 
     left, right = (act.one_sided(0.0, side, 1) for side in (-1, 1))
     near = 0.5 * (left * left + right * right) if act.one_sided(0.0, 1, 0) == 0 == act.one_sided(0.0, -1, 0) else 0.0
@@ -164,7 +164,7 @@ def _largest(seen: Moments, function: Any, values: Array, allowed: Any = None) -
         # The constraint's own boundary, between samples.
         edges = np.flatnonzero(good[1:] != good[:-1])
         if edges.size:
-            from meanfield.theory.scan import polish
+            from meanfield.solve.scan import polish
 
             roots = polish(allowed, q[edges], q[edges + 1], allowed(q[edges]), allowed(q[edges + 1]))
             found = np.concatenate([found, function(roots)])

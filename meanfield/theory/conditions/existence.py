@@ -12,10 +12,10 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import DEFICIT, V1
+from meanfield.solve.scan import with_extrema
 from meanfield.theory.conditions.condition import SHOWN, Condition, all_of
 from meanfield.theory.conditions.samples import FLOOR, Moments, moments, sample
 from meanfield.theory.conditions.structure import structure
-from meanfield.theory.scan import with_extrema
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

@@ -12,7 +12,7 @@ import numpy as np
 from meanfield.errors import AccuracyWarning, MeanFieldError
 from meanfield.expectation.moments import DEFICIT, EXCESS, MEAN, Q_DV, V1, MomentTable, V, moment_table
 from meanfield.expectation.rule import build_rule
-from meanfield.theory.scan import octave_grid
+from meanfield.solve.scan import octave_grid
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

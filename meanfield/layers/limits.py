@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.expectation.moments import V, moment_table
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
+VISIBLE = 2.0**-100  # below this variance, and above its inverse, φ shows its slopes at 0± or ∓∞ only: to √q = 1e-15
 FAR = 1e12  # where the tail slopes of φ are read off
 
 
@@ -75,3 +77,20 @@ def loss_of_slopes(left: float, right: float, epsilon: Array) -> Array:
     difference = np.where(theta < 0.5, series, np.sin(theta) - theta * np.cos(theta))
     result: Array = epsilon - a * a / (a * a + b * b) * 2.0 / math.pi * difference
     return result
+
+
+def is_two_lines(activation: Activation, q: float) -> bool:
+    """Whether φ looks linear on both sides of 0 from variance q: at any q for ReLU-like φ, else near 0 or far out."""
+    if VISIBLE < q < 1.0 / VISIBLE:
+        if any(b.location != 0.0 for b in activation.breakpoints) or activation.one_sided(0.0, 1, 0) != 0.0:
+            return False
+        if slopes(activation, 0.0) != slopes(activation, math.inf):
+            return False
+        at = np.array([2.0**-20, 1.0, 2.0**20])
+    else:
+        at = np.array([q])
+    left, right = slopes(activation, 0.0 if q < 1.0 else math.inf)
+    slope = 0.5 * (left * left + right * right)
+    if not 0.0 < slope < math.inf:
+        return False
+    return bool(np.all(np.abs(moment_table(activation)(V, at) / (slope * at) - 1.0) <= 4e-15))

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 DONE, SETTLED, MISSING = 0, 1, 2
 
 
-@kernel("Tuple((int64, int64))(float64[::1], int64, float64, float64, float64, int64, int64[::1], int64[::1], int64[::1], float64[:,::1])")
+@kernel(
+    "Tuple((int64, int64))(float64[::1], int64, float64, float64, float64, float64, "
+    "int64, int64[::1], int64[::1], int64[::1], float64[:,::1])"
+)
 def iterate_variance(
     q: Array,
     layer: int,
     weight: float,
     bias: float,
+    carry: float,
     still: float,
     first: int,
     state: Integers,
@@ -26,7 +30,7 @@ def iterate_variance(
     pieces: Integers,
     coefficients: Array,
 ) -> tuple[int, int]:
-    """Fill q[layer + 1 …] with F of the element before; stop where it stands still or the table has no octave for it.
+    """Fill q[layer + 1 …] with carry q + bias + weight V(q); stop where that stands still or the table has no octave for q.
 
     Octaves are stored as in meanfield.expectation.kernels.evaluate_octaves. Returns (status, layer reached).
     """
@@ -46,7 +50,7 @@ def iterate_variance(
         for k in range(degree - 3, -1, -2):
             even = even * square + coefficients[row, k]
             odd = odd * square + coefficients[row, k + 1]
-        after = bias + weight * (even + t * odd)
+        after = bias + weight * (even + t * odd) + carry * q[layer]
         if abs(after - q[layer]) <= still * q[layer]:
             return SETTLED, layer
         layer += 1

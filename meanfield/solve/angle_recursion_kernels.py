@@ -136,11 +136,25 @@ def first_within(
             layer += 1
 
 
-@kernel("void(float64[::1], float64[::1], float64[::1], float64, int64, boolean, float64[:,:,::1], float64[:,:,::1])")
-def iterate_moving(x: Array, position: Array, factor: Array, base: float, exponent: int, jumping: bool, near: Array, far: Array) -> None:
-    """x[l + 1] from x[l] while the variance moves: the tables are Chebyshev series (first axis) at `position` in log q.
+@kernel(
+    "void(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], "
+    "float64, int64, boolean, float64[:,:,::1], float64[:,:,::1])"
+)
+def iterate_moving(
+    x: Array,
+    position: Array,
+    factor: Array,
+    carry: Array,
+    loss: Array,
+    base: float,
+    exponent: int,
+    jumping: bool,
+    near: Array,
+    far: Array,
+) -> None:
+    """x[l + 1] from x[l] while the variance moves: ε' = loss + carry ε + factor · table, with factor, carry and loss exact for each layer.
 
-    They hold the map divided by `factor`, which is exact for each layer.
+    The tables are Chebyshev series (first axis) at `position` in log q.
     """
     orders, panels, terms = near.shape
     weights = [0.0] * orders
@@ -174,11 +188,15 @@ def iterate_moving(x: Array, position: Array, factor: Array, base: float, expone
         value = row[terms - 1]
         for j in range(terms - 2, -1, -1):
             value = value * u + row[j]
-        value = max(value * factor[layer], 0.0)
+        value = value * factor[layer]
         if not acute:
-            after = math.sqrt(0.5 * value)
+            square = 0.5 * max(value + carry[layer] * 2.0 * x[layer] * x[layer], 0.0)
         elif jumping:
-            after = math.sqrt(0.5 * value * at)
+            square = 0.5 * max(value * at + carry[layer] * 2.0 * at * at, 0.0)
         else:
-            after = at * math.sqrt(value)
-        x[layer + 1] = min(after, 1.0)
+            ratio = max(value + carry[layer], 0.0)
+            if loss[layer] == 0.0:
+                x[layer + 1] = min(at * math.sqrt(ratio), 1.0)
+                continue
+            square = at * at * ratio
+        x[layer + 1] = min(math.sqrt(square + 0.5 * loss[layer]), 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,16 +13,27 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes, chebyshev_series
 from meanfield.expectation.held_profiles import angle_profile
-from meanfield.expectation.moments import V, moment_table
-from meanfield.theory import limits
+from meanfield.layers import limits
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
-VISIBLE = 2.0**-100  # below this variance, and above its inverse, φ shows its slopes at 0± or ∓∞ only: to √q = 1e-15
 CRITICAL = 1e-12  # |f'(1) − 1| up to this is critical, and then taken to be 0
 TERMS = 12
+
+
+class Profile(Protocol):
+    """What the tables are made from: D(θ) of one map, and how it starts."""
+
+    @property
+    def q(self) -> float: ...
+    @property
+    def jumping(self) -> bool: ...
+    @property
+    def at_zero(self) -> float: ...
+    def decorrelation(self, theta: Array) -> Array:
+        """D at angles in [0, π]."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class AngleRecursion:
 
     Attributes
     ----------
-    profile : AngleProfile
+    profile : Profile
         D(θ) at that variance.
     gain : float
         σ_w²/F(q): 1 − f = gain · D. Where gain · q V[φ'] is within 1e-12 of 1 it is set so that f'(1) = 1 exactly: on
@@ -42,7 +53,7 @@ class AngleRecursion:
         Rows of monomial coefficients.
     """
 
-    profile: AngleProfile
+    profile: Profile
     gain: float
     base: float
     exponent: int
@@ -50,7 +61,7 @@ class AngleRecursion:
     far: Array
 
     @staticmethod
-    def of(profile: AngleProfile, gain: float, widest: float | None = None) -> AngleRecursion:
+    def of(profile: Profile, gain: float, widest: float | None = None) -> AngleRecursion:
         """Re-expand a profile on the panels of the kernels; on those of the variance `widest` where that is given."""
         if not profile.jumping and abs(gain * profile.at_zero - 1.0) <= CRITICAL:
             gain = 1.0 / profile.at_zero
@@ -74,7 +85,7 @@ class AngleRecursion:
 
     def iterate(self, start: float, depth: int) -> Array:
         """x_0 … x_depth."""
-        from meanfield.theory.angle_recursion_kernels import iterate
+        from meanfield.solve.angle_recursion_kernels import iterate
 
         out = np.empty(depth + 1)
         iterate(start, self.base, self.exponent, self.profile.jumping, self.near, self.far, out)
@@ -82,7 +93,7 @@ class AngleRecursion:
 
     def first_within(self, start: float, target: float, threshold: float, most: int) -> tuple[int, float, bool]:
         """The first l with |ε_l − target| < threshold (−1: not within `most` layers), the last x, whether x stands still."""
-        from meanfield.theory.angle_recursion_kernels import first_within
+        from meanfield.solve.angle_recursion_kernels import first_within
 
         layer, x, still = first_within(start, target, threshold, most, self.base, self.exponent, self.profile.jumping, self.near, self.far)
         return int(layer), float(x), bool(still)
@@ -134,6 +145,11 @@ def recursion_of_slopes(activation: Activation, q: float) -> AngleRecursion:
     return _of_slopes(*limit_slopes(activation, q))
 
 
+def straight_recursion() -> AngleRecursion:
+    """That of a linear φ: ε stays."""
+    return _of_slopes(1.0, 1.0)
+
+
 @lru_cache(maxsize=8)
 def _of_slopes(left: float, right: float) -> AngleRecursion:
     size = max(abs(left), abs(right))
@@ -141,20 +157,3 @@ def _of_slopes(left: float, right: float) -> AngleRecursion:
     same = find_activation("linear" if left == right else f"where(x > 0, ({right!r})*x, ({left!r})*x)")
     profile = AngleProfile.fit(same, 1.0)
     return AngleRecursion.of(profile, 1.0 / profile.at_zero)
-
-
-def is_two_lines(activation: Activation, q: float) -> bool:
-    """Whether φ looks linear on both sides of 0 from variance q: at any q for ReLU-like φ, else near 0 or far out."""
-    if VISIBLE < q < 1.0 / VISIBLE:
-        if any(b.location != 0.0 for b in activation.breakpoints) or activation.one_sided(0.0, 1, 0) != 0.0:
-            return False
-        if limits.slopes(activation, 0.0) != limits.slopes(activation, math.inf):
-            return False
-        at = np.array([2.0**-20, 1.0, 2.0**20])
-    else:
-        at = np.array([q])
-    left, right = limits.slopes(activation, 0.0 if q < 1.0 else math.inf)
-    slope = 0.5 * (left * left + right * right)
-    if not 0.0 < slope < math.inf:
-        return False
-    return bool(np.all(np.abs(moment_table(activation)(V, at) / (slope * at) - 1.0) <= 4e-15))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.theory.slopes import MANY, mean_square_slopes
+from meanfield.layers.slopes import MANY, mean_square_slopes
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -9,8 +9,8 @@ import numpy as np
 
 from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes, chebyshev_series
 from meanfield.expectation.moments import V1, V, moment_table
-from meanfield.theory.angle_recursion import AngleRecursion, recursion_of_slopes
-from meanfield.theory.slopes import mean_square_slopes
+from meanfield.layers.slopes import mean_square_slopes
+from meanfield.solve.angle_recursion import AngleRecursion, recursion_of_slopes
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -28,9 +28,9 @@ def profiles_needed(span: float) -> int:
     return next(count for limit, count in _NODES if span <= limit)
 
 
-def iterate_moving(activation: Activation, q: Array, gain: Array, start: float) -> Array:
-    """x_0 … x_n through n layers with variances q_l (close to each other in log q) and gains σ_w²/F(q_l)."""
-    from meanfield.theory.angle_recursion_kernels import iterate_moving as iterate
+def iterate_moving(activation: Activation, q: Array, gain: Array, start: float, carry: Array, loss: Array) -> Array:
+    """x_0 … x_n through n layers with variances q_l (close to each other in log q): ε' = loss + carry ε + gain D(q_l, ε)."""
+    from meanfield.solve.angle_recursion_kernels import iterate_moving as iterate
 
     low, high = math.log(float(q.min())), math.log(float(q.max()))
     middle, half = 0.5 * (low + high), max(0.5 * (high - low), 1e-12)
@@ -46,8 +46,8 @@ def iterate_moving(activation: Activation, q: Array, gain: Array, start: float) 
         # The variance moves one way, but for its first layers: halve the layers at the middle of their range.
         cut = int(np.argmin(np.abs(np.log(q) - middle)))
         cut = min(max(cut, 1), q.size - 1)
-        first = iterate_moving(activation, q[:cut], gain[:cut], start)
-        return np.concatenate([first[:-1], iterate_moving(activation, q[cut:], gain[cut:], float(first[-1]))])
+        first = iterate_moving(activation, q[:cut], gain[:cut], start, carry[:cut], loss[:cut])
+        return np.concatenate([first[:-1], iterate_moving(activation, q[cut:], gain[cut:], float(first[-1]), carry[cut:], loss[cut:])])
     x = np.empty(q.size + 1)
     x[0] = start
     jumping = maps[0].profile.jumping
@@ -55,20 +55,32 @@ def iterate_moving(activation: Activation, q: Array, gain: Array, start: float) 
     factor = gain * _scale(activation, jumping, q)
     if not jumping:
         factor[np.abs(factor - 1.0) <= 1e-15] = 1.0
-    iterate(x, position, factor, maps[0].base, maps[0].exponent, jumping, near, far)
+    iterate(x, position, factor, carry, loss, maps[0].base, maps[0].exponent, jumping, near, far)
     return x
 
 
-def iterate_two_lines(activation: Activation, q: Array, gain: Array, start: float) -> Array:
+def iterate_two_lines(activation: Activation, q: Array, gain: Array, start: float, carry: Array, loss: Array) -> Array:
     """The same where φ is linear on both sides of 0 as seen from those variances, however far apart they are."""
-    from meanfield.theory.angle_recursion_kernels import iterate_moving as iterate
-
     recursion = recursion_of_slopes(activation, 0.0 if q[0] < 1.0 else math.inf)
-    x = np.empty(q.size + 1)
-    x[0] = start
     factor = gain * q * mean_square_slopes(activation, q)
-    iterate(x, np.zeros(q.size), factor, recursion.base, recursion.exponent, False, recursion.near[None], recursion.far[None])
+    return through(recursion, factor, carry, loss, start)
+
+
+def through(recursion: AngleRecursion, factor: Array, carry: Array, loss: Array, start: float) -> Array:
+    """x_0 … x_n by one table: ε' = loss + carry ε + factor · (what the table makes of ε)."""
+    from meanfield.solve.angle_recursion_kernels import iterate_moving as iterate
+
+    x = np.empty(factor.size + 1)
+    x[0] = start
+    jumping = recursion.profile.jumping
+    still = np.zeros(factor.size)
+    iterate(x, still, factor, carry, loss, recursion.base, recursion.exponent, jumping, recursion.near[None], recursion.far[None])
     return x
+
+
+def evenly(recursion: AngleRecursion, layers: int, start: float, factor: float, carry: float, loss: float) -> Array:
+    """The same through layers that are all alike."""
+    return through(recursion, np.full(layers, factor), np.full(layers, carry), np.full(layers, loss), start)
 
 
 def _scale(activation: Activation, jumping: bool, q: Array) -> Array:

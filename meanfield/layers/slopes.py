@@ -10,8 +10,8 @@ import numpy as np
 
 from meanfield.expectation.moments import V1, moment_table
 from meanfield.expectation.rule import build_rule
-from meanfield.theory import limits
-from meanfield.theory.angle_recursion import VISIBLE, is_two_lines
+from meanfield.layers import limits
+from meanfield.layers.limits import VISIBLE, is_two_lines
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

@@ -10,7 +10,7 @@ import numpy as np
 from meanfield.expectation.arguments import LARGEST, SMALLEST
 from meanfield.expectation.moments import V, moment_table
 from meanfield.expectation.second_moment import second_moments
-from meanfield.theory import limits
+from meanfield.layers import limits
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -20,12 +20,14 @@ NEAREST, FURTHEST = 2.0**-40, 2.0**40  # beyond these φ is looked at for being 
 STILL = 4e-15  # a relative step that the tables can't tell from none
 
 
-def variance_path(act: Activation, weight: float, bias: float, q0: float, depth: int, ceiling: float = LARGEST) -> tuple[Array, int]:
-    """q_0 … q_depth, and the first l with q_l = q_{l+1} = … (depth where there is none).
+def variance_path(
+    act: Activation, weight: float, bias: float, q0: float, depth: int, ceiling: float = LARGEST, carry: float = 0.0
+) -> tuple[Array, int]:
+    """q_0 … q_depth of F(q) = carry q + bias + weight V(q), and the first l with q_l = q_{l+1} = … (depth where there is none).
 
     Variances below 1e-280 become 0 where F(0) = 0, and above the ceiling inf.
     """
-    from meanfield.theory.variance_path_kernels import SETTLED, iterate_variance
+    from meanfield.solve.variance_path_kernels import SETTLED, iterate_variance
 
     q = np.empty(depth + 1)
     q[0] = q0
@@ -44,7 +46,7 @@ def variance_path(act: Activation, weight: float, bias: float, q0: float, depth:
                 if 0 < slope < math.inf and abs(moment / (slope * now) - 1.0) <= STILL:
                     linear[end] = slope
             if end in linear:
-                after = bias + weight * linear[end] * now
+                after = bias + weight * linear[end] * now + carry * now
                 if abs(after - now) <= STILL * now:
                     break
                 layer += 1
@@ -54,7 +56,7 @@ def variance_path(act: Activation, weight: float, bias: float, q0: float, depth:
             octave = math.frexp(now)[1] - 1
             table.ensure(octave, octave)
             reached = layer
-            status, layer = iterate_variance(q, layer, weight, bias, STILL, *table.packed(V))
+            status, layer = iterate_variance(q, layer, weight, bias, carry, STILL, *table.packed(V))
             if q[layer] > ceiling:
                 layer = int(np.argmax(q[: layer + 1] > ceiling))
                 q[layer] = math.inf
@@ -66,13 +68,13 @@ def variance_path(act: Activation, weight: float, bias: float, q0: float, depth:
             if layer > reached:
                 continue
         if weight == 0.0:
-            after = bias
+            after = bias + carry * now
         elif math.isinf(now) or now > LARGEST:
             after = math.inf
         else:
             inside = now if now >= SMALLEST else 0.0
             moment = float(second_moments(act, np.zeros(1), 0)[0]) if inside == 0.0 else float(table(V, np.array([inside]))[0])
-            after = bias + weight * moment
+            after = bias + weight * moment + carry * inside
         after = math.inf if after > ceiling else 0.0 if after < SMALLEST else after
         if after == now or abs(after - now) <= STILL * now:
             break

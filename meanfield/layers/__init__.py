@@ -1,0 +1,35 @@
+"""What a layer does to the joint law of two inputs; networks are built from layers.
+
+Lives here: one file a kind of layer, the state that passes between them, their limits at variances 0 and infinity.
+Not here: what happens after many layers (meanfield.theory) and random networks (meanfield.simulation).
+"""
+
+from __future__ import annotations
+
+from meanfield.layers.activation import Activation
+from meanfield.layers.concatenate import Concatenate, Mixture
+from meanfield.layers.dense import Convolution, Dense
+from meanfield.layers.dropout import Dropout
+from meanfield.layers.gate import Gate
+from meanfield.layers.layer import Identity, Layer
+from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
+from meanfield.layers.residual import Residual
+from meanfield.layers.sequence import Repeat, Sequence
+
+__all__ = [
+    "Activation",
+    "BatchNorm",
+    "Concatenate",
+    "Convolution",
+    "Dense",
+    "Dropout",
+    "Gate",
+    "Identity",
+    "Layer",
+    "LayerNorm",
+    "Mixture",
+    "RMSNorm",
+    "Repeat",
+    "Residual",
+    "Sequence",
+]

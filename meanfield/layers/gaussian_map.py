@@ -1,0 +1,82 @@
+"""What φ makes of two Gaussian inputs: second moments, means, decorrelation, and C[φ'] for what follows their covariance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meanfield.expectation.covariance import covariances, decorrelations
+from meanfield.expectation.moments import MEAN, moment_table
+from meanfield.expectation.second_moment import second_moments
+from meanfield.expectation.two_inputs import mean as mean_at
+from meanfield.layers import limits
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.arrays import Array
+    from meanfield.layers.law import Source
+
+MERGED = 2e-8  # variances this close act as one: what their difference does to ε is of second order, 1e-16
+SMALLEST, LARGEST = 1e-280, 1e280
+
+
+def second_moment(act: Activation, q: Array) -> Array:
+    """V[φ](q); below 1e-280 that at 0, and past 1e280 infinite."""
+    flat = np.ravel(q)
+    inside = flat <= LARGEST
+    out = np.full(flat.shape, np.inf)
+    if inside.any():
+        out[inside] = second_moments(act, np.where(flat[inside] < SMALLEST, 0.0, flat[inside]), 0)
+    return out.reshape(np.shape(q))
+
+
+def mean(act: Activation, q: Array) -> Array:
+    """E[φ(√q Z)]."""
+    flat = np.ravel(q)
+    out = np.empty(flat.shape)
+    inside = (flat >= SMALLEST) & (flat <= LARGEST)
+    if inside.any():
+        out[inside] = moment_table(act)(MEAN, flat[inside])
+    out[flat < SMALLEST] = mean_at(act, 0, 0.0)
+    if (flat > LARGEST).any():
+        left, right = limits.slopes(act, np.inf)
+        out[flat > LARGEST] = np.inf * (right - left) if right != left else 0.0
+    return out.reshape(np.shape(q))
+
+
+def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Array:
+    """1 − C[φ](q1, q2, c)/√(V(q1)V(q2)), to relative accuracy where the variances are equal.
+
+    Where V is 0 or infinite it is the limit: the map of φ's slopes at 0± or ±∞.
+    """
+    q1, q2, epsilon, first, second = np.broadcast_arrays(source.q1, source.q2, source.epsilon, v1, v2)
+    shape = epsilon.shape
+    q1, q2, epsilon, first, second = (np.ravel(a) for a in (q1, q2, epsilon, first, second))
+    out = np.empty(epsilon.shape)
+    end = ~((first > 0.0) & (second > 0.0) & np.isfinite(first) & np.isfinite(second))
+    for mine, at in ((end & (np.minimum(q1, q2) < 1.0), 0.0), (end & (np.minimum(q1, q2) >= 1.0), np.inf)):
+        if mine.any():
+            out[mine] = limits.loss_of_slopes(*limits.slopes(act, at), epsilon[mine])
+    merged = ~end & (np.abs(q1 - q2) <= MERGED * np.maximum(q1, q2))
+    if merged.any():
+        # Variances that have all but merged act as their geometric mean.
+        at = np.where(q1[merged] == q2[merged], q1[merged], np.sqrt(q1[merged]) * np.sqrt(q2[merged]))
+        norm = np.sqrt(first[merged]) * np.sqrt(second[merged])
+        at[at < SMALLEST] = 0.0
+        out[merged] = decorrelations(act, at, epsilon[merged]) / norm
+    apart = ~end & ~merged
+    if apart.any():
+        values = covariances(act, _floored(q1[apart]), _floored(q2[apart]), 1.0 - epsilon[apart], 0)
+        out[apart] = 1.0 - values / (np.sqrt(first[apart]) * np.sqrt(second[apart]))
+    return np.clip(out, 0.0, 2.0).reshape(shape)
+
+
+def slope_covariance(act: Activation, source: Source) -> Array:
+    """C[φ'](q1, q2, c), the factor of dK12."""
+    q1, q2, epsilon = np.broadcast_arrays(source.q1, source.q2, source.epsilon)
+    return covariances(act, _floored(q1), _floored(q2), 1.0 - epsilon, 1)
+
+
+def _floored(q: Array) -> Array:
+    return np.where(q < SMALLEST, 0.0, q)

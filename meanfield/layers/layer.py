@@ -1,0 +1,125 @@
+"""A layer: a frozen description of what it does to the joint law of two inputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from meanfield.errors import DomainError
+from meanfield.layers.cotangent import Pullback
+from meanfield.layers.state import State
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
+    from meanfield.layers.sequence import Repeat, Sequence
+
+
+class Step(NamedTuple):
+    """What a layer makes of a state, and the way back of a gradient."""
+
+    state: State
+    pull: Pullback
+
+
+class Affine(NamedTuple):
+    """K11 ↦ a K11 + b + w μ V[φ](K11) and K12 ↦ a K12 + b + w C[φ](K11, K22, c): residual, dropout and plain layers are all that.
+
+    The gradient's factor is a + w μ V[φ']. μ = E d² of the dropout's mask d, 1 without one.
+    """
+
+    a: float
+    b: float
+    w: float
+    mu: float
+    activation: Activation
+
+
+class MisplacedLayer(DomainError):
+    """A layer that makes no sense where it stands: `place` is its path of numbers, `reason` what is wrong."""
+
+    def __init__(self, reason: str, layer: Layer, place: tuple[int, ...] = ()) -> None:
+        self.reason, self.layer, self.place = reason, layer, place
+        where = f"layer {'.'.join(map(str, place))} ({layer})" if place else str(layer)
+        super().__init__(f"{where}: {reason}")
+
+    def inside(self, place: int) -> MisplacedLayer:
+        """The same, seen from one level up."""
+        return MisplacedLayer(self.reason, self.layer, (place, *self.place))
+
+
+class Exactness(NamedTuple):
+    """How far the theory of one layer holds."""
+
+    place: str
+    kind: str  # "exact" | "approximate" | "simulated"
+    why: str
+
+
+class Layer(ABC):
+    """What every layer can do. ``a >> b`` puts b behind a, ``a * 3`` repeats a."""
+
+    @abstractmethod
+    def apply(self, state: State) -> Step:
+        """The state behind the layer, and the way back of a gradient.
+
+        Raises
+        ------
+        MisplacedLayer
+            If the layer makes no sense behind that state.
+        """
+
+    @property
+    def mixes(self) -> bool:
+        """Whether fresh weights make its output's units Gaussian and independent of what its input's units are."""
+        return False
+
+    @property
+    def changes_width(self) -> bool:
+        """Whether what comes out can't be added to what went in."""
+        return False
+
+    def exactness(self) -> tuple[str, str]:
+        """ "exact", "approximate" or "simulated", and why."""
+        return "exact", ""
+
+    def affine(self) -> Affine | None:
+        """The layer's maps as a, b, w and φ, where they have that form."""
+        return None
+
+    def __rshift__(self, other: Any) -> Sequence:
+        from meanfield.layers.sequence import Sequence
+
+        return Sequence(self, other)
+
+    def __rrshift__(self, other: Any) -> Sequence:
+        from meanfield.layers.sequence import Sequence
+
+        return Sequence(other, self)
+
+    def __mul__(self, times: int) -> Repeat:
+        from meanfield.layers.sequence import Repeat
+
+        return Repeat(self, times)
+
+    __rmul__ = __mul__
+
+
+def as_layer(spec: Any) -> Layer:
+    """A layer as it is; an activation, or anything that stands for one, as a layer."""
+    if isinstance(spec, Layer):
+        return spec
+    from meanfield.layers.activation import Activation
+
+    return Activation(spec)
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """What goes in comes out: the skip of a `Concatenate` or the bare side of a `Gate`."""
+
+    def apply(self, state: State) -> Step:
+        return Step(state, lambda cotangents: cotangents)
+
+    def __str__(self) -> str:
+        return "Identity()"

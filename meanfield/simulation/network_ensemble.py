@@ -1,0 +1,132 @@
+"""Explicit random networks of layers: what is drawn, and how it is split into blocks with random numbers of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.layers.concatenate import Concatenate, Mixture
+from meanfield.layers.dense import Convolution
+from meanfield.layers.gate import Gate
+from meanfield.layers.layer import Layer
+from meanfield.layers.normalise import BatchNorm
+from meanfield.layers.residual import Residual
+from meanfield.layers.sequence import Repeat, Sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meanfield.theory.network import Network
+
+NUMBERS = 4_000_000  # entries of the matrices of one layer that a block of networks may hold
+
+
+@dataclass(frozen=True)
+class NetworkEnsemble:
+    """Random networks of one description.
+
+    Attributes
+    ----------
+    network : Network
+    width, networks, seed : int
+    q : tuple of two floats
+        Mean squares of the inputs' components.
+    c : float
+    gradients : bool
+    backend : str
+    device : str or None
+    """
+
+    network: Network
+    width: int
+    networks: int
+    seed: int
+    q: tuple[float, float]
+    c: float
+    gradients: bool = True
+    backend: str = "numpy"
+    device: str | None = None
+
+    method = "weights"
+    weights = "gaussian"
+
+    @property
+    def turns(self) -> tuple[Layer, ...]:
+        """The layers, repetitions written out: one entry of the result behind each."""
+        return tuple(turn for layer in self.network.layers for turn in _turns(layer))
+
+    @property
+    def depth(self) -> int:
+        """Entries behind the input."""
+        return len(self.turns)
+
+    @property
+    def batch(self) -> int:
+        """Inputs that are looked at."""
+        return 2
+
+    @property
+    def columns(self) -> int:
+        """Inputs that run through a network together: more than two where a batch is normalised."""
+        return max([2, *(layer.batch for layer in every(self.network.layers) if isinstance(layer, BatchNorm))])
+
+    @property
+    def sites(self) -> int:
+        """Sites of a convolution, on a ring; 1 without one."""
+        taps = [layer.taps for layer in every(self.network.layers) if isinstance(layer, Convolution)]
+        return max(2 * max(taps), 8) if taps else 1
+
+    @property
+    def block_size(self) -> int:
+        """Networks that are drawn together: from the shapes alone."""
+        return max(1, min(64, NUMBERS // (self.width * self.width)))
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.networks // self.block_size)
+
+    @property
+    def label(self) -> str:
+        """What was simulated, in words."""
+        return f"{self.networks} networks of {self.depth} layers, width {self.width}, seed {self.seed}"
+
+    def size_of(self, block: int) -> int:
+        """Networks in a block: the last may be smaller."""
+        return min(self.block_size, self.networks - block * self.block_size)
+
+    def seeds(self, block: int, count: int) -> list[Any]:
+        """Independent seeds for one block."""
+        return np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(count)
+
+
+def _turns(layer: Layer) -> Iterator[Layer]:
+    if isinstance(layer, Repeat):
+        for _ in range(layer.times):
+            yield layer.layer
+    else:
+        yield layer
+
+
+def every(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    """All layers, those inside others included."""
+    for layer in layers:
+        yield layer
+        yield from every(inside(layer))
+
+
+def inside(layer: Layer) -> tuple[Layer, ...]:
+    """The layers that a layer is made of."""
+    if isinstance(layer, Residual):
+        return layer.branch.layers
+    if isinstance(layer, Sequence):
+        return layer.layers
+    if isinstance(layer, Repeat):
+        return (layer.layer,)
+    if isinstance(layer, Concatenate):
+        return layer.branches
+    if isinstance(layer, Mixture):
+        return layer.inner.branches
+    return (layer.left, layer.right) if isinstance(layer, Gate) else ()

@@ -1,0 +1,172 @@
+"""Sampling explicit networks of layers, and comparing them with the theory of infinite width."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.errors import DomainError
+from meanfield.expectation.arguments import correlation_argument, variance
+from meanfield.layers.arguments import one_of, whole
+from meanfield.layers.normalise import BatchNorm
+from meanfield.simulation.blocks import run
+from meanfield.simulation.comparison import Comparison, normal_deviates, sidak
+from meanfield.simulation.network_ensemble import NetworkEnsemble, every
+from meanfield.simulation.random_matrices import BACKENDS
+from meanfield.simulation.simulation import Simulation
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array, Mask
+    from meanfield.theory.network import Network
+
+DEEPEST = 100_000
+EXPANDED = 0.3  # relative variance between networks up to which a bias of its size is believed
+BIAS = 1.0  # the bias of a mean at finite width is taken to be up to this times the variance between networks, relative
+
+
+def simulate_network(
+    network: Network,
+    width: int = 1000,
+    networks: int = 100,
+    q: Any = 1.0,
+    c: float = 0.5,
+    seed: int | None = 0,
+    *,
+    gradients: bool = True,
+    progress: bool = True,
+    n_jobs: int | None = 1,
+    backend: str = "numpy",
+    device: str | None = None,
+) -> Simulation:
+    """Explicit random networks of a description.
+
+    Parameters
+    ----------
+    network : Network
+    width : int
+        Units of every layer, in [2, 10⁵]. A concatenation's branches have their relative widths, the widest this one.
+    networks : int
+        In [1, 10⁷].
+    q : float or pair of floats
+        Mean squares of the inputs' Gaussian components.
+    c : float
+        Their correlation, in [−1, 1]. Where a batch is normalised all its inputs have it, and q is one number.
+    seed : int or None
+        The same seed gives the same numbers, whatever n_jobs is.
+    gradients, progress, n_jobs, backend, device
+        As `meanfield.simulate`.
+
+    Returns
+    -------
+    Simulation
+        Entry 0 is the input, then one behind every layer and every turn of a repetition.
+
+    Raises
+    ------
+    DomainError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> from meanfield import layers as L
+    >>> net = mf.Network(L.Repeat(L.Residual("tanh", L.Dense(1.0)), 3))
+    >>> net.simulate(width=200, networks=50, progress=False).compare().consistent
+    True
+    """
+    ensemble = _checked(network, width, networks, q, c, seed, gradients, backend, device)
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0):
+        raise DomainError(f"n_jobs = {n_jobs!r} is out of range: a whole number that is not 0, or None")
+    return Simulation.of(ensemble, run(ensemble, n_jobs, progress, None))
+
+
+def _checked(
+    network: Network, width: Any, networks: Any, q: Any, c: Any, seed: Any, gradients: bool, backend: str, device: str | None
+) -> NetworkEnsemble:
+    pair = variance("q", q)
+    if pair.shape not in ((), (2,)) or not np.all((pair > 1e-200) & (pair < 1e200)):
+        raise DomainError(f"q = {q!r} is out of range: one variance or a pair (q1, q2), each in [1e-200, 1e200]")
+    start = correlation_argument("c", c)
+    if start.ndim:
+        raise DomainError(f"c must be one number, not an array of shape {start.shape}")
+    number = secrets.randbits(63) if seed is None else whole("seed", seed, 0, 2**63 - 1)
+    first, second = (float(pair), float(pair)) if pair.ndim == 0 else (float(pair[0]), float(pair[1]))
+    ensemble = NetworkEnsemble(
+        network,
+        whole("width", width, 2, 10**5),
+        whole("networks", networks, 1, 10**7),
+        number,
+        (first, second),
+        float(start),
+        bool(gradients),
+        one_of("backend", backend, BACKENDS),
+        device,
+    )
+    turns = sum(getattr(layer, "times", 1) for layer in network.layers)
+    if turns > DEEPEST:
+        raise DomainError(f"the network has {turns} layers; explicit networks of at most {DEEPEST} are drawn")
+    batches = {layer.batch for layer in every(network.layers) if isinstance(layer, BatchNorm)}
+    if len(batches) > 1:
+        raise DomainError(f"batch normalisations of different batches {sorted(batches)} can't be simulated together")
+    if batches:
+        batch = batches.pop()
+        if first != second:
+            raise DomainError(f"q = {q!r} is out of range: one number where a batch is normalised")
+        if ensemble.c < -1.0 / (batch - 1):
+            raise DomainError(f"c = {ensemble.c!r} is out of range: {batch} inputs that are alike have c ≥ {-1.0 / (batch - 1):.6g}")
+        if ensemble.sites > 1:
+            raise DomainError("convolutions with batch normalisation can't be simulated: the batch would run over the sites too")
+    return ensemble
+
+
+def compare_network(sim: Simulation, false_alarm: float) -> Comparison:
+    """Sampled means against the theory of infinite width.
+
+    The theory's own corrections for finite width are not known for every layer. A mean over networks departs from it by an amount of the
+    order of the variance between networks, relatively; that much is allowed beside the standard error.
+    """
+    ensemble = sim.ensemble
+    assert isinstance(ensemble, NetworkEnsemble)
+    theory = ensemble.network.propagate(ensemble.q if ensemble.q[0] != ensemble.q[1] else ensemble.q[0], ensemble.c)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.maximum(
+            _relative_variance(sim.q1.standard_deviation, theory.q1), _relative_variance(sim.q2.standard_deviation, theory.q2)
+        )
+    z_scores: dict[str, Array] = {}
+    judged: dict[str, Mask] = {}
+    predicted: dict[str, Array] = {}
+    ratios: dict[str, Array] = {}
+    wanted = ["q1", "q2", "c"] + (["gradient"] if sim.log_gradient is not None else [])
+    for name in wanted:
+        if name == "gradient":
+            assert sim.log_gradient is not None
+            estimate, value = sim.log_gradient, np.log(theory.gradient)
+            bias = BIAS * estimate.standard_deviation**2
+        elif name == "c":
+            estimate, value = sim.c, theory.c
+            loss = np.minimum(theory.epsilon, 2.0 - theory.epsilon)
+            own = estimate.standard_deviation**2
+            bias = BIAS * (own * np.abs(value) + own / np.where(loss > 0.0, loss, np.inf) + spread * loss)
+        else:
+            estimate, value = getattr(sim, name), getattr(theory, name)
+            bias = BIAS * spread * value
+        with np.errstate(invalid="ignore", divide="ignore"):
+            floor = 1e-12 * np.maximum(np.abs(value), 1e-3)
+            z = (estimate.mean - value) / np.sqrt(estimate.standard_error**2 + bias**2 + floor**2)
+        mask = (estimate.count == ensemble.networks) & np.isfinite(z) & (spread <= EXPANDED)
+        if name == "gradient":
+            z[-1], mask[-1] = 0.0, True
+        if ensemble.networks > 1:
+            z = normal_deviates(z, ensemble.networks - 1)
+        z_scores[name], judged[name], predicted[name] = z, mask, value
+        ratios[name] = np.full(value.shape, np.nan)
+    tests = sum(int(mask.sum()) for mask in judged.values())
+    return Comparison(z_scores, judged, predicted, ratios, sidak(false_alarm, tests), false_alarm, "", ensemble.label)
+
+
+def _relative_variance(deviation: Array, value: Array) -> Array:
+    found: Array = np.where(value > 0.0, (deviation / value) ** 2, math.inf)
+    return found

@@ -1,0 +1,222 @@
+"""A network of layers, and what happens to two inputs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.errors import DomainError
+from meanfield.expectation.arguments import correlation_argument, variance, within
+from meanfield.layers.concatenate import Concatenate
+from meanfield.layers.cotangent import at_output, total
+from meanfield.layers.gate import Gate
+from meanfield.layers.layer import Exactness, Layer, MisplacedLayer
+from meanfield.layers.residual import Residual
+from meanfield.layers.sequence import Repeat, Sequence
+from meanfield.layers.state import State
+from meanfield.solve.walk import walk
+from meanfield.theory.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from meanfield.simulation.simulation import Simulation
+
+DEEPEST = 10**8
+
+
+class Network:
+    """Layers one behind the other, at infinite width with random weights.
+
+    Parameters
+    ----------
+    *layers : Layer, or anything `meanfield.activation` accepts
+        See `meanfield.layers`. A repeated layer has weights of its own at each turn.
+
+    Raises
+    ------
+    DomainError
+        If there is no layer, or a layer makes no sense where it stands: the message names its place.
+
+    References
+    ----------
+    Yang (2019), Tensor Programs, for the limit; docs/layers.md has each layer's map and source.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> from meanfield import layers as L
+    >>> block = L.Residual(L.LayerNorm(), "gelu", L.Dense(1.0), scale=0.3)
+    >>> net = mf.Network(L.Dense(1.4, 0.1), L.Repeat(block, 48), L.LayerNorm(), L.Dense(1.0))
+    >>> round(float(net.propagate(q=1.0, c=0.5).q1[49]), 6)
+    3.806957
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        if not layers:
+            raise DomainError("a network needs at least one layer")
+        self.layers: tuple[Layer, ...] = Sequence(*layers).layers
+        turns = sum(layer.times if isinstance(layer, Repeat) else 1 for layer in self.layers)
+        if turns > DEEPEST:
+            raise DomainError(f"the network has {turns} layers; at most {DEEPEST:.0e} are followed")
+        self._check()
+
+    def _check(self) -> None:
+        """Find a misplaced layer now, not when it is asked about: once through each layer's second turn."""
+        state = State.of(1.0, 1.0, 0.5)
+        for index, layer in enumerate(self.layers):
+            try:
+                inner = layer.layer if isinstance(layer, Repeat) else layer
+                for _ in range(min(2, layer.times) if isinstance(layer, Repeat) else 1):
+                    state = inner.apply(state).state
+            except MisplacedLayer as error:
+                raise error.inside(index + 1) from None
+
+    def __repr__(self) -> str:
+        return f"Network({', '.join(map(str, self.layers))})"
+
+    @property
+    def exactness(self) -> tuple[Exactness, ...]:
+        """How far the theory of each layer holds, by its place: "exact", "approximate" or "simulated", and why.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> from meanfield import layers as L
+        >>> mf.Network(L.Dense(1.0), L.BatchNorm(32), "relu").exactness[1].kind
+        'approximate'
+        """
+        return tuple(found for index, layer in enumerate(self.layers) for found in _exactness(layer, str(index + 1)))
+
+    def propagate(self, q: Any = 1.0, c: float | None = None, *, epsilon: float | None = None) -> Trajectory:
+        """Two inputs through the network, and a gradient on its way back.
+
+        Parameters
+        ----------
+        q : float or pair of floats
+            Mean square of the inputs' components, of both inputs or (q1, q2): in [1e-280, 1e280]. An activation that comes first takes
+            them as Gaussian with mean 0.
+        c : float, optional
+            c = K12/√(K11 K22) of the inputs, in [−1, 1]; 0.5 where neither c nor epsilon is given.
+        epsilon : float, optional
+            The same as 1 − c, in [0, 2].
+
+        Returns
+        -------
+        Trajectory
+            q1, q2, c, epsilon, gradient, mean1, mean2 and names: index 0 is the input, then one entry behind every layer and every turn of
+            a `Repeat`. c is of second moments, not centred. gradient[l] = E|∂E/∂x^l|²/E|∂E/∂x^L|², vector norms, of the first input.
+
+        Raises
+        ------
+        DomainError
+            If an argument is out of range, or a layer can't take what reaches it.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> from meanfield import layers as L
+        >>> relu = mf.Network(L.Repeat(L.Residual("relu", L.Dense(2**0.5)), 8)).propagate()
+        >>> round(float(relu.q1[-1]), 9), round(float(relu.gradient[0]), 9)
+        (256.0, 256.0)
+        """
+        pair = variance("q", q)
+        if pair.shape not in ((), (2,)) or not np.all(pair > 0.0):
+            raise DomainError(f"q = {q!r} is out of range: one variance or a pair (q1, q2), each in [1e-280, 1e280]")
+        first, second = (float(pair), float(pair)) if pair.ndim == 0 else (float(pair[0]), float(pair[1]))
+        loss, start = _start(c, epsilon)
+        found = walk(self.layers, State.of(first, second, loss))
+        moments = found.moments
+        correlation = 1.0 - moments.epsilon
+        correlation[0] = start
+        with np.errstate(over="ignore"):
+            gradient = np.exp(found.log_gradient)
+        return Trajectory(
+            moments.q1, moments.q2, correlation, moments.epsilon, gradient, moments.mean1, moments.mean2, tuple(self._names())
+        )
+
+    def _names(self) -> Iterator[str]:
+        yield "input"
+        for layer in self.layers:
+            if isinstance(layer, Repeat):
+                text = str(layer.layer)
+                for _ in range(layer.times):
+                    yield text
+            else:
+                yield str(layer)
+
+    def simulate(
+        self, width: int = 1000, networks: int = 100, q: Any = 1.0, c: float = 0.5, seed: int | None = 0, **options: Any
+    ) -> Simulation:
+        """Explicit random networks of the same description; see `meanfield.simulation.network_simulation.simulate_network`.
+
+        Parameters
+        ----------
+        width : int
+            Units of every layer that says nothing else.
+        networks : int
+            How many.
+        q, c : float or pair of floats, float
+            As `propagate`.
+        seed : int or None
+            The same seed gives the same numbers.
+        **options
+            gradients, progress, n_jobs, backend, device: as `meanfield.simulate`.
+
+        Returns
+        -------
+        Simulation
+            .q1, .q2, .c, .gradient over the same entries as `propagate`; .compare() has z-scores.
+        """
+        from meanfield.simulation.network_simulation import simulate_network
+
+        return simulate_network(self, width, networks, q, c, seed, **options)
+
+    def __str__(self) -> str:
+        """Layer by layer, what it does to variance, correlation and gradient, from q = 1 and c = ½."""
+        rows = [f"{'':>4} {'layer':<44} {'turns':>7} {'q':>11} {'c':>10} {'gradient':>10}"]
+        state = State.of(1.0, 1.0, 0.5)
+        rows.append(f"{'':>4} {'input':<44} {'':>7} {1.0:>11.5g} {0.5:>10.5g} {'':>10}")
+        for index, layer in enumerate(self.layers):
+            inner, times = (layer.layer, layer.times) if isinstance(layer, Repeat) else (layer, 1)
+            found = walk((layer,), state)
+            behind = found.state.whole
+            factor = float(total(inner.apply(state).pull(at_output(inner.apply(state).state))))
+            text = str(inner) if len(str(inner)) <= 44 else str(inner)[:43] + "…"
+            rows.append(
+                f"{index + 1:>4} {text:<44} {times if times > 1 else '':>7} {float(behind.q1):>11.5g} "
+                f"{1.0 - float(behind.epsilon):>10.5g} {factor:>10.5g}"
+            )
+            state = found.state
+        rows.append("q and c behind the layer (its last turn), gradient: |δ before|²/|δ behind|² of its first turn")
+        rows += [f"{place}: {kind}, {why}" for place, kind, why in self.exactness if kind != "exact"]
+        return "\n".join(rows)
+
+
+def _start(c: float | None, epsilon: float | None) -> tuple[float, float]:
+    """ε and c of the start."""
+    if c is not None and epsilon is not None:
+        raise DomainError("give the start as c or as epsilon = 1 − c, one of the two")
+    value = within("epsilon", epsilon, 0.0, 2.0) if epsilon is not None else correlation_argument("c", 0.5 if c is None else c)
+    if value.ndim:
+        raise DomainError(f"{'c' if epsilon is None else 'epsilon'} must be one number, not an array of shape {value.shape}")
+    number = float(value)
+    return (number, 1.0 - number) if epsilon is not None else (1.0 - number, number)
+
+
+def _exactness(layer: Layer, place: str) -> Iterator[Exactness]:
+    kind, why = layer.exactness()
+    yield Exactness(place, kind, why)
+    inside: tuple[Layer, ...] = ()
+    if isinstance(layer, Residual):
+        inside = layer.branch.layers
+    elif isinstance(layer, Sequence):
+        inside = layer.layers
+    elif isinstance(layer, Repeat):
+        inside = layer.layer.layers if isinstance(layer.layer, Sequence) else (layer.layer,)
+    elif isinstance(layer, Concatenate):
+        inside = layer.branches
+    elif isinstance(layer, Gate):
+        inside = (layer.left, layer.right)
+    for index, each in enumerate(inside):
+        yield from _exactness(each, f"{place}.{index + 1}")

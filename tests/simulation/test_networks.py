@@ -1,0 +1,115 @@
+"""The theory of layers against explicit random networks of the same description."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import meanfield as mf
+from meanfield import layers as L
+from meanfield.simulation.network_ensemble import NetworkEnsemble
+
+SILU_V = 0.355775519817352
+SWIGLU = L.Sequence(L.Gate(L.Dense(1.0), L.Sequence(L.Dense(1.0), "silu")), L.Dense(SILU_V**-0.5))
+NETWORKS = {
+    "residual": mf.Network(L.Repeat(L.Residual("tanh", L.Dense(1.0)), 3)),
+    "dropout": mf.Network(L.Repeat(L.Sequence("relu", L.Dropout(0.1), L.Dense(1.8**0.5)), 4)),
+    "dropout before an activation": mf.Network(
+        L.Dense(1.2, 0.2), L.Dropout(0.3), "gelu", L.Dense(1.5, 0.1), L.Dropout(0.2), L.Dropout(0.1), "tanh", L.Dense(1.0)
+    ),
+    "batch norm": mf.Network(L.Repeat(L.Dense(1.3, 0.1) >> L.BatchNorm(8) >> "relu", 3), L.Dense(1.0)),
+    "batch norm, linear": mf.Network(L.Repeat(L.Dense(1.3, 0.1) >> L.BatchNorm(8), 3)),
+    "batch norm, residual": mf.Network(L.Repeat(L.Residual(L.BatchNorm(8), "tanh", L.Dense(1.3)), 3)),
+    "pre-norm": mf.Network(
+        L.Dense(1.4, 0.1),
+        L.Repeat(L.Residual(L.LayerNorm(), L.Dense(1.0), "gelu", L.Dense(1.0), scale=0.5), 4),
+        L.LayerNorm(),
+        L.Dense(1.0),
+    ),
+    "swiglu": mf.Network(L.Repeat(L.Residual(L.RMSNorm(), SWIGLU), 3)),
+    "norm after an activation": mf.Network(L.Repeat(L.Dense(1.2, 0.3) >> "relu" >> L.LayerNorm(), 3)),
+    "concatenation, mixture": mf.Network(
+        L.Dense(1.0),
+        L.Concatenate(L.Identity(), L.Sequence("relu", L.Dense(1.5)), widths=(2, 1)),
+        "tanh",
+        L.Dense(1.3, 0.1),
+        L.Mixture({"relu": 0.3, "abs": 0.7}),
+        L.Dense(1.0),
+    ),
+    "two activations": mf.Network(L.Dense(1.2), "relu", "tanh", L.Dense(1.4, 0.1), "sin", L.Dense(1.0)),
+    "convolution": mf.Network(L.Convolution(1.4, 0.1), "relu", L.Convolution(1.3, taps=5), "tanh", L.Dense(1.0)),
+    "kinds of weights": mf.Network(
+        L.Dense(1.2),
+        "relu",
+        L.Dense(1.7, 0.2, weights="standardised"),
+        "gelu",
+        L.Dense(1.3, weights="orthogonal"),
+        "tanh",
+        L.Dense(1.1, weights="normalised"),
+    ),
+    "branch without weights behind": mf.Network(L.Dense(1.0), L.Repeat(L.Residual(L.Dense(1.2, 0.3), "relu", scale=0.7), 3), L.Dense(1.0)),
+    "post-norm": mf.Network(L.Repeat(L.Residual("gelu", L.Dense(1.3, 0.2), skip=0.9) >> L.LayerNorm(), 3)),
+    "squeeze and excite": mf.Network(L.Dense(1.0), L.Gate(L.Identity(), L.Sequence(L.Dense(1.0), "sigmoid")), L.Dense(1.2)),
+}
+RATE = 1e-4 / len(NETWORKS)  # the whole table's false-alarm rate is 1e-4
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_theory_and_networks_agree(name: str) -> None:
+    batch = name.startswith("batch")
+    sim = NETWORKS[name].simulate(width=200, networks=120, q=1.3 if batch else (1.0, 1.5), c=0.3, seed=1, progress=False)
+    verdict = sim.compare(false_alarm=RATE)
+    assert verdict.consistent, str(verdict)
+    assert verdict.tests >= 3 * len(sim.q1.mean)
+
+
+def test_a_wrong_theory_is_seen() -> None:
+    """The same networks against a description that differs in one number."""
+    sim = mf.Network(L.Repeat(L.Residual("tanh", L.Dense(1.0)), 3)).simulate(width=200, networks=120, progress=False)
+    wrong = mf.Network(L.Repeat(L.Residual("tanh", L.Dense(1.0), skip=0.9), 3))
+    assert isinstance(sim.ensemble, NetworkEnsemble)
+    assert replace(sim, ensemble=replace(sim.ensemble, network=wrong)).compare().consistent is False
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    net = NETWORKS["pre-norm"]
+    one = net.simulate(width=64, networks=70, seed=3, progress=False)
+    two = net.simulate(width=64, networks=70, seed=3, progress=False, n_jobs=2)
+    assert np.array_equal(one.q1.mean, two.q1.mean)
+    assert one.gradient is not None
+    assert two.gradient is not None
+    assert np.array_equal(one.gradient.mean, two.gradient.mean)
+    assert not np.array_equal(one.q1.mean, net.simulate(width=64, networks=70, seed=4, progress=False).q1.mean)
+
+
+def test_torch_draws_them_too() -> None:
+    pytest.importorskip("torch")
+    sim = NETWORKS["pre-norm"].simulate(width=100, networks=40, seed=3, progress=False, backend="torch", device="cpu")
+    assert sim.compare(false_alarm=1e-4).consistent
+
+
+def test_it_prints() -> None:
+    sim = NETWORKS["residual"].simulate(width=50, networks=10, progress=False)
+    assert "10 networks of 3 layers, width 50" in str(sim)
+    assert "10 networks of 3 layers" in str(sim.compare())
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"width": 1}, "width"),
+        ({"networks": 0}, "networks"),
+        ({"q": -1.0}, "q"),
+        ({"c": 1.5}, "c"),
+        ({"seed": -1}, "seed"),
+        ({"backend": "fortran"}, "backend"),
+        ({"n_jobs": 0}, "n_jobs"),
+    ],
+)
+def test_bad_arguments(options: dict[str, object], word: str) -> None:
+    with pytest.raises(mf.DomainError, match=word):
+        NETWORKS["residual"].simulate(**options)  # type: ignore[arg-type]
+    with pytest.raises(mf.DomainError, match="alike"):
+        NETWORKS["batch norm"].simulate(c=-0.9)

@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 import meanfield as mf
 from meanfield.simulation import comparison as comparison_module
-from meanfield.simulation.comparison import _normal, _threshold
+from meanfield.simulation.comparison import normal_deviates, sidak
 
 NAMES = ("q1", "q2", "c", "gradient")
 
@@ -101,9 +101,9 @@ def test_students_t_becomes_a_normal_deviate():
 
     for freedom in (2, 10, 1000):
         values = np.array([-4.0, -0.5, 0.0, 1.0, 6.0])
-        np.testing.assert_allclose(norm.cdf(_normal(values, freedom)), t.cdf(values, freedom), rtol=1e-9, atol=1e-12)
-    assert _threshold(1e-3, 1) == pytest.approx(3.2905, abs=1e-4)
-    assert _threshold(1e-3, 200) == pytest.approx(norm.isf(0.5 * (1 - 0.999 ** (1 / 200))), rel=1e-9)
+        np.testing.assert_allclose(norm.cdf(normal_deviates(values, freedom)), t.cdf(values, freedom), rtol=1e-9, atol=1e-12)
+    assert sidak(1e-3, 1) == pytest.approx(3.2905, abs=1e-4)
+    assert sidak(1e-3, 200) == pytest.approx(norm.isf(0.5 * (1 - 0.999 ** (1 / 200))), rel=1e-9)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, float("nan"), "x", [0.1, 0.2]])

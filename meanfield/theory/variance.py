@@ -118,7 +118,7 @@ def fixed_points(act: Activation, table: MomentTable, weight: float, bias: float
     left, right = clear[:-1], clear[1:]
     crossing = side[left] != side[right]
     low, high = left[crossing], right[crossing]
-    found = list(polish(excess, grid[low], grid[high], values[low], values[high])) if low.size else []
+    found = list(polish(lambda q, _: excess(q), grid[low], grid[high], values[low], values[high])) if low.size else []
     touching = ~crossing & (right - left == 2)
     found += [float(q) for q in grid[left[touching] + 1]]
     size = np.abs(values)

@@ -221,7 +221,7 @@ def test_a_cell_without_a_correlation_map_is_nan_and_spoils_no_other(formula: st
 def test_a_cell_beside_a_pole_does_not_end_the_diagram() -> None:
     # D(ε) ~ ε log(1/ε) for √|x|, so at small σ_w²/q the root of (σ_w²/q) D/ε = 1 is at an ε that no float64 correlation follows.
     with pytest.raises(mf.DomainError, match="1e-30"):
-        mf.MeanField("sqrt(abs(x))", 0.1, 1.0).c_star
+        _ = mf.MeanField("sqrt(abs(x))", 0.1, 1.0).c_star
     with pytest.warns(mf.AccuracyWarning, match="pole of φ or φ' and 1 − c\\* is below 1e-30.* at 1 of 2 points"):
         diagram = mf.phase_diagram("sqrt(abs(x))", [0.1, 2.0], [1.0])
     assert np.isnan(diagram.c_star[0, 0])

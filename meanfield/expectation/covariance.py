@@ -64,7 +64,9 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     Notes
     -----
     The correlation map is f(c) = (σ_b² + σ_w² C[φ](q, q, c))/q and, by Price's theorem, f'(c) = σ_w² C[φ'](q, q, c)
-    (Poole et al. 2016, eq. 6; Price 1958). Errors are relative to √(V(q1)V(q2)).
+    (Poole et al. 2016, eq. 6; Price 1958). Errors are relative to √(V(q1)V(q2)). Each element has the value, to the bit, that it has
+    alone, but for more than 300 correlations at one pair of variances that Mehler's series does not serve: these are
+    interpolated, to some 1e-14.
 
     Examples
     --------
@@ -109,7 +111,8 @@ def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
 
     Notes
     -----
-    1 − f(1 − ε) = (σ_w²/q) D(q, ε): the correlation map near c = 1 without the cancellation of 1 − c.
+    1 − f(1 − ε) = (σ_w²/q) D(q, ε): the correlation map near c = 1 without the cancellation of 1 − c. More than 300 ε at one q are
+    interpolated as in `covariance`, relative to D.
 
     Examples
     --------
@@ -150,17 +153,18 @@ def covariances(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Arra
         mine = (flat1 == a) & (flat2 == b)
         function = exact(a, b)
         wanted = flat_c[mine]
-        distinct = np.unique(wanted)
-        many = distinct.size > MANY and min(a, b) > 0
-        worth = distinct.size > 16 and min(a, b) > 0
-        by_series = covariances_by_series(act, a, b, wanted, k) if worth else None
-        if by_series is not None:
-            out[mine] = by_series
-        elif many and k == 0:
-            out[mine] = _angle_series(act, a, b, function)(np.arccos(wanted))
-        else:
+        values = np.full(wanted.shape, math.nan)
+        inside = (np.abs(wanted) < 1.0) & (wanted != 0.0)
+        if min(a, b) > 0 and inside.sum() > 1:
+            values[inside] = covariances_by_series(act, a, b, wanted[inside], k)
+        rest = np.isnan(values)
+        distinct = np.unique(wanted[rest])
+        if distinct.size > MANY and min(a, b) > 0 and k == 0:
+            values[rest] = _angle_series(act, a, b, function)(np.arccos(wanted[rest]))
+        elif distinct.size:
             known = {float(x): function(float(x)) for x in distinct}
-            out[mine] = [known[float(x)] for x in wanted]
+            values[rest] = [known[float(x)] for x in wanted[rest]]
+        out[mine] = values
     return out.reshape(np.shape(c))
 
 

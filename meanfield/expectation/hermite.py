@@ -19,7 +19,7 @@ from meanfield.expectation.rule import select
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Mask
     from meanfield.expectation.panels import Partition
 
 # Terms, and the width of a panel in standard deviations on which h_n of that degree makes 1.8 oscillations.
@@ -144,23 +144,34 @@ def projections(activation: Activation, partition: Partition, variances: Array) 
 
 def mehler(first: HermiteSeries, second: HermiteSeries, c: float) -> float | None:
     """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)], or None where the terms at hand do not reach 1e-16 of √(V1 V2)."""
+    if not reaches(first, second, np.array([abs(c)]))[0]:
+        return None
+    return float(mehler_sum(first, second, np.array([c]))[0])
+
+
+def mehler_sum(first: HermiteSeries, second: HermiteSeries, c: Array) -> Array:
+    """Σ aₙ(q1) aₙ(q2) cⁿ."""
+    terms = min(first.coefficients.size, second.coefficients.size)
+    result: Array = np.asarray(np.polynomial.polynomial.polyval(c, first.coefficients[:terms] * second.coefficients[:terms]), dtype=float)
+    return result
+
+
+def reaches(first: HermiteSeries, second: HermiteSeries, size: Array) -> Mask:
+    """Whether the terms at hand reach 1e-16 of √(V1 V2) at correlations of these sizes |c|."""
     terms = min(first.coefficients.size, second.coefficients.size)
     short, long = sorted((first, second), key=lambda series: series.coefficients.size)
+    scale = math.sqrt(first.total * second.total)
+    last = size**terms
+    result: Mask
     if first.converged and second.converged:
         beyond = float(np.sqrt(np.sum(long.coefficients[terms:] ** 2)))
-        if abs(c) ** terms * short.remainder * beyond > 1e-16 * math.sqrt(first.total * second.total):
-            return None
+        result = last * short.remainder * beyond <= 1e-16 * scale
+    elif math.isinf(scale):
+        # Deltas: the coefficients grow no faster than n^(1/2) (jump of φ, order 2), so |c|ⁿ decides.
+        result = last * terms / np.where(size < 1, 1 - size, 1e-300) <= 1e-17
     else:
-        scale = math.sqrt(first.total * second.total)
-        if math.isinf(scale):
-            # Deltas: the coefficients grow no faster than n^(1/2) (jump of φ, order 2), so |c|ⁿ decides.
-            size = math.sqrt(float(first.coefficients @ first.coefficients) * float(second.coefficients @ second.coefficients))
-            if abs(c) ** terms * terms / (1 - abs(c) if abs(c) < 1 else 1e-300) > 1e-17:
-                return None
-            scale = size
-        elif abs(c) ** terms * first.remainder * second.remainder > 1e-16 * scale:
-            return None
-    return float(np.polynomial.polynomial.polyval(c, first.coefficients[:terms] * second.coefficients[:terms]))
+        result = last * first.remainder * second.remainder <= 1e-16 * scale
+    return result
 
 
 def mehler_decorrelation(series: HermiteSeries, epsilon: float) -> float | None:

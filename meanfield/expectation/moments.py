@@ -394,9 +394,12 @@ class MomentTable:
                 break
             start = low * (1.0 + np.arange(pieces) / pieces)
             q = (start[:, None] + low / pieces * 0.5 * (1.0 + nodes)).ravel()
-            found = self._fitted(*self.integrate(rule, q, slope), infinite, pieces)
+            values, error = self.integrate(rule, q, slope)
+            found = self._fitted(values, error, infinite, pieces)
             if found is not None:
                 return found
+            if not np.isfinite(values[[not reason for reason in infinite]]).all():
+                break  # what overflows here does so in a smaller piece too
         return Octave(None, infinite, np.zeros(self.columns))
 
     def _fitted(self, values: Array, error: Array, infinite: tuple[str, ...], pieces: int) -> Octave | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
-from meanfield.expectation.hermite import SIZES, HermiteSeries, hermite_series, mehler, mehler_decorrelation
+from meanfield.expectation.hermite import SIZES, HermiteSeries, hermite_series, mehler_decorrelation, mehler_sum, reaches
 from meanfield.expectation.moments import MEAN, V1, V, moment_table
 from meanfield.expectation.panels import Partition
 from meanfield.expectation.poles import INTEGRABLE, strongest_pole
@@ -29,7 +29,7 @@ from meanfield.expectation.smoothing import (
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Mask
 
 NEAR = 0.7  # ε up to which D comes from Var φ of inputs near each other; further apart V − C loses nothing
 _SERIES_HELD = 64  # Hermite series kept per activation
@@ -58,39 +58,44 @@ def series(activation: Activation, order: int, q: float, size: int = 0) -> Hermi
 def longest_useful_series(activation: Activation, order: int, q: float, c: float) -> HermiteSeries | None:
     """The short series where it has converged, the long one where that may help at a correlation of size c."""
     short = series(activation, order, q)
-    if short is None or short.converged or not (short.decaying or abs(c) ** SIZES[1][0] <= 1e-16):
+    if short is None or not _long_helps(short, np.array([abs(c)]))[0]:
         return short
     return series(activation, order, q, 1)
 
 
-def _two_series(activation: Activation, order: int, q1: float, q2: float, c: float) -> tuple[HermiteSeries, HermiteSeries] | None:
-    """Hermite series whose terms give the covariance at every correlation up to |c|: short ones, or long ones, or None."""
-    for find in (series, lambda a, k, q: longest_useful_series(a, k, q, c)):
-        first, second = find(activation, order, q1), find(activation, order, q2)
-        if first is None or second is None:
-            return None
-        if mehler(first, second, c) is not None:
-            return first, second
-    return None
+def _long_helps(short: HermiteSeries, size: Array) -> Mask:
+    """Whether more terms may help at correlations of these sizes |c|."""
+    dies_out = np.asarray(size ** SIZES[1][0] <= 1e-16)
+    result: Mask = np.full(size.shape, not short.converged) & (dies_out | short.decaying)
+    return result
 
 
-def _by_series(activation: Activation, order: int, q1: float, q2: float, c: float) -> float | None:
-    """Mehler's series with few terms, or with many, or None."""
-    found = _two_series(activation, order, q1, q2, c)
-    return None if found is None else mehler(*found, c)
+def covariances_by_series(activation: Activation, q1: float, q2: float, c: Array, order: int) -> Array:
+    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] at an array of c in (−1, 1) and q1, q2 > 0, by Mehler's series; nan where it does not serve.
 
-
-def covariances_by_series(activation: Activation, q1: float, q2: float, c: Array, order: int) -> Array | None:
-    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] at an array of c in [−1, 1] and q1, q2 > 0, by Mehler's series; None where it does not serve all of |c| < 1."""
-    ends = np.abs(c) == 1.0
-    found = _two_series(activation, order, q1, q2, float(np.max(np.abs(c), initial=0.0, where=~ends)))
-    if found is None:
-        return None
-    _require_integrable(activation, order)
-    terms = min(series.coefficients.size for series in found)
-    out = np.asarray(np.polynomial.polynomial.polyval(c, found[0].coefficients[:terms] * found[1].coefficients[:terms]), dtype=float)
-    for end in np.unique(c[ends]):
-        out[c == end] = covariance_at(activation, q1, q2, float(end), order)
+    With few terms, or with many: which is up to each c alone, so that none depends on the others.
+    """
+    out = np.full(c.shape, math.nan)
+    first, second = series(activation, order, q1), series(activation, order, q2)
+    if first is None or second is None:
+        return out
+    size = np.abs(c)
+    todo = np.ones(c.shape, dtype=bool)
+    more = np.zeros(c.shape, dtype=bool), np.zeros(c.shape, dtype=bool)
+    for turn in range(2):
+        for many in ((False, False),) if turn == 0 else ((True, True), (True, False), (False, True)):
+            mine = todo & (more[0] == many[0]) & (more[1] == many[1])
+            if not mine.any():
+                continue
+            pair = (series(activation, order, q1, int(many[0])), series(activation, order, q2, int(many[1])))
+            if pair[0] is None or pair[1] is None:
+                continue
+            served = np.flatnonzero(mine)[reaches(pair[0], pair[1], size[mine])]
+            if served.size:
+                _require_integrable(activation, order)
+                out[served] = mehler_sum(pair[0], pair[1], c[served])
+                todo[served] = False
+        more = _long_helps(first, size), _long_helps(second, size)
     return out
 
 
@@ -129,8 +134,8 @@ def covariance_at(activation: Activation, q1: float, q2: float, c: float, order:
         return float(moment_table(activation, orders)(column, np.array([q1]))[0])
     if abs(c) == 1.0:
         return _collinear(activation, order, q1, q2, c)
-    value = _by_series(activation, order, q1, q2, c)
-    if value is not None:
+    value = float(covariances_by_series(activation, q1, q2, np.array([c]), order)[0])
+    if not math.isnan(value):
         return value
     if order < 2 and c > 0 and q1 == q2 and all(build_rule(_partition(activation, order), q1, q1, power=1).infinite):
         return math.inf  # C ≥ E[φ]² at c ≥ 0, or the same for the odd part of φ
@@ -196,7 +201,7 @@ def decorrelation_at(activation: Activation, q: float, epsilon: float) -> float:
 
 def is_quick(activation: Activation, q1: float, q2: float, c: float, order: int) -> bool:
     """Whether Mehler's series serves every correlation up to |c|: microseconds each, where smoothing takes milliseconds."""
-    return _by_series(activation, order, q1, q2, c) is not None
+    return not math.isnan(covariances_by_series(activation, q1, q2, np.array([c]), order)[0])
 
 
 def decorrelations_at(activation: Activation, q: float, epsilon: Array) -> Array:

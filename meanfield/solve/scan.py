@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Integers
 
 PER_OCTAVE = 8  # samples; the moments have one short series for each octave
 
@@ -56,23 +56,30 @@ def with_extrema(q: Array, values: Array, function: Callable[[Array], Array], no
     return points[order], found[order]
 
 
-def polish(function: Callable[[Array], Array], low: Array, high: Array, at_low: Array, at_high: Array) -> Array:
-    """Roots of an array of brackets by regula falsi (Illinois) in log q, safeguarded by bisection, to the last digits."""
+def polish(function: Callable[[Array, Integers], Array], low: Array, high: Array, at_low: Array, at_high: Array) -> Array:
+    """Roots of an array of brackets by regula falsi (Illinois) in log q, safeguarded by bisection, to the last digits.
+
+    function(q, i): the values at q of the functions that belong to brackets i. Each stops where it would stop alone.
+    """
     a, b = np.log(low), np.log(high)
-    fa, fb = at_low.copy(), at_high.copy()
+    fa, fb = at_low, at_high
     # A root on a sample: rounding may give both ends the same sign, and the nearer one is the root.
     settled = (fa == 0) | (fb == 0) | (np.sign(fa) == np.sign(fb))
-    nearer = np.where(np.abs(fa) < np.abs(fb), low, high)
+    roots = np.where(np.abs(fa) < np.abs(fb), low, high)
+    left = np.flatnonzero(~settled)
+    a, b, fa, fb = (v[left] for v in (a, b, fa, fb))
     for step in range(120):
+        if not left.size:
+            break
         with np.errstate(divide="ignore", invalid="ignore"):
             c = (a * fb - b * fa) / (fb - fa)
         c = np.where(np.isfinite(c) & (c > np.minimum(a, b)) & (c < np.maximum(a, b)) & (step % 3 != 2), c, 0.5 * (a + b))
-        fc = function(np.exp(c))
+        fc = function(np.exp(c), left)
         same = np.sign(fc) == np.sign(fb)
         fa = np.where(same, 0.5 * fa, fb)
         a = np.where(same, a, b)
         b, fb = c, fc
-        if np.all((np.abs(b - a) <= 1e-15 * np.maximum(1.0, np.abs(b))) | (fb == 0)):
-            break
-    roots: Array = np.where(settled, nearer, np.exp(b))
+        roots[left] = np.exp(b)
+        going = (np.abs(b - a) > 1e-15 * np.maximum(1.0, np.abs(b))) & (fb != 0)
+        left, a, b, fa, fb = (v[going] for v in (left, a, b, fa, fb))
     return roots

@@ -16,17 +16,13 @@ from meanfield.activations import activation as find_activation
 from meanfield.activations.kept import Kept
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
-from meanfield.expectation.octaves import without_kernels
-from meanfield.solve.scan import octave_grid, polish, with_extrema
 from meanfield.theory.arguments import standard_deviation
+from meanfield.theory.edge_of_chaos_search import FAINTEST, HIGHEST, all_roots, hidden, smallest_roots, start_octaves
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
-LARGEST_Q = 2.0**20  # how far solutions are searched
-SMALLEST_Q = 2.0**-100
-ROUNDING = 1e-13  # of σ_b² = q − V/V[φ'], relative to q
 NEUTRAL = 1e-12  # |F' − 1| below this can't be told from 1
 TABLED = -16  # log₂ of the smallest q at which the origin is looked at in the table
 
@@ -121,7 +117,9 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     Notes
     -----
     At σ_b = 0 with φ(0) = 0 the point is q = 0, σ_w² = 2/(φ'(0+)² + φ'(0−)²). For φ that is linear on both sides of 0
-    every q is a fixed point there, and q = 1 is given. Solutions are searched for q ≤ 2²⁰.
+    every q is a fixed point there, and q = 1 is given. Solutions are searched for q ≤ 2²⁰, and where E[φ'²] ≥ 10⁻³⁰⁵: for φ that
+    is flat around 0, such as max(0, x − 0.7), smaller σ_b would need σ_w > 3·10¹⁵², and the reason says so.
+    Each σ_b has the answer, to the bit, that it has alone.
 
     References
     ----------
@@ -142,18 +140,17 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     why = _no_slope(table) if flat.size else ""
     origin = None
     if not why and flat.size:
-        targets = flat[(flat > 0) & (flat < math.sqrt(LARGEST_Q))] ** 2
-        if targets.size > 1:  # in one go what they all ask for, as σ_b² ≤ q on the edge
-            table.ensure(math.frexp(_lowest(targets))[1] - 1, math.frexp(float(targets.max()))[1] - 1)
+        targets = flat * flat
         origin = _origin(act, table)
-        positive = flat > 0
-        if origin is None:
-            q[:] = _smallest_roots(table, flat)
-        else:
-            q[~positive] = origin.q
-            if origin.status != "neutral" and positive.any():
-                q[positive] = _smallest_roots(table, flat[positive])
-    reason = why or _why_none(act, origin)
+        searched = np.ones(flat.shape, dtype=bool) if origin is None else (flat > 0) & (origin.status != "neutral")
+        octaves = start_octaves(targets[searched])
+        octaves = octaves[octaves < HIGHEST]
+        if octaves.size > 1:  # in one go what they all ask for
+            table.ensure(int(octaves.min()), int(octaves.max()))
+        if origin is not None:
+            q[flat == 0] = origin.q
+        q[searched] = smallest_roots(act, table, targets[searched])
+    reason = why or _why_none(act, table, flat, q, origin)
     return _collect(act, table, sigmas.shape, flat, q, origin, reason)
 
 
@@ -245,75 +242,6 @@ def _growth(table: MomentTable, slope: float, exponent: int) -> float:
     return moment / (q * slope) - 1.0 if math.isfinite(moment) else math.inf
 
 
-def _sigma_b_squared(table: MomentTable, q: Array) -> Array:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return table(DEFICIT, q) / table(V1, q)
-
-
-def _lowest(targets: Array) -> float:
-    """Where the search for solutions begins: as σ_b² ≤ q on the edge, below the smallest σ_b² > 0 there is none."""
-    smallest = float(targets.min())
-    return math.ldexp(1.0, math.frexp(max(smallest, SMALLEST_Q))[1] - 1) if smallest > 0 else 2.0**-30
-
-
-def _smallest_roots(table: MomentTable, sigma_b: Array) -> Array:
-    """For each σ_b the smallest q > 0 with q − V/V[φ'] = σ_b²; nan where there is none up to LARGEST_Q."""
-    if without_kernels(sigma_b.size, table.asked):
-        from meanfield.theory.edge_of_chaos_roots import first_brackets, solve
-    else:
-        from meanfield.theory.edge_of_chaos_kernels import first_brackets, solve
-
-    targets = sigma_b * sigma_b
-    roots = np.full(targets.shape, math.nan)
-    waiting = np.flatnonzero(targets < LARGEST_Q)
-    if waiting.size == 0:
-        return roots
-    low = _lowest(targets[waiting])
-    while low < LARGEST_Q and waiting.size:  # upwards, a few octaves at a time
-        high = min(low * 2.0**8, LARGEST_Q)
-        table.ensure(math.frexp(low)[1] - 1, math.frexp(high)[1] - 1)
-        grid = octave_grid(low, high)
-        values = _sigma_b_squared(table, grid)
-        flat = table(V1, grid) == 0.0
-        if flat[0]:  # φ is flat as far as N(0, q) reaches, and V/V[φ'] = 0/0 no answer: a root there has no finite σ_w
-            begin = grid.size if flat.all() else int(np.argmin(flat))
-            grid, values = grid[begin:], values[begin:]
-            if not grid.size:
-                low = high
-                continue
-        finite = np.isfinite(values)
-        if not finite.all():  # φ overflows from some q on
-            stop = int(np.argmin(finite))
-            grid, values = grid[:stop], values[:stop]
-            high = LARGEST_Q
-            if stop < 2:
-                break
-        grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q), ROUNDING * grid[1:-1])
-        found = np.empty(waiting.size, dtype=np.int64)
-        first_brackets(np.ascontiguousarray(targets[waiting]), grid, np.ascontiguousarray(values), found)
-        hit = found >= 0
-        if hit.any():
-            mine = waiting[hit]
-            first, state, start, pieces, block = table.snapshot()
-            used = state[DEFICIT, math.frexp(grid[0])[1] - 1 - first : math.frexp(grid[-1])[1] - first]
-            if np.all(used == 0):
-                out = np.empty(mine.size)
-                columns = np.ascontiguousarray(block[[DEFICIT, V1]])
-                solve(np.ascontiguousarray(targets[mine]), found[hit], grid, first, start, pieces, columns, out)
-                roots[mine] = out
-            else:  # an octave that no short series represents
-                k = found[hit]
-                roots[mine] = _polished(table, targets[mine], grid[k], grid[k + 1], values[k], values[k + 1])
-        waiting = waiting[~hit]
-        low = high
-    return roots
-
-
-def _polished(table: MomentTable, targets: Array, low: Array, high: Array, at_low: Array, at_high: Array) -> Array:
-    """The same roots without the kernel, one table lookup a step."""
-    return polish(lambda q: _sigma_b_squared(table, q) - targets, low, high, at_low - targets, at_high - targets)
-
-
 def _solutions(act: Activation, sigma_b: float) -> tuple[EdgePoint, ...]:
     """Every solution at one σ_b, by ascending q."""
     table = moment_table(act)
@@ -323,37 +251,36 @@ def _solutions(act: Activation, sigma_b: float) -> tuple[EdgePoint, ...]:
     if origin is not None and origin.status == "neutral":
         return (origin,) if sigma_b == 0 else ()
     points = [origin] if origin is not None and sigma_b == 0 else []
-    target = sigma_b * sigma_b
-    low = max(target, SMALLEST_Q) if target > 0 else 2.0**-30
-    if low < LARGEST_Q:
-        grid = octave_grid(low, LARGEST_Q)
-        table.ensure(math.frexp(low)[1] - 1, 20)
-        values = _sigma_b_squared(table, grid)
-        grid, values = grid[np.isfinite(values)], values[np.isfinite(values)]
-        if grid.size > 2:
-            grid, values = with_extrema(grid, values, lambda q: _sigma_b_squared(table, q), ROUNDING * grid[1:-1])
-            side = np.sign(values - target)
-            k = np.flatnonzero((side[:-1] != side[1:]) & (side[:-1] != 0))
-            if k.size:
-                roots = _polished(table, np.full(k.shape, target), grid[k], grid[k + 1], values[k], values[k + 1])
-                roots = roots[np.concatenate([[True], np.diff(roots) > 1e-9 * roots[1:]])]
-                found = _collect(act, table, roots.shape, np.full(roots.shape, sigma_b), roots, None, "")
-                points += [
-                    EdgePoint(sigma_b, float(w), float(q), float(s), bool(a), str(t))
-                    for w, q, s, a, t in zip(found.sigma_w, found.q, found.variance_slope, found.stable, found.status, strict=True)
-                ]
+    roots = all_roots(act, table, sigma_b * sigma_b)
+    found = _collect(act, table, roots.shape, np.full(roots.shape, sigma_b), roots, None, "")
+    points += [
+        EdgePoint(sigma_b, float(w), float(q), float(s), bool(a), str(t))
+        for w, q, s, a, t in zip(found.sigma_w, found.q, found.variance_slope, found.stable, found.status, strict=True)
+    ]
     return tuple(points)
 
 
-def _why_none(act: Activation, origin: EdgePoint | None) -> str:
+def _why_none(act: Activation, table: MomentTable, sigma_b: Array, q: Array, origin: EdgePoint | None) -> Any:
+    """Why there is no point, for all σ_b or for each."""
     if origin is not None and origin.status == "neutral":
         return f"{act.name} is linear on both sides of 0: its edge of chaos is the single point σ_b = 0, σ_w = {origin.sigma_w:.9g}"
-    divergence = moment_table(act).error(V1, 1.0)[1]
-    return "no variance fixed point q ≤ 2^20 has χ₁ = 1" + (f"; at q = 1 {divergence}" if divergence else "")
+    none = np.isnan(q)
+    if not none.any():
+        return ""
+    divergence = table.error(V1, 1.0)[1]
+    why = "no variance fixed point q ≤ 2^20 has χ₁ = 1" + (f"; at q = 1 {divergence}" if divergence else "")
+    unseen, seen_from = hidden(act, table, np.where(none, sigma_b * sigma_b, 0.0))
+    if not unseen.any():
+        return why
+    flat = (
+        f"χ₁ = 1 at q < {seen_from:.3g} needs σ_w > {1 / math.sqrt(FAINTEST):.0e}: {act.name} is so flat around 0 "
+        f"that E[φ'²] < {FAINTEST:g} there"
+    )
+    return np.where(unseen, flat, why)
 
 
 def _collect(
-    act: Activation, table: MomentTable, shape: tuple[int, ...], sigma_b: Array, q: Array, origin: EdgePoint | None, reason: str
+    act: Activation, table: MomentTable, shape: tuple[int, ...], sigma_b: Array, q: Array, origin: EdgePoint | None, reason: Any
 ) -> EdgeOfChaos:
     """The result for flat σ_b and q (nan: none)."""
     sigma_w, slope = np.full(q.shape, math.nan), np.full(q.shape, math.nan)

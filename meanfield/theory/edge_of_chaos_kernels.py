@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
 
-@kernel("int64(float64[::1], float64[::1], float64[::1], int64[::1])")
-def first_brackets(targets: Array, q: Array, values: Array, found: Integers) -> int:
-    """found[i]: the first k with targets[i] between values[k] and values[k + 1], −1 where there is none."""
+@kernel("int64(float64[::1], int64[::1], float64[::1], float64[::1], int64[::1])")
+def first_brackets(targets: Array, begin: Integers, q: Array, values: Array, found: Integers) -> int:
+    """found[i]: the first k ≥ begin[i] with targets[i] between values[k] and values[k + 1], −1 where there is none."""
     missing = 0
     for i in range(targets.size):
         found[i] = -1
-        before = values[0] - targets[i]
-        for k in range(q.size - 1):
+        before = values[min(begin[i], q.size - 1)] - targets[i]
+        for k in range(begin[i], q.size - 1):
             after = values[k + 1] - targets[i]
             if (
                 (before <= 0.0 and after > 0.0)

@@ -12,16 +12,21 @@ import numpy as np
 from meanfield.expectation.octaves import locate, polynomial
 
 if TYPE_CHECKING:
-    from meanfield.arrays import Array, Integers
+    from meanfield.arrays import Array, Integers, Mask
 
 
-def first_brackets(targets: Array, q: Array, values: Array, found: Integers) -> int:
+def crossed(before: Array, after: Array) -> Mask:
+    """Whether 0 lies between two samples, of which a 0 at the second alone counts as such."""
+    result: Mask = ((before <= 0) & (after > 0)) | ((before >= 0) & (after < 0)) | ((before != 0) & (after == 0))
+    return result
+
+
+def first_brackets(targets: Array, begin: Integers, q: Array, values: Array, found: Integers) -> int:
     """As edge_of_chaos_kernels.first_brackets."""
     excess = values[None, :] - targets[:, None]
-    before, after = excess[:, :-1], excess[:, 1:]
-    crossed = ((before <= 0) & (after > 0)) | ((before >= 0) & (after < 0)) | ((before != 0) & (after == 0))
-    any_crossed = crossed.any(axis=1)
-    found[:] = np.where(any_crossed, np.argmax(crossed, axis=1), -1)
+    here = crossed(excess[:, :-1], excess[:, 1:]) & (np.arange(q.size - 1) >= begin[:, None])
+    any_crossed = here.any(axis=1)
+    found[:] = np.where(any_crossed, np.argmax(here, axis=1), -1)
     return int(np.sum(~any_crossed))
 
 

@@ -22,13 +22,13 @@ from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V,
 from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.theory.arguments import standard_deviation
-from meanfield.theory.correlation import depth_scale
+from meanfield.theory.correlation import SMALLEST, depth_scale
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.variance import scan_range
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Mask
 
 _logger = logging.getLogger("meanfield")
 
@@ -53,7 +53,8 @@ class PhaseDiagram:
         1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map; nan, like xi_c, where q* is
         infinite and φ steeper than linear, or q* = 0 and the slopes of φ at 0 are 0 or infinite: its correlation map has no
         limit there, and ``MeanField.c_star`` is an error that says so. With an AccuracyWarning also where φ
-        oscillates so often within reach of N(0, q*) that the map would take billions of evaluations.
+        oscillates so often within reach of N(0, q*) that the map would take billions of evaluations, or has a pole of φ or φ' and
+        1 − c* is below 1e-30, where that can't be followed. ``MeanField(activation, sigma_w, sigma_b).c_star`` says which.
     chi_1 : ndarray
         χ₁ = f'(1); inf where φ jumps.
     xi_q, xi_c, xi_grad : ndarray
@@ -137,8 +138,13 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
         _fill(act, weights, biases, q_star, out, phase, n_jobs, progress)
         lost = np.isnan(out[2]) & np.isfinite(q_star) & (q_star > 0)
         if lost.any():
+            why = (
+                "has too many features within reach of N(0, q*)"
+                if has_profile(act)
+                else f"has a pole of φ or φ' and 1 − c* is below {SMALLEST:g}, where that can't be followed,"
+            )
             warnings.warn(
-                f"{act.name} has too many features within reach of N(0, q*) at {int(lost.sum())} of {lost.size} points: c* is nan there",
+                f"{act.name} {why} at {int(lost.sum())} of {lost.size} points: c* is nan there",
                 AccuracyWarning,
                 stacklevel=2,
             )
@@ -235,11 +241,12 @@ def _fill(
     one = int(np.argmin(np.abs(np.log(grid))))
     if not ready.all() and ready[one]:
         # Only as far out as each octave is one series; cells that end further out come out as nan.
-        kept = slice(0, one + int(np.argmin(ready[one:])) if not ready[one:].all() else grid.size)
+        kept = _run(ready, one)
+        origin = origin if kept.start == 0 else math.nan
+        growth = growth if kept.stop == grid.size else math.nan
         grid, values, slopes, ready = grid[kept], values[kept], slopes[kept], ready[kept]
-        growth = float(slopes[-1] * grid[-1] / values[-1]) if values[-1] > 0 else 0.0
-        one = int(np.argmin(np.abs(np.log(grid))))
-    increasing = bool(np.all(slopes >= 0))
+        one -= kept.start
+    rise = _run(slopes >= 0, one)
     if grid.size < 3 or not ready.all():
         _cell_by_cell(act, weights, biases, q_star, out, phase, progress)
         return
@@ -250,7 +257,21 @@ def _fill(
 
     def variances(rows: slice) -> None:
         fill_variances(
-            weights, biases[rows], origin, grid, values, slopes, one, increasing, growth, first, start, pieces, columns, q_star[rows]
+            weights,
+            biases[rows],
+            origin,
+            grid,
+            values,
+            slopes,
+            one,
+            rise.start,
+            rise.stop - 1,
+            growth,
+            first,
+            start,
+            pieces,
+            columns,
+            q_star[rows],
         )
 
     _logger.debug("phase diagram of %s: variances of %d cells", act.name, q_star.size)
@@ -319,14 +340,20 @@ def _cell(act: Activation, weights: Array, biases: Array, q_star: Array, out: Ar
     gradient = math.inf if net.phase == "critical" else depth_scale(net.chi_1)
     try:
         correlation = net.epsilon_star, net.c_star, net.depth_scales.xi_c
-    except TooManyFeatures:
+    except (TooManyFeatures, DomainError):
+        # MeanField says why: no map in the limit q → 0 or inf, too many features, a c* that can't be told from 1 beside a pole of φ'.
+        # One cell must not end the diagram.
         correlation = math.nan, math.nan, math.nan
-    except DomainError:
-        if net.q_star != 0.0:
-            raise
-        correlation = math.nan, math.nan, math.nan  # φ has no slope at 0: no map in the limit q → 0
     out[:, b, w] = slope, *correlation[:2], net.chi_1, depth_scale(slope), correlation[2], gradient
     phase[b, w] = {"ordered": -1, "critical": 0, "chaotic": 1}[net.phase]
+
+
+def _run(good: Mask, one: int) -> slice:
+    """The samples around `one` as far as all are good; `one` alone if it is not."""
+    before, after = ~good[: one + 1][::-1], ~good[one:]
+    start = one - int(np.argmax(before)) + 1 if before.any() else 0
+    stop = one + int(np.argmax(after)) if after.any() else good.size
+    return slice(min(start, one), max(stop, one + 1))
 
 
 def _pieces_of_chaos(table: MomentTable, weights: Array, biases: Array, q_star: Array) -> list[int]:

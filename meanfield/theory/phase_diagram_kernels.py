@@ -70,7 +70,7 @@ def fixed_point_between(
 
 
 @kernel(
-    "float64(float64, float64, float64, float64[::1], float64[::1], float64[::1], int64, int64, boolean, float64, "
+    "float64(float64, float64, float64, float64[::1], float64[::1], float64[::1], int64, int64, int64, int64, boolean, float64, "
     "int64, int64[::1], int64[::1], float64[:,:,::1])"
 )
 def recursion_limit(
@@ -82,7 +82,9 @@ def recursion_limit(
     slopes: Array,
     one: int,
     begin: int,
-    increasing: bool,
+    lowest_rise: int,
+    highest_rise: int,
+    follow: bool,
     growth: float,
     first: int,
     start: Integers,
@@ -91,15 +93,18 @@ def recursion_limit(
 ) -> float:
     """Where the variance recursion from q = 1 = grid[one] goes: 0, a fixed point, or inf; NaN for one beyond the grid.
 
-    values = V and slopes = dV/dq on the grid; growth = d log V/d log q at its end; origin = V(0). Where F increases the
-    limit is the next fixed point in the direction of the first step, and none lies between `one` and `begin` on that side.
-    Elsewhere the map itself is followed first.
+    values = V and slopes = dV/dq on the grid; growth = d log V/d log q at its end, NaN where it ends too early; origin = V(0),
+    NaN where the grid begins too late. Where F increases, from sample lowest_rise to highest_rise, the limit is the next fixed
+    point in the direction of the first step, and none lies between `one` and `begin` on that side.
+    Where that leads further the map itself is followed first (follow).
     """
     i = one
-    if not increasing:
+    if follow:
         q = 1.0
         for _ in range(400):
             after = bias + weight * moment(q, first, start, pieces, table[0])
+            if (after <= grid[0] and math.isnan(origin)) or (after >= grid[-1] and math.isnan(growth)):
+                return math.nan
             if abs(after - q) <= 1e-15 * q or after <= grid[0] or after >= grid[-1]:
                 q = after
                 break
@@ -109,13 +114,13 @@ def recursion_limit(
         if abs(step) <= 8e-15 * q:
             return q
     here = bias + weight * values[i] - grid[i]
-    if increasing and abs(here) <= 8e-15 * grid[i]:
+    if not follow and abs(here) <= 8e-15 * grid[i]:
         return float(grid[i])
     side = 1.0 if here > 0.0 else -1.0
     direction = 1 if here > 0.0 else -1
-    if increasing and (begin - i) * direction > 0:
+    if not follow and (begin - i) * direction > 0:
         there = bias + weight * values[begin] - grid[begin]
-        if there * side > 0.0:
+        if there * side > 8e-15 * grid[begin]:
             i, here = begin, there
     j = i
     while True:
@@ -124,7 +129,11 @@ def recursion_limit(
             return 0.0 if bias == 0.0 and origin == 0.0 else bias + weight * origin
         if j >= grid.size:
             # F > q at the end of the grid: divergence, unless φ² grows no faster than x² and F more slowly than q.
+            if math.isnan(growth):
+                return math.nan
             return math.inf if growth > 1.0 + 1e-6 or weight * slopes[-1] >= 1.0 else math.nan
+        if not follow and not lowest_rise <= j <= highest_rise:
+            return -1.0
         there = bias + weight * values[j] - grid[j]
         if abs(there) <= 8e-15 * grid[j]:  # rounding decides nothing: the sample after it does
             continue
@@ -173,7 +182,7 @@ def recursion_limit(
 
 
 @kernel(
-    "void(float64[::1], float64[::1], float64, float64[::1], float64[::1], float64[::1], int64, boolean, float64, "
+    "void(float64[::1], float64[::1], float64, float64[::1], float64[::1], float64[::1], int64, int64, int64, float64, "
     "int64, int64[::1], int64[::1], float64[:,:,::1], float64[:,::1])"
 )
 def fill_variances(
@@ -184,7 +193,8 @@ def fill_variances(
     values: Array,
     slopes: Array,
     one: int,
-    increasing: bool,
+    lowest_rise: int,
+    highest_rise: int,
     growth: float,
     first: int,
     start: Integers,
@@ -207,15 +217,35 @@ def fill_variances(
                 weight = sigma_w[w] ** 2
                 if (bias + weight * values[one] - grid[one] > 0.0) != upwards:
                     continue
-                q = recursion_limit(weight, bias, origin, grid, values, slopes, one, begin, increasing, growth, first, start, pieces, table)
+                q = -1.0
+                for follow in (False, True):
+                    if q < 0.0:
+                        q = recursion_limit(
+                            weight,
+                            bias,
+                            origin,
+                            grid,
+                            values,
+                            slopes,
+                            one,
+                            begin,
+                            lowest_rise,
+                            highest_rise,
+                            follow,
+                            growth,
+                            first,
+                            start,
+                            pieces,
+                            table,
+                        )
                 out[b, w] = q
-                if rising and increasing and 0.0 < q < math.inf:
+                if rising and 0.0 < q < math.inf:
                     # The last sample before q, seen from 1.
                     if upwards:
-                        while begin + 1 < grid.size and grid[begin + 1] < q:
+                        while begin < highest_rise and grid[begin + 1] < q:
                             begin += 1
                     else:
-                        while begin > 0 and grid[begin - 1] > q:
+                        while begin > lowest_rise and grid[begin - 1] > q:
                             begin -= 1
 
 
@@ -265,7 +295,6 @@ def fill_correlations(
     c = np.empty(terms)
     for b in range(sigma_b.size):
         bias = sigma_b[b] ** 2
-        before, beside = 0.5, 0.5
         for w in range(sigma_w.size):
             weight = sigma_w[w] ** 2
             q = q_star[b, w]
@@ -301,6 +330,7 @@ def fill_correlations(
                     # Panels from θ = π/2 down, until h at the panel's lower end is above the target.
                     row = piece_start[number] + piece_count[number] - 1
                     a, z = low[row], high[row]
+                    left = 0.0
                     while True:
                         a, z = low[row], high[row]
                         for k in range(terms):
@@ -308,20 +338,17 @@ def fill_correlations(
                         for n in range(nodes):
                             for k in range(terms):
                                 c[k] += weights[n] * series[row, n, k]
-                        if row == piece_start[number] or orthogonal:
-                            break
                         left = 0.0
                         for k in range(terms - 1, -1, -1):
                             left += c[k] if k % 2 == 0 else -c[k]
+                        if row == piece_start[number] or orthogonal:
+                            break
                         half = math.sin(0.5 * math.sinh(stretch * a) / (2.0 * root))
                         if (0.5 * gain * left - half if jumping else gain * left - 1.0) >= 0.0:
                             break
                         row -= 1
                     offset = 0.0
                     if row == piece_start[number] and not jumping:
-                        left = 0.0
-                        for k in range(terms - 1, -1, -1):
-                            left += c[k] if k % 2 == 0 else -c[k]
                         offset = q * moment(q, first, start, pieces, table[2]) - left
                     t0, t1 = -1.0, 1.0
                     t = 0.0
@@ -334,9 +361,11 @@ def fill_correlations(
                     end = math.sin(0.5 * math.sinh(stretch * z) / (2.0 * root)) if jumping else 1.0
                     at_end = orthogonal or (0.5 * gain * value if jumping else gain * value) - end >= 0.0
                     last = False
-                    # Start where the neighbouring cells' roots lead.
-                    guess = min(max(2.0 * beside - before, a), z)
-                    t = 1.0 if at_end else min(max((2.0 * guess - a - z) / (z - a), -0.9), 0.9)
+                    # Start where the line between the ends leads: a start from the neighbouring cells would end in other bits.
+                    below, above = gain * (left + offset) - 1.0, gain * value - 1.0
+                    if jumping:
+                        below, above = 0.5 * gain * left - math.sin(0.5 * math.sinh(stretch * a) / (2.0 * root)), 0.5 * gain * value - end
+                    t = 1.0 if at_end else min(2.0 * below / (below - above) - 1.0 if below > 0.0 > above else -0.9, 0.9)
                     for _ in range(0 if at_end else 80):
                         b1, b2, d1, d2 = 0.0, 0.0, 0.0, 0.0
                         for k in range(terms - 1, 0, -1):
@@ -369,8 +398,7 @@ def fill_correlations(
                             after = 0.5 * (t0 + t1)
                             last = t1 - t0 <= 1e-16 * (1.0 + t)
                         t = after
-                    before, beside = beside, 0.5 * (a + z) + 0.5 * (z - a) * t
-                    theta = math.sinh(stretch * beside) / (2.0 * root)
+                    theta = math.sinh(stretch * (0.5 * (a + z) + 0.5 * (z - a) * t)) / (2.0 * root)
                     if at_end and z >= 1.0:
                         theta = 0.5 * math.pi
                     stride = 0.5 * (z - a) * stretch * math.sqrt(1.0 + 4.0 * q * theta * theta) / (2.0 * root)

@@ -118,7 +118,7 @@ def fixed_points(act: Activation, table: MomentTable, weight: float, bias: float
     left, right = clear[:-1], clear[1:]
     crossing = side[left] != side[right]
     low, high = left[crossing], right[crossing]
-    found = list(polish(excess, grid[low], grid[high], values[low], values[high])) if low.size else []
+    found = list(polish(lambda q, _: excess(q), grid[low], grid[high], values[low], values[high])) if low.size else []
     touching = ~crossing & (right - left == 2)
     found += [float(q) for q in grid[left[touching] + 1]]
     size = np.abs(values)
@@ -232,9 +232,11 @@ def scan_range(act: Activation, table: MomentTable, weights: Array, biases: Arra
     far = max(reach(act, float(w), float(b)) for w in ladder for b in (biases.min(), biases.max()))
     # Past the reach F stays on its side of q; a factor of 4 for the weights between those that were tried.
     top = min(max(4.0 * far, 4.0 * float(biases.max()), 16.0), LARGEST_Q)
-    octaves = math.ceil(math.log2(top)) - math.floor(math.log2(low))
-    grid: Array = low * np.exp2(np.arange(octaves * PER_OCTAVE + 1) / PER_OCTAVE)
-    table.ensure(math.floor(math.log2(low)), math.ceil(math.log2(top)))
+    first, last = math.floor(math.log2(low)), math.ceil(math.log2(top))
+    # The same numbers whatever the range.
+    octaves, parts = np.divmod(np.arange(first * PER_OCTAVE, last * PER_OCTAVE + 1), PER_OCTAVE)
+    grid: Array = np.ldexp(np.exp2(np.arange(PER_OCTAVE) / PER_OCTAVE)[parts], octaves)
+    table.ensure(first, last)
     return grid
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -189,20 +191,69 @@ def test_roots_that_fall_on_a_sample(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["max(0, x-0.7)", "softshrink", "max(0, x-3)", "x**3*exp(-x**2)", "tanh", "silu", "hardtanh", "gelu", "selu", "sigmoid", "relu"]
+    "name",
+    [
+        *("max(0, x-0.7)", "max(0, x-0.7)-max(0,-x-0.7)", "softshrink", "max(0, x-3)", "x**3*exp(-x**2)", "max(0, x)**2"),
+        *(
+            "tanh",
+            "silu",
+            "hardtanh",
+            "gelu",
+            "selu",
+            "sigmoid",
+            "relu",
+            "sin",
+            "softplus",
+            "exp(x)",
+            "1e-150*tanh(x)",
+            "x**3",
+            "exp(x**2/8)",
+        ),
+    ],
 )
-def test_what_is_asked_beside_it_does_not_change_an_edge_point(name: str) -> None:
-    # Near q = 0 a φ that is flat there has V/V[φ'] = 0/0 in float64: a small σ_b once took the others with it.
-    sigma_b = [0.0, 0.003, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0]
+def test_what_is_asked_beside_it_does_not_change_a_bit_of_an_edge_point(name: str) -> None:
+    # σ_b² on, just below and just above the borders of the stretches that are searched (2⁻⁸, 1, 2⁸), and orders of magnitude apart.
+    borders = [math.sqrt(2.0**e * (1 + shift * 2.0**-52)) for e in (-8, 0, 8) for shift in (-1, 0, 1)]
+    sigma_b = np.array([0.05, 3.0, 0.0, 0.2, 1e-6, 0.7, 0.01, 0.003, 0.1, 0.5, 1.0, 1e-20, 900.0, 2000.0, *borders])
     together = mf.edge_of_chaos(name, sigma_b=sigma_b)
+    backwards = mf.edge_of_chaos(name, sigma_b=sigma_b[::-1])
     for i, sigma in enumerate(sigma_b):
         alone = mf.edge_of_chaos(name, sigma_b=sigma)
-        assert str(together.status[i]) == alone.status
-        # Not to the bit: the samples between which a root is sought begin where the smallest σ_b of the array asks.
-        np.testing.assert_allclose(together.sigma_w[i], alone.sigma_w, rtol=1e-12, err_msg=f"{name} at {sigma}")
+        for field in ("sigma_w", "q", "variance_slope", "status", "reason"):
+            answers = [np.asarray(a) for a in (getattr(together, field)[i], getattr(backwards, field)[-1 - i], getattr(alone, field))]
+            assert answers[0].astype(object) == answers[2].astype(object) or answers[0].tobytes() == answers[2].tobytes(), (field, sigma)
+            assert answers[1].astype(object) == answers[2].astype(object) or answers[1].tobytes() == answers[2].tobytes(), (field, sigma)
+        points = alone.all_points()
+        assert bool(points) == (alone.status != "none"), sigma
+        if points:
+            assert (points[0].sigma_w, points[0].q) == (alone.sigma_w, alone.q), sigma
 
 
 def test_the_edge_of_a_shifted_relu_beside_a_smaller_sigma_b() -> None:
     found = mf.edge_of_chaos("max(0, x-0.7)", sigma_b=[0.0, 0.2])
     assert found.sigma_w[1] == pytest.approx(42.1844084743098, rel=1e-12)
     assert found.status.tolist() == ["none", "neutral"]
+
+
+def test_where_no_float_holds_sigma_w_the_reason_says_so() -> None:
+    # q = σ_b² (1 + …), and E[φ'²] = P(Z > 0.7/√q) is e^−2450 at q = 10⁻⁴: σ_w = e^1225.
+    edge = mf.edge_of_chaos("max(0, x-0.7)", sigma_b=[0.001, 0.01, 0.0185, 0.019, 0.02, 0.0])
+    assert edge.status.tolist() == ["none", "none", "none", "neutral", "neutral", "none"]
+    assert all("needs σ_w > 3e+152" in reason for reason in edge.reason[:3])
+    assert edge.reason[5].startswith("no variance fixed point")  # without biases there is none
+    # erfc(a)/2 with a = 0.7/√(2q), the closed form, 30 digits: σ_w at the q that solves q − V/V[φ'] = σ_b².
+    with mpmath.workdps(40):
+        for sigma_b, sigma_w in zip(edge.sigma_b[3:5], edge.sigma_w[3:5], strict=True):
+
+            def excess(q: Any, target: float = sigma_b**2) -> Any:
+                ratio = mpmath.mpf(0.7) / mpmath.sqrt(q)
+                mass = mpmath.erfc(ratio / mpmath.sqrt(2)) / 2
+                moment = q * ((1 + ratio**2) * mass - ratio * mpmath.npdf(ratio))
+                return q - moment / mass - mpmath.mpf(target)
+
+            q = mpmath.findroot(excess, (sigma_b**2, 1.1 * sigma_b**2), solver="anderson", tol=1e-60)
+            exact = 1 / mpmath.sqrt(mpmath.erfc(mpmath.mpf(0.7) / mpmath.sqrt(2 * q)) / 2)
+            assert abs(sigma_w / exact - 1) < 1e-10
+    constant = mf.edge_of_chaos("0*x + 1", 0.1)
+    assert constant.status == "none"
+    assert "σ_w >" not in constant.reason

@@ -21,13 +21,17 @@ def test_brackets_and_roots(name: str) -> None:
     targets = np.concatenate([np.linspace(0.01, 2.0, 40) ** 2, values[[3, 50]], [-1.0, 1e9]])
     found = [np.empty(targets.size, dtype=np.int64) for _ in range(2)]
     roots = [np.empty(targets.size) for _ in range(2)]
+    # Some from the first sample on, some from inside, one from the end.
+    begin = np.arange(targets.size) % 3 * 20
+    begin[7] = grid.size - 1
     first, _, start, pieces, block = table.snapshot()
     columns = np.ascontiguousarray(block[[DEFICIT, V1]])
     missing = []
     for module, brackets, solved in zip((edge_of_chaos_roots, edge_of_chaos_kernels), found, roots, strict=True):
-        missing.append(module.first_brackets(targets, grid, values, brackets))
+        missing.append(module.first_brackets(targets, begin, grid, values, brackets))
         module.solve(targets, brackets, grid, first, start, pieces, columns, solved)
-    assert missing[0] == missing[1] >= 2
+    assert missing[0] == missing[1] >= 3
+    assert (found[0][found[0] >= 0] >= begin[found[0] >= 0]).all()
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(roots[0], roots[1])
     inside = found[0] >= 0

@@ -216,3 +216,17 @@ def test_a_cell_without_a_correlation_map_is_nan_and_spoils_no_other(formula: st
     alone = mf.MeanField(formula, 0.4, 0.3)
     assert diagram.epsilon_star[1, 1] == pytest.approx(alone.epsilon_star, rel=1e-9, abs=0.0)
     assert diagram.q_star[1, 1] == pytest.approx(alone.q_star, rel=1e-11)
+
+
+def test_a_cell_beside_a_pole_does_not_end_the_diagram() -> None:
+    # D(ε) ~ ε log(1/ε) for √|x|, so at small σ_w²/q the root of (σ_w²/q) D/ε = 1 is at an ε that no float64 correlation follows.
+    with pytest.raises(mf.DomainError, match="1e-30"):
+        _ = mf.MeanField("sqrt(abs(x))", 0.1, 1.0).c_star
+    with pytest.warns(mf.AccuracyWarning, match="pole of φ or φ' and 1 − c\\* is below 1e-30.* at 1 of 2 points"):
+        diagram = mf.phase_diagram("sqrt(abs(x))", [0.1, 2.0], [1.0])
+    assert np.isnan(diagram.c_star[0, 0])
+    assert np.isnan(diagram.xi_c[0, 0])
+    assert diagram.chi_1[0].tolist() == [np.inf, np.inf]
+    net = mf.MeanField("sqrt(abs(x))", 2.0, 1.0)
+    assert (diagram.q_star[0, 1], diagram.c_star[0, 1]) == (net.q_star, net.c_star)
+    assert diagram.q_star[0, 0] == pytest.approx(1.0, abs=0.01)

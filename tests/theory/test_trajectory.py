@@ -6,6 +6,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,3 +193,23 @@ def test_divergence_of_a_steep_activation_is_told_and_not_hidden() -> None:
     # φ(x) = x²: f(c) = (1 + 2c²)/3 at every variance, and c = ½ is its fixed point.
     assert path.c[:9] == pytest.approx(np.full(9, 0.5), abs=1e-12)
     assert np.isnan(path.c[9:]).all()
+
+
+@pytest.mark.filterwarnings("ignore:the variance passes 1e280")
+@pytest.mark.parametrize(("sigma_w", "sigma_b", "q"), [(0.6, 0.0, 1.0), (0.9, 0.3, (1.0, 2.0))])
+def test_a_scale_of_the_function_changes_nothing_up_to_overflow(sigma_w: float, sigma_b: float, q: Any) -> None:
+    # x³ overflows in 0.001 x³ before the product does: it once ended the trajectory in an error.
+    plain = mf.MeanField("x**3", sigma_w, sigma_b).propagate(12, q=q, c=0.5)
+    scaled = mf.MeanField("(0.001)*(x**3)", 1000 * sigma_w, sigma_b).propagate(12, q=q, c=0.5)
+    assert np.isnan(plain.c).tolist() == np.isnan(scaled.c).tolist()
+    assert np.isnan(plain.c[8:]).all()
+    # E[x³y³] = q1 q2 √(q1 q2) (9c + 6c³), V = 15 q³: exact.
+    q1, q2 = (q, q) if isinstance(q, float) else q
+    c = 0.5
+    for layer in range(1, 5):
+        covariance = sigma_b**2 + sigma_w**2 * (q1 * q2) ** 1.5 * (9 * c + 6 * c**3)
+        q1, q2 = (sigma_b**2 + sigma_w**2 * 15 * v**3 for v in (q1, q2))
+        c = covariance / (q1 * q2) ** 0.5
+        for path in (plain, scaled):
+            assert path.q1[layer] == pytest.approx(q1, rel=1e-11)
+            assert path.c[layer] == pytest.approx(c, abs=1e-12)

@@ -32,6 +32,7 @@ _HARMLESS = 1e-11
 _UNSEEN = 2e-13
 _LARGE = 256
 _MANY = 4096  # in an array this large a few hundred points are a small part of any expectation
+_OVERFLOWING = 16  # times as much work for points that double precision overflows at
 _RUN = 8
 _AROUND = 8  # points: with the 16 of a panel, about half a panel
 _BLOCK = 16_384
@@ -186,6 +187,11 @@ class FormulaActivation(Activation):
             done += more
         if done < len(doubtful):
             left = doubtful[done:]
+            if np.isinf(y[left]).any() and not np.isnan(y[left]).any():  # only a part of φ overflows, as x³ of 0.001*x**3
+                overflowing, rest = left[np.isinf(y[left])], left[np.isfinite(y[left])]
+                better, more = precise(self._tape, x[overflowing], k, _OVERFLOWING * WORK, frozen)
+                y[overflowing[:more]] = better[:more]
+                left = np.concatenate([rest, overflowing[more:]])
             if not np.isfinite(y[left]).all():
                 raise ActivationError(f"{shortened(self.name)} can't be evaluated with reasonable effort at x = {float(x[left[0]])!r}")
             left = left[error[left] > _HARMLESS * _largest_inside(x, y)[left]]
@@ -199,21 +205,31 @@ class FormulaActivation(Activation):
             )
 
     def _overflows(self, x: Array, y: Array, k: int, frozen: Decisions | None) -> Any:
-        """Inner points of long runs of ±inf, when many digits at five points of the run find it infinite too."""
+        """Inner points of long runs of ±inf, when many digits at five points of the run find it infinite too.
+
+        Where some of the five are finite, as for 0.001*x**3 where only x³ overflows, the parts between them are looked at alike.
+        """
         from meanfield.activations.formula.precise import precise
 
         inside = np.zeros(x.shape, dtype=bool)
         order = np.argsort(x, kind="stable")
         sign = np.where(np.isinf(y[order]), np.sign(y[order]), 0.0)
         ends = np.flatnonzero(np.diff(sign, prepend=0.0, append=0.0))
-        for start, stop in pairwise(ends.tolist()):
-            if sign[start] == 0 or stop - start <= _RUN:
+        waiting = [(start, stop) for start, stop in pairwise(ends.tolist()) if sign[start] != 0]
+        while waiting:
+            start, stop = waiting.pop()
+            if stop - start <= _RUN:
                 continue
-            run = order[start:stop]
-            probes = run[np.linspace(0, len(run) - 1, 5).astype(int)]
-            values, done = precise(self._tape, x[probes], k, frozen=frozen)
-            if done == len(probes) and np.all(values == y[run[0]]):
-                inside[run] = True
+            places = np.linspace(start, stop - 1, 5).astype(int)
+            values, done = precise(self._tape, x[order[places]], k, frozen=frozen)
+            if done < len(places):
+                continue
+            infinite = values == y[order[start]]
+            for i, j in pairwise(range(5)):
+                if infinite[i] and infinite[j]:
+                    inside[order[places[i] : places[j] + 1]] = True
+                elif infinite[i] or infinite[j]:
+                    waiting.append((int(places[i]), int(places[j]) + 1))
         return inside
 
     def _limit(self, x: float, side: int, k: int) -> float:

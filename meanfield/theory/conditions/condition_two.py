@@ -214,12 +214,9 @@ def _slope_sign(seen: Moments, zero: bool | None) -> Array:
 
 
 def _root(seen: Moments, column: int, low: int, high: int) -> float:
-    def function(q: Array) -> Array:
-        return seen.table(column, q)
-
     ends = np.array([seen.q[low]]), np.array([seen.q[high]])
     values = np.array([seen[column][low]]), np.array([seen[column][high]])
-    return float(polish(function, *ends, *values)[0])
+    return float(polish(lambda q, _: seen.table(column, q), *ends, *values)[0])
 
 
 def _rising_to_the_end(square: Array, usable: Mask) -> bool:
@@ -264,7 +261,7 @@ def _along(seen: Moments, square: Array, usable: Mask) -> dict[str, Any]:
             return result
 
         low, high = at[above[0] - 1 : above[0]], at[above[0] : above[0] + 1]
-        q[i] = float(polish(rest, low, high, rest(low), rest(high))[0])
+        q[i] = float(polish(lambda x, _: rest(x), low, high, rest(low), rest(high))[0])
     found = np.isfinite(q)
     slope, weight, sup = (np.full(q.shape, math.nan) for _ in range(3))
     if found.any():

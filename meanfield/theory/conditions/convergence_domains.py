@@ -166,6 +166,6 @@ def _largest(seen: Moments, function: Any, values: Array, allowed: Any = None) -
         if edges.size:
             from meanfield.solve.scan import polish
 
-            roots = polish(allowed, q[edges], q[edges + 1], allowed(q[edges]), allowed(q[edges + 1]))
+            roots = polish(lambda x, _: allowed(x), q[edges], q[edges + 1], allowed(q[edges]), allowed(q[edges + 1]))
             found = np.concatenate([found, function(roots)])
     return float(np.max(found))

@@ -49,13 +49,13 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.edge_of_chaos import edge_of_chaos_curve as edge_of_chaos_curve
     from meanfield.theory.finite_width import FiniteWidth as FiniteWidth
     from meanfield.theory.finite_width import finite_width as finite_width
+    from meanfield.theory.gain import gain as gain
     from meanfield.theory.mean_field import MeanField as MeanField
     from meanfield.theory.network import Network as Network
     from meanfield.theory.phase_diagram import PhaseDiagram as PhaseDiagram
     from meanfield.theory.phase_diagram import phase_diagram as phase_diagram
     from meanfield.theory.phase_diagram import phase_diagrams as phase_diagrams
     from meanfield.theory.recommend import Recommendation as Recommendation
-    from meanfield.theory.recommend import gain as gain
     from meanfield.theory.recommend import recommend as recommend
     from meanfield.theory.schemes import Scheme as Scheme
     from meanfield.theory.schemes import scheme as scheme
@@ -91,10 +91,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.depth": ("propagation_depth",),
     "meanfield.theory.edge_of_chaos": ("EdgeOfChaos", "edge_of_chaos", "edge_of_chaos_curve"),
     "meanfield.theory.finite_width": ("FiniteWidth", "finite_width"),
+    "meanfield.theory.gain": ("gain",),
     "meanfield.theory.mean_field": ("MeanField",),
     "meanfield.theory.network": ("Network",),
     "meanfield.theory.phase_diagram": ("PhaseDiagram", "phase_diagram", "phase_diagrams"),
-    "meanfield.theory.recommend": ("Recommendation", "gain", "recommend"),
+    "meanfield.theory.recommend": ("Recommendation", "recommend"),
     "meanfield.theory.schemes": ("Scheme", "scheme"),
     "meanfield.theory.trajectory": ("Trajectory",),
     "meanfield.theory.variance": ("FixedPoint",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,28 +10,29 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
+from meanfield.expectation.arguments import within
 from meanfield.expectation.second_moment import second_moment
-from meanfield.layers.slopes import mean_square_slopes
-from meanfield.solve.variance_path import variance_path
-from meanfield.theory.asymptotics import curvature, kinkedness
-from meanfield.theory.edge_of_chaos import edge_of_chaos, edge_of_chaos_curve
+from meanfield.theory.edge_of_chaos import NEUTRAL, edge_of_chaos, edge_of_chaos_curve
 from meanfield.theory.mean_field import MeanField
+from meanfield.theory.signal_changes import Changes, SignalChanges, laws_at
 from meanfield.theory.trajectory import checked_depth
+from meanfield.theory.without_biases import best_weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
 
     _Point = tuple[float, float, float]  # σ_w, σ_b, q
-    _Followed = tuple[Array, int, Array]  # variances, the layer where they settle, log χ₁ (empty: not asked for yet)
+    _Terms = tuple[float, float, float]  # of the criterion: variance, gradient, differences
 
-STARTS = (0.5, 1.0, 2.0)  # standardised inputs, give or take a factor of two
-FOLLOWED = 100_000  # layers along which variances are followed; later ones count as the last
-CANDIDATES = np.logspace(-5.0, 3.0, 97)  # variances at which the curve is looked at first
+STARTS = (0.5, 1.0, 2.0)  # times the input variance: give or take a factor of two
+CANDIDATES = np.logspace(-5.0, 3.0, 97)  # variances at which the curve is looked at first, times the input variance
 REFINEMENTS = 16
-LOST = 1e6  # a variance that passes this has run away
+DOUBT = 1.0  # nats by which the expected change of differences may be off
+UNCHANGED = 1e-4  # nats that no one notices
+BESIDE = 0.1  # log q of the points that a recommended one is compared with in words
+TERMS = ("the variance", "the gradient", "differences")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,14 @@ class Recommendation:
     sigma_w, sigma_b : float
         Standard deviations of weights (times √fan_in) and biases.
     q : float
-        The variance fixed point there: scale the inputs so that the first pre-activations have about this variance.
+        The variance fixed point there: scale the inputs so that the first pre-activations have about this variance. Where every
+        variance is one, or none is kept as without biases, that of the inputs.
     depth : int
     status : str
-        "attracting", "repelling" or "neutral", as in `EdgeOfChaos`.
+        "attracting", "repelling" or "neutral", as in `EdgeOfChaos`: what variances near q do.
     variance_change, gradient_change, correlation_change : float
-        The three terms of the criterion, in nats (see `recommend`).
+        The three terms of the criterion, in nats (see `recommend`): |log| of the factors for the variance, the squared gradient and
+        the differences between inputs.
     reason : str
         Why this point, in words.
     """
@@ -66,14 +68,14 @@ class Recommendation:
 
     @property
     def cost(self) -> float:
-        """The criterion: the largest of the three changes."""
+        """The largest of the three changes: the criterion, where there are biases."""
         return max(self.variance_change, self.gradient_change, self.correlation_change)
 
     def __str__(self) -> str:
         return f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g} (q = {self.q:.6g}) for {self.depth} layers\n{self.reason}"
 
 
-def recommend(activation: Any, depth: int) -> Recommendation:
+def recommend(activation: Any, depth: int, bias: bool = True, input_variance: float | None = None) -> Recommendation:
     """The point on the edge of chaos for a network of a given depth.
 
     Parameters
@@ -82,6 +84,11 @@ def recommend(activation: Any, depth: int) -> Recommendation:
         Anything `meanfield.activation` accepts.
     depth : int
         Number of layers L, in [1, 10⁸].
+    bias : bool
+        Whether the layers have biases. Without, σ_b = 0 and σ_w is the best one there, on the edge of chaos or not.
+    input_variance : float, optional
+        The variance v at which inputs arrive: that of the first layer's pre-activations, in [1e-200, 1e200]. Points are judged by inputs
+        of ½, 1 and 2 times v; without biases by v alone. 1 where it is left out, as standardised inputs have.
 
     Returns
     -------
@@ -91,19 +98,22 @@ def recommend(activation: Any, depth: int) -> Recommendation:
     Raises
     ------
     DomainError
-        If depth is out of range, or the activation has no edge of chaos; the message says what to use instead.
+        If an argument is out of range, or the activation has no edge of chaos; the message says what to use instead.
 
     Notes
     -----
     Among the points of the curve, it minimises the largest of three changes over the depth, in nats:
 
-        J = max( |log(q_L/q₀)|, |Σ_{l<L} log χ₁(q_l)|, A_L ), the worst of q₀ in {½, 1, 2},
-        A_L = log(1 + ε₀ L/β) where φ' is continuous, 2 log(1 + √ε₀ κ L/2) where it has kinks; ε₀ = ½,
+        J = max( |log(q_L/q₀)|, |Σ_{l<L} log χ₁(q_l)|, |log(ε_L/ε₀)| ), the worst of q₀ in {½v, v, 2v}; ε₀ = ½,
 
-    with q_{l+1} = F(q_l): the factors by which variances, gradients and differences between inputs change from the first
-    layer to the last (β and κ as in `asymptotics`). Small σ_b keeps A_L small; but then the variance falls far, and the
-    gradient with it. Where the edge point repels variances, those that start beside it run away in some 1/log F' layers,
-    and J shows it; past 10⁶ they count as lost. At most 10⁵ layers of the variance are followed.
+    as `MeanField.propagate` gives them: the factors by which variances, squared gradients and differences 1 − c between inputs change
+    from the first layer to the last. Small σ_b keeps differences; but then the variance falls far, and the gradient with it. Where the
+    edge point repels variances, those that start beside it run away in some 1/log F' layers, and J shows it; past 10⁶ v they count as
+    lost. At most 10⁵ layers are followed; for the others χ₁ is the last one's and ε falls by the law of `asymptotics`.
+
+    Without biases the first two changes alone are minimised over σ_w, from q₀ = v.
+
+    The advice for x ↦ φ(kx) at v/k² is that for φ at v with σ_w, σ_b and √q divided by k, and the advice for kφ has σ_w/k.
 
     Examples
     --------
@@ -111,10 +121,15 @@ def recommend(activation: Any, depth: int) -> Recommendation:
     >>> best = mf.recommend("relu", depth=50)
     >>> round(best.sigma_w, 6), best.sigma_b
     (1.414214, 0.0)
+    >>> best = mf.recommend("tanh", depth=50, bias=False)
+    >>> round(best.sigma_w, 4), best.sigma_b
+    (1.2349, 0.0)
     """
     act = find_activation(activation)
-    layers = _layers(depth)
-    return _best(act, layers, _points(act), _Paths(act, layers))
+    layers, start = checked_layers(depth), _input_variance(input_variance)
+    if not checked_bias(bias):
+        return _without_biases(act, layers, start)
+    return _best(act, layers, start, _points(act, start), SignalChanges(act, _starts(start), (layers,)))
 
 
 def recommend_each(activation: Any, depths: Iterable[int]) -> dict[int, Recommendation | DomainError]:
@@ -141,109 +156,82 @@ def recommend_each(activation: Any, depths: Iterable[int]) -> dict[int, Recommen
     --------
     >>> found = recommend_each("tanh", (20, 100))
     >>> [depth for depth in found], round(found[20].sigma_b, 4)
-    ([20, 100], 0.2635)
+    ([20, 100], 0.2758)
     """
     act = find_activation(activation)
-    wanted = [_layers(depth) for depth in depths]
-    points = _points(act)
-    paths = _Paths(act, *wanted)
+    wanted = tuple(checked_layers(depth) for depth in depths)
+    points = _points(act, 1.0)
+    signals = SignalChanges(act, _starts(1.0), wanted)
     found: dict[int, Recommendation | DomainError] = {}
     for layers in wanted:
         try:
-            found[layers] = _best(act, layers, points, paths)
+            found[layers] = _best(act, layers, 1.0, points, signals)
         except DomainError as error:
             found[layers] = error
     return found
 
 
-def _layers(depth: Any) -> int:
+def checked_layers(depth: Any) -> int:
+    """A number of layers in [1, 1e8]."""
     layers = checked_depth(depth)
     if layers < 1:
         raise DomainError(f"depth = {depth!r} is out of range: a network has at least one layer")
     return layers
 
 
-def _best(act: Activation, layers: int, found: list[_Point], paths: _Paths) -> Recommendation:
+def checked_bias(bias: Any) -> bool:
+    """Whether there are biases: True or False."""
+    if not isinstance(bias, (bool, np.bool_)):
+        raise DomainError(f"bias = {bias!r} must be True or False: whether the layers have biases")
+    return bool(bias)
+
+
+def _input_variance(value: Any) -> float:
+    if value is None:
+        return 1.0
+    array = within("input_variance", value, 1e-200, 1e200)
+    if array.ndim:
+        raise DomainError(f"input_variance must be one number, not an array of shape {array.shape}")
+    return float(array)
+
+
+def _starts(start: float) -> tuple[float, ...]:
+    return tuple(part * start for part in STARTS)
+
+
+def _best(act: Activation, layers: int, start: float, found: list[_Point], signals: SignalChanges) -> Recommendation:
     """The best of the points found, and of those beside it."""
     if not found:
         raise DomainError(_without_edge(act))
-    point, changes = found[0], (math.inf, math.inf, math.inf)
-    for candidate in found:
-        costs = _changes(act, layers, paths, candidate, max(changes))
-        if max(costs) < max(changes):
-            point, changes = candidate, costs
+    point, terms = found[0], (math.inf, math.inf, math.inf)
+    for expected, candidate in sorted(_expected(act, layers, signals, point) for point in found):
+        if expected > max(terms) + DOUBT:
+            break
+        here = _terms(act, layers, signals, candidate)
+        if max(here) < max(terms):
+            point, terms = candidate, here
     if point[2] > 0.0 and len(found) > 1:
-        point, changes = _refined(act, layers, point, changes)
-    if not math.isfinite(max(changes)):
+        point, terms = _refined(act, layers, start, point, terms)
+    if not math.isfinite(max(terms)):
+        listed = _listed([f"{part:g}" for part in _starts(start)], "or")
         raise DomainError(
-            f"depth = {layers}: no point on the edge of chaos of {act.name} keeps variances that start at 0.5, 1 or 2 bounded that far; "
+            f"depth = {layers}: no point on the edge of chaos of {act.name} keeps variances that start at {listed} bounded that far; "
             f"scale the inputs, or use a shallower network"
         )
     sigma_w, sigma_b, q = point
     status = _status(act, point)
-    return Recommendation(sigma_w, sigma_b, q, layers, status, *changes, _reason(act, layers, point, changes, status, len(found) == 1))
+    changes = signals.changes(layers, sigma_w, sigma_b, laws_at(act, sigma_w, q))
+    reason = _reason(act, layers, start, point, changes, status, len(found) == 1)
+    return Recommendation(sigma_w, sigma_b, q, layers, status, *terms, reason)
 
 
-def gain(activation: Any, depth: int = 100) -> float:
-    """σ_w for weights of standard deviation σ_w/√fan_in: the counterpart of torch.nn.init.calculate_gain for any activation.
-
-    Parameters
-    ----------
-    activation : str, callable or Activation
-        Anything `meanfield.activation` accepts.
-    depth : int
-        Number of layers, in [1, 10⁸]; it matters only where biases are needed.
-
-    Returns
-    -------
-    float
-        σ_w on the edge of chaos at σ_b = 0 where the variance recursion from q = 1 stays bounded there; otherwise
-        recommend(activation, depth).sigma_w.
-
-    Raises
-    ------
-    DomainError
-        If the activation has no edge of chaos.
-
-    Warns
-    -----
-    UserWarning
-        Where the answer needs biases; the warning names their σ_b.
-
-    Notes
-    -----
-    tanh gives 1, where torch's table has 5/3: χ₁ = 1 at the origin against a figure chosen by experience.
-
-    Examples
-    --------
-    >>> import meanfield as mf
-    >>> round(mf.gain("relu"), 12), mf.gain("tanh"), mf.gain("linear")
-    (1.414213562373, 1.0, 1.0)
-    """
-    act = find_activation(activation)
-    edge = edge_of_chaos(act, 0.0)
-    if edge.status != "none" and math.isfinite(MeanField(act, edge.sigma_w, 0.0).variance_limit(1.0)):
-        return float(edge.sigma_w)
-    best = recommend(act, depth)
-    if edge.status == "none":
-        why = "there is no edge of chaos at sigma_b = 0"
-    else:
-        why = f"at sigma_b = 0, sigma_w = {edge.sigma_w:.6g} the variance grows without bound"
-    warnings.warn(
-        f"the gain {best.sigma_w:.6g} of {act.name} for {best.depth} layers needs biases with sigma_b = {best.sigma_b:.6g}: {why}",
-        UserWarning,
-        stacklevel=2,
-    )
-    return best.sigma_w
-
-
-def _points(act: Activation) -> list[_Point]:
+def _points(act: Activation, start: float) -> list[_Point]:
     """(σ_w, σ_b, q) along the curve."""
     origin = edge_of_chaos(act, 0.0)
-    points = [] if origin.status == "none" else [(float(origin.sigma_w), 0.0, float(origin.q))]
     if origin.status == "neutral":
-        return points
-    curve = edge_of_chaos_curve(act, CANDIDATES)
+        return [(float(origin.sigma_w), 0.0, start)]  # every q is a fixed point: the inputs' own
+    points = [] if origin.status == "none" else [(float(origin.sigma_w), 0.0, float(origin.q))]
+    curve = edge_of_chaos_curve(act, CANDIDATES * start)
     there = curve.status != "none"
     columns = (curve.sigma_w[there], curve.sigma_b[there], curve.q[there])
     return points + [(float(w), float(b), float(q)) for w, b, q in zip(*columns, strict=True)]
@@ -253,88 +241,44 @@ def _status(act: Activation, point: _Point) -> str:
     return str(edge_of_chaos(act, 0.0).status if point[1] == 0.0 else edge_of_chaos_curve(act, point[2]).status)
 
 
-class _Paths:
-    """Variances on the way from each start, and their log χ₁; each path is followed once for all the depths asked about."""
-
-    def __init__(self, act: Activation, *depths: int) -> None:
-        self._act = act
-        self._followed = min(max(depths, default=1), FOLLOWED)
-        self._kept: dict[_Point, _Followed] | None = {} if len(depths) > 1 else None
-
-    def to(self, depth: int, sigma_w: float, sigma_b: float, start: float) -> tuple[float, Array]:
-        """The variance at that depth, and log χ₁ of the layers before it up to where they settle; none where the variance is lost."""
-        layers = min(depth, self._followed)
-        path, settled, logs = self._path(sigma_w, sigma_b, start)
-        last = float(path[layers])
-        if math.isinf(last) or last == 0.0:
-            return last, np.empty(0)
-        if not logs.size:
-            usable = (path > 0.0) & (path < math.inf)
-            end = path.size if usable.all() else int(np.argmin(usable))
-            moving = path[: min(settled + 1, path.size - 1, end)]
-            logs = np.log(sigma_w**2 * mean_square_slopes(self._act, moving))
-            self._keep((sigma_w, sigma_b, start), (path, settled, logs))
-        return last, logs[: min(settled, layers - 1) + 1].copy()
-
-    def _path(self, sigma_w: float, sigma_b: float, start: float) -> _Followed:
-        key = (sigma_w, sigma_b, start)
-        if self._kept is not None and key in self._kept:
-            return self._kept[key]
-        path, settled = variance_path(self._act, sigma_w**2, sigma_b**2, start, self._followed, LOST)
-        found = path, settled, np.empty(0)
-        self._keep(key, found)
-        return found
-
-    def _keep(self, key: _Point, found: _Followed) -> None:
-        if self._kept is not None:
-            self._kept[key] = found
+def _expected(act: Activation, depth: int, signals: SignalChanges, point: _Point) -> tuple[float, _Point]:
+    """What the criterion will be or so, without following differences; what is looked at first."""
+    sizes = signals.sizes(depth, *point[:2])
+    largest = max(max(abs(variance), abs(gradient)) for variance, gradient in sizes)
+    if not math.isfinite(largest):
+        return math.inf, point
+    return max(largest, signals.expected(depth, sizes, laws_at(act, point[0], point[2]))), point
 
 
-def _changes(act: Activation, depth: int, paths: _Paths, point: _Point, limit: float = math.inf) -> tuple[float, float, float]:
-    """The terms of the criterion: variance and gradient from the worst start, correlation at q; inf once it passes the limit."""
-    sigma_w, sigma_b, q = point
-    weight = sigma_w**2
-    worst = (0.0, 0.0)
-    for start in STARTS:
-        last, logs = paths.to(depth, sigma_w, sigma_b, start)
-        if math.isinf(last) or last == 0.0:
-            return math.inf, math.inf, math.inf
-        if abs(logs[-1]) <= 1e-12:
-            logs[-1] = 0.0
-        gradient = abs(float(np.sum(logs)) + float(logs[-1]) * (depth - logs.size))
-        variance = abs(math.log(last / start))
-        worst = (max(worst[0], variance), max(worst[1], gradient))
-        if max(worst) > limit:
-            return math.inf, math.inf, math.inf
-    kappa = kinkedness(act, weight, q)
-    if kappa > 0.0:
-        correlation = 2.0 * math.log1p(0.5 * math.sqrt(0.5) * kappa * depth)
-    else:
-        correlation = math.log1p(0.5 * depth * curvature(act, weight, q))
-    return worst[0], worst[1], correlation
+def _terms(act: Activation, depth: int, signals: SignalChanges, point: _Point) -> _Terms:
+    """The terms of the criterion, from the worst start each."""
+    variance, gradient, difference = _columns(signals.changes(depth, *point[:2], laws_at(act, point[0], point[2])))
+    return _worst(variance), _worst(gradient), _worst(difference)
 
 
-def _refined(act: Activation, depth: int, point: _Point, changes: tuple[float, float, float]) -> tuple[_Point, tuple[float, float, float]]:
+def _worst(changes: list[float]) -> float:
+    return max(map(abs, changes))
+
+
+def _refined(act: Activation, depth: int, start: float, point: _Point, terms: _Terms) -> tuple[_Point, _Terms]:
     """Golden-section search in log q around the best candidate."""
     golden = 0.5 * (math.sqrt(5.0) - 1.0)
     spacing = math.log(CANDIDATES[1] / CANDIDATES[0])
-    low, high = math.log(point[2]) - spacing, math.log(point[2]) + spacing
+    low, high = -spacing, spacing
+    signals = SignalChanges(act, _starts(start), (depth,))
 
-    paths = _Paths(act, depth)
+    def at(moved: float) -> tuple[float, _Point, _Terms]:
+        here = _beside(act, point, moved)
+        if here is None:
+            return math.inf, point, terms
+        found = _terms(act, depth, signals, here)
+        return max(found), here, found
 
-    def at(log_q: float) -> tuple[float, _Point, tuple[float, float, float]]:
-        edge = edge_of_chaos_curve(act, math.exp(log_q))
-        if edge.status == "none":
-            return math.inf, point, changes
-        here = (float(edge.sigma_w), float(edge.sigma_b), float(edge.q))
-        terms = _changes(act, depth, paths, here)
-        return max(terms), here, terms
-
-    best = (max(changes), point, changes)
+    best = (max(terms), point, terms)
     left, right = high - golden * (high - low), low + golden * (high - low)
     at_left, at_right = at(left), at(right)
     for _ in range(REFINEMENTS):
-        best = min(best, at_left, at_right)
+        best = min(best, at_left, at_right, key=lambda found: found[0])
         if at_left[0] < at_right[0]:
             high, right, at_right = right, left, at_left
             left = high - golden * (high - low)
@@ -346,26 +290,44 @@ def _refined(act: Activation, depth: int, point: _Point, changes: tuple[float, f
     return best[1], best[2]
 
 
-def _reason(
-    act: Activation,
-    depth: int,
-    point: _Point,
-    changes: tuple[float, float, float],
-    status: str,
-    only: bool,
-) -> str:
+def _beside(act: Activation, point: _Point, moved: float) -> _Point | None:
+    """The point of the curve at another q, that many nats from this one."""
+    edge = edge_of_chaos_curve(act, point[2] * math.exp(moved))
+    return None if edge.status == "none" else (float(edge.sigma_w), float(edge.sigma_b), float(edge.q))
+
+
+def _without_biases(act: Activation, layers: int, start: float) -> Recommendation:
+    sigma_w, cost = best_weight(act, layers, start)
+    if not math.isfinite(cost):
+        raise DomainError(
+            f"depth = {layers}: no sigma_w at sigma_b = 0 keeps a variance of {start:g} and its gradient with {act.name} that far"
+        )
+    slope = float(MeanField(act, sigma_w, 0.0).variance_slope(start))
+    status = "neutral" if abs(slope - 1.0) <= NEUTRAL else "attracting" if slope < 1.0 else "repelling"
+    signals = SignalChanges(act, (start,), (layers,))
+    changes = signals.changes(layers, sigma_w, 0.0, laws_at(act, sigma_w, start))
+    variance, gradient, difference = (_worst(column) for column in _columns(changes))
+    text = (
+        f"Of all sigma_w at sigma_b = 0 this one changes the variance and the squared gradient of {act.name} least over {layers} layers. "
+        f"{_what_propagate_gives(changes)}"
+    )
+    if status == "repelling":
+        text += f" Variances repel each other there by a factor of {slope:.4g} a layer: scale the inputs to {start:g}."
+    return Recommendation(sigma_w, 0.0, start, layers, status, variance, gradient, difference, text)
+
+
+def _reason(act: Activation, depth: int, start: float, point: _Point, changes: list[Changes], status: str, only: bool) -> str:
     sigma_w, sigma_b, q = point
     if only and status == "neutral":
         text = (
             f"{act.name} is linear on both sides of 0: sigma_b = 0, sigma_w = {sigma_w:.9g} is its only point on the edge of chaos, "
-            f"and keeps every variance."
+            f"and keeps every variance. {_what_propagate_gives(changes)}"
         )
     else:
-        text = f"Of the points on the edge of chaos of {act.name} this one changes signals least over {depth} layers."
-    text += (
-        f" From a variance within a factor of 2 of 1, the variance changes by a factor of at most {factor(changes[0])} and the "
-        f"gradient by {factor(changes[1])}; differences between inputs shrink by about {factor(changes[2])}."
-    )
+        text = (
+            f"Of the points on the edge of chaos of {act.name} this one changes signals least over {depth} layers. "
+            f"{_what_propagate_gives(changes)}{_trade(act, depth, start, point, changes)}"
+        )
     if status == "attracting":
         text += f" Variances return to q = {q:.6g}."
     elif status == "repelling":
@@ -374,16 +336,61 @@ def _reason(
             f" The variance q = {q:.6g} is unstable: deviations grow e-fold in {1.0 / math.log(slope):.3g} layers, so scale the inputs "
             f"to it."
         )
-        if "attracting" in edge_of_chaos_curve(act, CANDIDATES).status:
+        if "attracting" in edge_of_chaos_curve(act, CANDIDATES * start).status:
             text += " At this depth that costs less than what the attracting points do to correlations and gradients."
         else:
             text += " No point of the curve attracts."
     return text
 
 
+def _what_propagate_gives(changes: list[Changes]) -> str:
+    """The three factors, each from its worst start."""
+    starts = _listed([f"{c.start:.6g}" for c in changes], "or")
+    words = []
+    for name, column in zip(("the variance", "the squared gradient", "differences between inputs"), _columns(changes), strict=True):
+        worst = max(column, key=abs)
+        if abs(worst) < UNCHANGED:
+            words.append(f"{name} {'are' if name[0] == 'd' else 'is'} kept")
+            continue
+        grows = worst > 0.0
+        verb = ("grow" if grows else "shrink") if name[0] == "d" else ("grows" if grows else "shrinks")
+        words.append(f"{name} {verb} by a factor of {factor(abs(worst))}")
+    bound = "at most, " if len(changes) > 1 else ""
+    return f"From a variance of {starts}, {bound}{_listed(words)} (1 - c, from c = 0.5)."
+
+
+def _trade(act: Activation, depth: int, start: float, point: _Point, changes: list[Changes]) -> str:
+    """What would be better, and what worse, at the points beside this one."""
+    if point[2] == 0.0:
+        return ""
+    here = [_worst(column) for column in _columns(changes)]
+    signals = SignalChanges(act, _starts(start), (depth,))
+    text = ""
+    for moved in (-BESIDE, BESIDE):
+        other = _beside(act, point, moved)
+        if other is None:
+            continue
+        there = _terms(act, depth, signals, other)
+        better, worse = (
+            [name for name, a, b in zip(TERMS, here, there, strict=True) if sign * (b - a) > UNCHANGED] for sign in (-1.0, 1.0)
+        )
+        if better and worse:
+            size = "larger" if other[1] > point[1] else "smaller"
+            text += f" With a {size} sigma_b {_listed(better)} would change less, and {_listed(worse)} more."
+    return f"{text} The point where the largest of the three is smallest is preferred." if text else ""
+
+
+def _columns(changes: list[Changes]) -> tuple[list[float], list[float], list[float]]:
+    return [c.variance for c in changes], [c.gradient for c in changes], [c.difference for c in changes]
+
+
+def _listed(words: list[str], last: str = "and") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
 def factor(change: float) -> str:
     """e^change in words."""
-    return f"{math.exp(change):.3g}" if change < 700.0 else f"10^{change / math.log(10.0):.0f}"
+    return f"{math.exp(change):.3g}" if abs(change) < 700.0 else f"10^{change / math.log(10.0):.0f}"
 
 
 def _without_edge(act: Activation) -> str:

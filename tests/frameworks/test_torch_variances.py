@@ -233,3 +233,104 @@ def test_alpha_dropout_of_another_activation():
     incoming = init_(make(), seed=0, sigma_w=1.0)["3"].q
     assert abs(square.mean().item() - incoming) < Z * square.std().item() / 1e3
     check(*measured(make, inputs(2, 60)))
+
+
+class Residual(nn.Module):
+    """A stem, blocks, a head; `block` adds to the stream x, given the block's layers."""
+
+    def __init__(self, block, blocks, layers, end=None, width=120, inputs=40):
+        super().__init__()
+        self.end = end or nn.Identity()
+        self.block, self.stem, self.head = block, nn.Linear(inputs, width), nn.Linear(width, 20)
+        self.inner = nn.ModuleList(nn.ModuleList(nn.Linear(width, width) for _ in range(layers)) for _ in range(blocks))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for layers in self.inner:
+            x = self.block(x, *layers)
+        return self.head(self.end(x))
+
+
+def reduced(x, a):
+    return x + torch.relu(a(x))
+
+
+def two_layers(x, a, b):
+    return x + b(torch.relu(a(x)))
+
+
+def with_dropout(x, a, b):
+    return x + F.dropout(b(F.dropout(torch.relu(a(x)), 0.3)), 0.3)
+
+
+def two_branches(x, a, b, c):
+    return x + b(torch.relu(a(x))) - c(torch.relu(x))
+
+
+def after_the_sum(x, a, b):
+    return torch.relu(x + b(torch.relu(a(x))))
+
+
+def parallel(x, a, b, c):
+    x = torch.relu(x)
+    return a(x) + b(torch.relu(c(x)))
+
+
+def test_sixty_blocks_without_normalisation():
+    """x + relu(W x): p' = p + 2 m E[φ] + V, m' = m + E[φ], the branches scaled by s = 1/√(L (1 + (L − 1)/π))."""
+    table, squares = measured(lambda: Residual(reduced, 60, 1), inputs(2, 40), networks=20)
+    scale = 1 / math.sqrt(60 * (1 + 59 / math.pi))
+    p, m = 1.0, 0.0
+    for row in table.layers[1:-1]:
+        assert row.sigma_w == pytest.approx(math.sqrt(2) * scale, rel=1e-9)
+        assert row.q == pytest.approx(2 * scale**2 * p, rel=1e-9)
+        mean = scale * math.sqrt(2 * p / (2 * math.pi))
+        p, m = p + 2 * m * mean + scale**2 * p, m + mean
+    assert 1.5 < p < math.e
+    assert table["head"].sigma_w == pytest.approx(p**-0.5, rel=1e-9)
+    assert "one of 60 residual branches without normalisation" in str(table)
+    check(table, squares)
+
+
+def test_the_last_layers_of_branches_are_scaled_by_the_root_of_their_number():
+    table, squares = measured(lambda: Residual(two_layers, 12, 2), inputs(2, 40), networks=20)
+    for block in range(12):  # each adds 1/12, whatever its input
+        assert table[f"inner.{block}.0"].q == pytest.approx(2 * (1 + block / 12), rel=1e-9)
+        assert table[f"inner.{block}.1"].q == pytest.approx(1 / 12, rel=1e-9)
+    assert table["head"].sigma_w == pytest.approx(math.sqrt(0.5), rel=1e-9)
+    check(table, squares)
+
+
+@pytest.mark.parametrize(
+    ("block", "blocks", "layers", "total"),
+    [(with_dropout, 5, 2, 2.0), (two_branches, 4, 3, None), (parallel, 4, 3, 0.5), (after_the_sum, 4, 2, None)],
+    ids=["dropout", "two branches", "parallel", "relu after the sum"],
+)
+def test_sums_of_branches_add_their_variances(block, blocks, layers, total):
+    table, squares = measured(
+        lambda: Residual(block, blocks, layers, torch.relu if block is parallel else None), inputs(2, 40), networks=40
+    )
+    assert total is None or table["head"].sigma_w == pytest.approx(total**-0.5, rel=1e-9)
+    check(table, squares, 0.03 if block is after_the_sum else 0.0)  # its law is drawn
+    stream = 1 / table["head"].sigma_w ** 2  # E[x²] behind the last sum
+    assert 0.1 < stream < 3.0
+
+
+def test_given_sigmas_are_not_scaled_and_the_plan_still_holds():
+    """p grows by 1.5 a block of `two_layers` at σ_w = 1: every term of the sum counts."""
+    table, squares = measured(lambda: Residual(two_layers, 6, 2), inputs(2, 40), networks=40, sigma_w=1.0)
+    assert table["head"].q == pytest.approx(1.5**6, rel=1e-9)
+    check(table, squares)
+
+
+def test_a_model_that_scales_its_own_sums_is_left_to_it():
+    def block(x, a, b):
+        return (x + b(torch.relu(a(x)))) / math.sqrt(2)
+
+    table = init_(Residual(block, 5, 2), seed=0)
+    assert table["head"].sigma_w == pytest.approx(1.0, rel=1e-9)
+    halved = init_(Residual(lambda x, a, b: x + 0.25 * b(torch.relu(a(x))), 4, 2), seed=0)
+    assert halved["inner.3.1"].q == pytest.approx(1.0, rel=1e-9)  # 0.25 is below 1/√4 already
+    assert halved["head"].sigma_w == pytest.approx(1.25**-0.5, rel=1e-9)
+    rezero = init_(Residual(lambda x, a, b: x + 0.0 * b(torch.relu(a(x))), 4, 2), seed=0)
+    assert rezero["head"].sigma_w == pytest.approx(1.0, rel=1e-9)

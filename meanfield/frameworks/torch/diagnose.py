@@ -26,7 +26,7 @@ from meanfield.theory.arguments import one_standard_deviation
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.frameworks.torch.architecture import Architecture
+    from meanfield.frameworks.torch.architecture import Architecture, Step
     from meanfield.frameworks.torch.following import Followed
     from meanfield.frameworks.torch.measurement import Measured
 
@@ -205,7 +205,20 @@ class _Judge:
     def _unjudged(self) -> dict[str, str]:
         """Layers whose σ's are not judged, and why."""
         why: dict[str, str] = {}
-        straight = normalised_layers(self.architecture.steps)
+        steps = self.architecture.steps
+        straight = normalised_layers(steps)
+        inside = {
+            steps[i].name
+            for item in residual_sums(steps)
+            if any(steps[i].kind == "normalisation" for i in item.inner)
+            for i in item.inner
+            if steps[i].kind == "layer"
+        }
+        pooled = {
+            step.name: before
+            for step in steps
+            if step.kind == "layer" and _is_output(self.architecture, step.name) and (before := _pooled(steps, step.sources[0]))
+        }
         for name in self.order:
             if name in self.zero.layers:
                 why[name] = self.zero.layers[name]
@@ -215,6 +228,10 @@ class _Judge:
                 why[name] = self.known.unclear[name]
             elif name in straight:
                 why[name] = f"{straight[name]} behind it undoes its scale"
+            elif name in inside:
+                why[name] = "in a residual branch with a normalisation, to which the edge of chaos of plain networks does not apply"
+            elif name in pooled:
+                why[name] = f"an end of the model behind {pooled[name]}, which changes E[x²]"
             elif name not in self.expected or not math.isfinite(self.expected[name].tolerance):
                 why[name] = "no plan tells its σ's"
         for name in why:
@@ -376,10 +393,10 @@ class _Judge:
 
     def _whole(self, gradients: dict[str, tuple[float, float]]) -> list[Finding]:
         """Gradients and variances that change by orders of magnitude from the first layer to the last."""
-        width = min(units(layer) for layer in self.layers.values())
-        depth = len(self.order)
         # log |δ|² spreads by about 5/N a layer; THEORY: (3E[φ'⁴]/V[φ']² − 1)/N.
-        allowed = math.log(CHANGE) + self.threshold * math.sqrt(5.0 * depth / (width * self.keep))
+        allowed = math.log(CHANGE) + self.threshold * math.sqrt(
+            math.fsum(5.0 / (units(layer) * self.keep) for layer in self.layers.values())
+        )
         found = []
         passed = [name for name in self.order if name not in self.zero.without_gradient]
         first, last = (passed or self.order)[0], self.order[-1]
@@ -452,6 +469,13 @@ def _zero_by_design(architecture: Architecture, order: list[str], zero: set[str]
 def _is_output(architecture: Architecture, name: str) -> bool:
     """Whether a layer's output meets no activation and no layer."""
     return not (architecture.followers.get(name) or architecture.meets.get(name) or architecture.unclear.get(name))
+
+
+def _pooled(steps: tuple[Step, ...], index: int) -> str:
+    """The pooling, or the operation of unknown kind, right before a step."""
+    while steps[index].kind in ("activation", "dropout"):
+        index = steps[index].sources[0]
+    return steps[index].name if steps[index].kind in ("pool", "other") else ""
 
 
 def _own_sigmas(layer: Any) -> tuple[float, float]:

@@ -152,18 +152,21 @@ class Diagnosis:
 
         return diagnosis(self, ax, quantity=quantity)
 
-    def _judged(self) -> str:
-        """How many layers were judged."""
-        called = {layer.name for layer in self.layers}
-        total = len(called | {name for name, _ in self.unjudged})
-        left = len({name for name, _ in self.unjudged})
-        return f"{total} layers" if left == 0 else f"the {total - left} of {total} layers that were judged"
+    def _counts(self) -> tuple[int, int]:
+        """How many layers were judged, and how many there are."""
+        left = {name for name, _ in self.unjudged}
+        total = len({layer.name for layer in self.layers} | left)
+        return total - len(left), total
 
     @property
     def verdict(self) -> str:
         """The outcome in words."""
         if self.healthy:
-            return f"Nothing departs from theory in {self._judged()}."
+            judged, total = self._counts()
+            if judged == 0:
+                return f"None of {total} layers could be judged."
+            which = f"{total} layers" if judged == total else f"the {judged} of {total} layers that were judged"
+            return f"Nothing departs from theory in {which}."
         lines = [f"the model: {finding.kind}: {finding.reason}" for finding in self.findings]
         grouped: dict[Finding, list[str]] = {}
         for layer in self.departures:
@@ -172,7 +175,8 @@ class Diagnosis:
         for finding, names in grouped.items():
             lines.append(f"{_several(names)}: {finding.kind}: {finding.reason}")
         if self.unjudged:
-            lines.append(f"(in {self._judged()})")
+            judged, total = self._counts()
+            lines.append(f"{judged} of {total} layers were judged.")
         return "\n".join(lines)
 
     def __str__(self) -> str:

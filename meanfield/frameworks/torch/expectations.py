@@ -84,6 +84,9 @@ def expected_sigmas(
     for name in followed.follows:
         if name in judged_by_likes:
             w, b, count = usual[_key(followed, name, factors)]
+            way = best.get(name) if best is not None else None
+            if way is not None and abs(found[name][0] - way.sigma_w) <= NARROW * way.sigma_w and abs(w / way.sigma_w - 1.0) > 1e-6:
+                w, b, count = way.sigma_w, way.sigma_b, 1  # along a residual stream like layers are planned unlike
             expected[name] = Expected(w, b, plans[0][name].q if plans else math.nan, count, NARROW)
         elif best is not None and name in best:
             way = best[name]

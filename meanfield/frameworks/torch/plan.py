@@ -249,6 +249,8 @@ class Planner:
         return self._targets[key]
 
     def _found(self, act: Activation, biased: bool) -> Target:
+        if self._laws.slope(act) == 0.0:  # ReZero: whatever comes, nothing goes on
+            return Target(1.0, 0.0, 1.0)
         if self.sigma_b is not None and (biased or self.sigma_b == 0.0):
             edge = edge_of_chaos(act, self.sigma_b)
             if edge.status == "none":

@@ -64,16 +64,22 @@ def residual_sums(steps: tuple[Step, ...]) -> tuple[ResidualSum, ...]:
         for source in step.sources:
             consumers[source].append(index)
     found = []
+    # x + f(x) + g(x) is one sum, though it is written as two.
+    inside = {
+        index
+        for index, step in enumerate(steps)
+        if step.kind == "sum" and len(consumers[index]) == 1 and steps[consumers[index][0]].kind == "sum"
+    }
     for index, step in enumerate(steps):
-        if step.kind == "sum" and len(set(step.sources)) > 1:
-            one = _read(steps, index, before, consumers)
+        if step.kind == "sum" and index not in inside and len(set(step.sources)) > 1:
+            one = _read(steps, index, before, consumers, inside)
             if one is not None:
                 found.append(one)
     return tuple(found)
 
 
-def _read(steps: tuple[Step, ...], index: int, before: list[int], consumers: list[list[int]]) -> ResidualSum | None:
-    sources = list(dict.fromkeys(steps[index].sources))
+def _read(steps: tuple[Step, ...], index: int, before: list[int], consumers: list[list[int]], inside: set[int]) -> ResidualSum | None:
+    sources = _terms(steps, index, inside)
     roots = {source: _root(steps, source) for source in sources}
     skip, branches = None, sources
     for source in sources:
@@ -108,6 +114,19 @@ def _read(steps: tuple[Step, ...], index: int, before: list[int], consumers: lis
     own = factor != 1.0 or (bool(behind) and len(behind) == len(consumers[index]) and any(k != 1.0 for k in behind))
     scaled = not own and not any(steps[i].kind == "normalisation" for i in inner)
     return ResidualSum(index, len(branches), inner, tuple(ends.values()), scaled, True, tuple(zero))
+
+
+def _terms(steps: tuple[Step, ...], index: int, inside: set[int]) -> list[int]:
+    """The terms of a sum, those of sums inside it included."""
+    found: list[int] = []
+    waiting = list(steps[index].sources)
+    while waiting:
+        term = waiting.pop(0)
+        if term in inside:
+            waiting.extend(steps[term].sources)
+        elif term not in found:
+            found.append(term)
+    return found
 
 
 def _factor(step: Step) -> float | None:

@@ -374,3 +374,92 @@ def test_variances_lie_in_the_finite_width_band(make, x, width, activation, name
     mean, spread = band.mean["q1"], band.standard_deviation["q1"]
     assert np.all(np.abs(np.log(measured / mean)) < 5 * spread / mean)
     np.testing.assert_allclose(table.q[:-1], row.q, rtol=1e-9)
+
+
+def residual(branch, blocks=6):
+    """x + branch(block's layers, x) between a stem and a head."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.head = nn.Linear(64, 80), nn.Linear(80, 5)
+            self.first = nn.ModuleList(nn.Linear(80, 80) for _ in range(blocks))
+            self.last = nn.ModuleList(nn.Linear(80, 80) for _ in range(blocks))
+            self.norm = nn.ModuleList(nn.LayerNorm(80) for _ in range(blocks))
+            self.gate = nn.ParameterList(nn.Parameter(torch.zeros(1)) for _ in range(blocks))
+
+        def forward(self, x):
+            x = self.stem(x)
+            for layers in zip(self.first, self.last, self.norm, self.gate, strict=True):
+                x = x + branch(x, *layers)
+            return self.head(x)
+
+    return Model()
+
+
+def test_zeros_by_design_are_named_and_no_fault():
+    head = mlp(nn.ReLU)
+    init_(head, seed=0)
+    nn.init.zeros_(head[-1].weight)
+    nn.init.zeros_(head[-1].bias)
+    found = diagnose(head, X)
+    assert found.healthy, found.verdict
+    assert "11 of 12 layers that were judged" in found.verdict
+    assert any("output layer '22' starts at 0" in note for note in found.notes)
+    branches = residual(lambda x, a, b, n, g: b(torch.relu(a(x))))
+    init_(branches, seed=0)
+    for layer in branches.last:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    found = diagnose(branches, X)
+    assert found.healthy, found.verdict
+    assert "6 residual branches start at 0" in str(found)
+    assert dict(found.unjudged) == {f"last.{i}": "the end of a residual branch whose weights are all 0, by design" for i in range(6)}
+    gated = residual(lambda x, a, b, n, g: g * b(torch.relu(a(x))))
+    init_(gated, seed=0)
+    found = diagnose(gated, X)
+    assert found.healthy, found.verdict
+    assert "6 residual branches start at 0" in str(found)
+    # Zeros elsewhere are a fault as before.
+    nn.init.zeros_(head[8].weight)
+    nn.init.ones_(head[-1].weight)
+    assert "vanishing" in diagnose(head, X).kinds
+
+
+def test_what_was_not_judged_is_said():
+    model = residual(lambda x, a, b, n, g: b(torch.sigmoid(a(n(x))) * n(x)))
+    found = diagnose(model, X)
+    assert "wrong scale" not in {finding.kind for layer in found.layers[1:-1] for finding in layer.findings}
+    plain = residual(lambda x, a, b, n, g: b(torch.relu(a(n(x)))))
+    assert "residual branch with a normalisation" in dict(diagnose(plain, X).unjudged)["last.2"]
+    why = dict(found.unjudged)
+    assert set(why) >= {f"{part}.{i}" for part in ("first", "last") for i in range(6)}
+    assert why["last.2"] == "followed by mul, which may be an activation or not"
+    assert f"{14 - len(why)} of 14 layers were judged" in found.verdict
+    attention = nn.Sequential(nn.Linear(64, 64), nn.Softmax(-1), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
+    init_(attention, {"0": "linear"}, seed=0)
+    found = diagnose(attention, X)
+    assert "may be an activation or not" in dict(found.unjudged)["0"]
+    assert {"2"}.isdisjoint(dict(found.unjudged))
+
+
+def test_dropout_is_on_as_in_training():
+    def model():
+        return nn.Sequential(
+            *[part for n in [64] + [150] * 34 for part in (nn.Linear(n, 150), nn.ReLU(), nn.Dropout(0.5))], nn.Linear(150, 5)
+        )
+
+    healthy = model()
+    init_(healthy, seed=0)
+    found = diagnose(healthy, X)
+    assert found.healthy, found.verdict
+    assert found["0"].expected_gradient == pytest.approx(found["105"].expected_sigma_w ** 2, rel=0.1)  # σ_w² ½ · 2, times 1 for the others
+    he = model().eval()
+    for part in he:
+        if isinstance(part, nn.Linear):
+            nn.init.kaiming_normal_(part.weight, generator=torch.Generator().manual_seed(0))
+            nn.init.zeros_(part.bias)
+    found = diagnose(he, X)
+    assert {"exploding", "wrong scale"} <= found.kinds
+    assert "with the dropout before it" in found.verdict
+    assert not he[2].training

@@ -416,4 +416,4 @@ def test_the_model_of_the_readme_trains():
 )
 def test_alpha_dropout_is_not_said_to_raise_the_second_moment(dropout: nn.Module, raises: bool) -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.SELU(), dropout, nn.Linear(8, 8), nn.SELU(), nn.Linear(8, 2))
-    assert ("raises E[x²]" in str(init_(model))) is raises
+    assert ("multiplies E[x²]" in str(init_(model))) is raises

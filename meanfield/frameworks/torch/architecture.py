@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from meanfield.frameworks.torch.residual import residual_sums
+
 if TYPE_CHECKING:
     from meanfield.activations import Activation
 
@@ -16,21 +18,33 @@ class Step:
     Attributes
     ----------
     kind : str
-        "data", "layer", "activation", "normalisation", "sum", "join", "pool" or "other".
+        "data", "layer", "activation", "normalisation", "dropout", "sum", "join", "pool" or "other".
     sources : tuple of int
         The steps that feed it.
     name : str
         The layer's name, or what the model calls the operation.
     activation : Activation or None
-    passed : tuple of str
-        What merely moved numbers on the way here, dropout for one.
+    rate : float
+        Probability with which a dropout drops.
+    alpha : bool
+        Whether it is alpha dropout, which keeps mean 0 and variance 1.
+    widths : tuple of float or None
+        How many units each source brings to a join; None where that can't be told.
+    signs : tuple of float
+        Factors of a sum's terms.
+    zero : bool
+        Whether its weights are all exactly 0.
     """
 
     kind: str
     sources: tuple[int, ...] = ()
     name: str = ""
     activation: Activation | None = None
-    passed: tuple[str, ...] = ()
+    rate: float = 0.0
+    alpha: bool = False
+    widths: tuple[float | None, ...] = ()
+    signs: tuple[float, ...] = ()
+    zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class Architecture:
     followers: dict[str, tuple[Activation, ...]] = field(default_factory=dict)
     meets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # layers met with no activation between
     unclear: dict[str, tuple[str, ...]] = field(default_factory=dict)  # operations met that may be an activation
+    streams: frozenset[str] = frozenset()  # layers whose output passes through a residual sum
 
     def uses(self, name: str) -> int:
         """How often the model calls a layer."""
@@ -69,6 +84,8 @@ def with_followers(architecture: Architecture) -> Architecture:
     followers: dict[str, list[Activation]] = {name: [] for name in architecture.layers}
     meets: dict[str, list[str]] = {name: [] for name in architecture.layers}
     unclear: dict[str, list[str]] = {name: [] for name in architecture.layers}
+    sums = {item.step for item in residual_sums(steps) if item.skip}
+    streams: set[str] = set()
     for index, step in enumerate(steps):
         arriving = frozenset().union(*(pending[source] for source in step.sources)) if step.sources else frozenset()
         if step.kind == "layer":
@@ -84,6 +101,8 @@ def with_followers(architecture: Architecture) -> Architecture:
             for name in arriving:
                 unclear[name].append(step.name)
             arriving = frozenset()
+        elif index in sums:
+            streams |= arriving
         pending.append(arriving)
     return Architecture(
         steps,
@@ -93,6 +112,7 @@ def with_followers(architecture: Architecture) -> Architecture:
         {name: tuple(found) for name, found in followers.items()},
         {name: tuple(found) for name, found in meets.items()},
         {name: tuple(found) for name, found in unclear.items()},
+        frozenset(streams),
     )
 
 

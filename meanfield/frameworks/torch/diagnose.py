@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,21 @@ import numpy as np
 from meanfield.errors import ActivationError, DomainError
 from meanfield.expectation.second_moment import second_moment
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
-from meanfield.frameworks.torch.expectations import Expected, expected_sigmas, off_the_edge
+from meanfield.frameworks.torch.expectations import Expected, expected_sigmas, off_the_edge, planned_factors
 from meanfield.frameworks.torch.following import followed
 from meanfield.frameworks.torch.initialiser import layer_count
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measurement import measured
+from meanfield.frameworks.torch.plan import normalised_layers
+from meanfield.frameworks.torch.residual import residual_sums
+from meanfield.frameworks.torch.signal import ALPHA
 from meanfield.frameworks.torch.tracing import architecture_of
 from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, units
 from meanfield.theory.arguments import one_standard_deviation
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
+    from meanfield.frameworks.torch.architecture import Architecture, Step
     from meanfield.frameworks.torch.following import Followed
     from meanfield.frameworks.torch.measurement import Measured
 
@@ -55,7 +60,7 @@ def diagnose(
         What the layers were meant to have, as in `init_`. Without sigma_w each hidden layer is compared with the median of its like, and
         that with the edge of chaos.
     seed : int
-        Of the random gradient at the model's output.
+        Of the random gradient at the model's output, and of dropout's masks.
     false_alarm : float
         Probability that any layer of a healthy model is reported, in (0, 1).
 
@@ -76,8 +81,10 @@ def diagnose(
     Given the inputs a of a layer, its units are independent Gaussians of variance K = σ_b² + σ_w² E[a²], exactly and at any width (for
     convolutions E[a²] runs over the kernel's places, padding included). So N·mean(h²)/K has a spread no larger than that of χ² with N
     degrees of freedom, N the number of units; squared weights and biases likewise. z-scores come from Wilson and Hilferty's cube root, the
-    threshold from Šidák over all of them. The model is run with normalisation as in training and without dropout; modes, buffers,
-    gradients and random state are as before afterwards. A trained model's layers depart: its weights are random no more.
+    threshold from Šidák over all of them. The model is run in training mode, with
+    dropout (its masks are the seed's) and normalisation as there; modes, buffers, gradients and random state are as before afterwards.
+    Layers of which theory says nothing (the scale before a normalisation, an activation that can't be told, weights that are all 0 by
+    design) are listed as not judged. A trained model's layers depart: its weights are random no more.
 
     References
     ----------
@@ -106,14 +113,17 @@ def diagnose(
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < 2**63:
         raise DomainError(f"seed = {seed!r} is out of range: it must be a whole number in [0, 2⁶³)")
     batch = _checked_batch(x)
-    architecture = architecture_of(plain)
+    try:
+        architecture = architecture_of(plain, batch)
+    except DomainError:
+        architecture = architecture_of(plain)  # where the model itself fails on the batch, the measurement says so
     for name, layer in architecture.layers.items():
         check_fillable(name, layer)
         if layer.weight.is_complex() or layer.weight.is_meta:
             kind = "complex" if layer.weight.is_complex() else "meta"
             raise DomainError(f"layer {name!r} has {kind} weights, which can't be diagnosed")
     found = measured(plain, batch, architecture.layers, int(seed))
-    notes = list(architecture.left_alone)
+    notes: list[str] = []
     known: Followed | None
     try:
         known = followed(architecture, activation, strict=False)
@@ -125,7 +135,7 @@ def diagnose(
     if architecture.untraced and known is not None:
         notes.append(f"the model can't be traced ({architecture.untraced}): layers in the order of registration")
     layers = layer_count(known, depth) if known is not None else 1
-    return _Judge(architecture.layers, known, found, notes, layers, (weight, bias), false_alarm).judged()
+    return _Judge(architecture, known, found, notes, layers, (weight, bias), false_alarm).judged()
 
 
 def _checked_batch(x: Any) -> Any:
@@ -145,7 +155,7 @@ class _Judge:
 
     def __init__(
         self,
-        layers: dict[str, Any],
+        architecture: Architecture,
         known: Followed | None,
         found: dict[str, Measured],
         notes: list[str],
@@ -153,6 +163,7 @@ class _Judge:
         given: tuple[float | None, float | None],
         false_alarm: float,
     ) -> None:
+        layers = architecture.layers
         self.layers = {name: layer for name, layer in layers.items() if name in found}
         self.known, self.found, self.notes, self.depth = known, found, notes, depth
         self.order = list(found)
@@ -166,13 +177,18 @@ class _Judge:
         if known is not None:
             every = {name: _own_sigmas(layer) for name, layer in layers.items()}
             first = found[self.order[0]].incoming
+            factors = planned_factors(known, depth)
             if given[0] is None:
-                self.off = off_the_edge(known, depth, every)
-            self.expected, more = expected_sigmas(known, depth, every, given, first if first > 0.0 else 1.0, self.off)
+                self.off = off_the_edge(known, depth, every, factors)
+            self.expected, more = expected_sigmas(known, depth, every, given, first if first > 0.0 else 1.0, self.off, factors)
             self.notes.extend(more)
         planned = [item.q for item in self.expected.values() if 0.0 < item.q < math.inf]
         self.usual_q = median(planned) if planned else math.nan
         self.normalised = _normalisations(known)
+        self.architecture = architecture
+        self.keep = math.prod(1.0 - rate for rate in {step.rate for step in architecture.steps} if rate < 1.0)
+        self.zero = _zero_by_design(architecture, self.order, {name for name, (weight, _) in self.sigmas.items() if weight == 0.0})
+        self.unjudged = self._unjudged()
 
     def judged(self) -> Diagnosis:
         """Everything."""
@@ -181,7 +197,48 @@ class _Judge:
         for position, name in enumerate(self.order):
             expected = self.expected.get(name, Expected(*self.sigmas[name], math.nan, 1, math.inf))
             rows.append(self._layer(position, name, expected, gradients[name]))
-        return Diagnosis(tuple(rows), tuple(self._whole(gradients)), tuple(dict.fromkeys(self.notes)), self.threshold, self.false_alarm)
+        whole = tuple(self._whole(gradients))
+        left = tuple(text.partition(": ")[::2] for text in self.architecture.left_alone)
+        unjudged = (*self.unjudged.items(), *left)
+        return Diagnosis(tuple(rows), whole, tuple(dict.fromkeys(self.notes)), self.threshold, self.false_alarm, unjudged)
+
+    def _unjudged(self) -> dict[str, str]:
+        """Layers whose σ's are not judged, and why."""
+        why: dict[str, str] = {}
+        steps = self.architecture.steps
+        straight = normalised_layers(steps)
+        inside = {
+            steps[i].name
+            for item in residual_sums(steps)
+            if any(steps[i].kind == "normalisation" for i in item.inner)
+            for i in item.inner
+            if steps[i].kind == "layer"
+        }
+        pooled = {
+            step.name: before
+            for step in steps
+            if step.kind == "layer" and _is_output(self.architecture, step.name) and (before := _pooled(steps, step.sources[0]))
+        }
+        for name in self.order:
+            if name in self.zero.layers:
+                why[name] = self.zero.layers[name]
+            elif self.known is None:
+                why[name] = "what activation follows it is not known"
+            elif name in self.known.unclear:
+                why[name] = self.known.unclear[name]
+            elif name in straight:
+                why[name] = f"{straight[name]} behind it undoes its scale"
+            elif name in inside:
+                why[name] = "in a residual branch with a normalisation, to which the edge of chaos of plain networks does not apply"
+            elif name in pooled:
+                why[name] = f"an end of the model behind {pooled[name]}, which changes E[x²]"
+            elif name not in self.expected or not math.isfinite(self.expected[name].tolerance):
+                why[name] = "no plan tells its σ's"
+        for name in why:
+            planned = self.expected.get(name)
+            self.expected[name] = Expected(*self.sigmas[name], planned.q if planned is not None else math.nan, 1, math.inf)
+            self.off.pop(name, None)
+        return why
 
     def _shown(self, name: str) -> str:
         """The activation's name; "?" where it is not known."""
@@ -208,7 +265,7 @@ class _Judge:
                     product = math.nan
                 elif not math.isnan(product):
                     q = min(max(self._local(name), 1e-250), 1e250)
-                    product *= self.expected[above].sigma_w ** 2 * _mean_square_slope(act, q)
+                    product *= self.expected[above].sigma_w ** 2 * _mean_square_slope(act, q) * self._thinned(name)
             result[name] = (self.found[name].gradient / last if last > 0.0 else 0.0, product)
         return result
 
@@ -216,8 +273,26 @@ class _Judge:
         if self.known is None:
             return False
         steps = self.known.architecture.steps
-        plain = all(step.kind in ("data", "layer", "activation") and step.sources in ((), (index - 1,)) for index, step in enumerate(steps))
+        plain = all(
+            step.kind in ("data", "layer", "activation", "dropout") and step.sources in ((), (index - 1,))
+            for index, step in enumerate(steps)
+        )
         return plain and [step.name for step in steps if step.kind == "layer"] == self.order
+
+    def _thinned(self, name: str) -> float:
+        """E[d²] of the dropouts between a layer of a chain and the next, a factor of the gradient; nan before the activation."""
+        steps = self.architecture.steps
+        index = next(i for i, step in enumerate(steps) if step.kind == "layer" and step.name == name) + 1
+        factor = 1.0
+        behind = False
+        while index < len(steps) and steps[index].kind != "layer":
+            step = steps[index]
+            behind = behind or step.kind == "activation"
+            if step.kind == "dropout":
+                alpha = 1.0 / (1.0 + step.rate * ALPHA**2)  # a² ρ
+                factor *= (alpha if step.alpha else 1.0 / (1.0 - step.rate)) if behind else math.nan
+            index += 1
+        return factor
 
     def _local(self, name: str) -> float:
         """σ_b² + σ_w² E[a²] with the σ's that should be and the layer's own inputs."""
@@ -318,15 +393,19 @@ class _Judge:
 
     def _whole(self, gradients: dict[str, tuple[float, float]]) -> list[Finding]:
         """Gradients and variances that change by orders of magnitude from the first layer to the last."""
-        width = min(units(layer) for layer in self.layers.values())
-        depth = len(self.order)
         # log |δ|² spreads by about 5/N a layer; THEORY: (3E[φ'⁴]/V[φ']² − 1)/N.
-        allowed = math.log(CHANGE) + self.threshold * math.sqrt(5.0 * depth / width)
+        allowed = math.log(CHANGE) + self.threshold * math.sqrt(
+            math.fsum(5.0 / (units(layer) * self.keep) for layer in self.layers.values())
+        )
         found = []
-        first, last = self.order[0], self.order[-1]
+        passed = [name for name in self.order if name not in self.zero.without_gradient]
+        first, last = (passed or self.order)[0], self.order[-1]
+        self.notes.extend(self.zero.notes)
         gradient = gradients[first][0]
-        if gradient == 0.0:
-            stop = next((name for name in reversed(self.order) if self.found[name].gradient == 0.0), first)
+        if gradient == 0.0 and not passed:
+            pass
+        elif gradient == 0.0:
+            stop = next((name for name in reversed(passed) if self.found[name].gradient == 0.0), first)
             found.append(Finding("vanishing", f"no gradient reaches layer {stop!r}"))
         elif abs(math.log(gradient)) > allowed:
             small = gradient < 1.0
@@ -334,7 +413,10 @@ class _Judge:
             found.append(
                 Finding("vanishing" if small else "exploding", f"|∂E/∂h|² {change} on the way back from layer {last!r} to layer {first!r}")
             )
-        before, after = self.found[first].variance, self.found[self.order[-2 if depth > 1 else -1]].variance
+        seen = [name for name in self.order if name not in self.zero.layers] or self.order
+        hidden = [name for name in seen if self.known is None or self.known.follows.get(name) is not None] or seen
+        first = seen[0]
+        before, after = self.found[first].variance, self.found[hidden[-1]].variance
         ratio = after / before if before > 0.0 else 0.0
         if ratio == 0.0:
             stop = next((name for name in self.order if self.found[name].incoming == 0.0), last)
@@ -345,6 +427,55 @@ class _Judge:
                 Finding("vanishing" if ratio < 1.0 else "exploding", f"the variance {change} from layer {first!r} to the last hidden one")
             )
         return found
+
+
+@dataclass(frozen=True)
+class _Zero:
+    """What is 0 at initialisation by design: layers and why, layers that no gradient reaches therefore, and that in words."""
+
+    layers: dict[str, str]
+    without_gradient: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def _zero_by_design(architecture: Architecture, order: list[str], zero: set[str]) -> _Zero:
+    """Output layers and ends of residual branches that start at 0, as SkipInit, ReZero and Fixup do."""
+    steps = architecture.steps
+    heads = [name for name in order if name in zero and _is_output(architecture, name)]
+    layers = dict.fromkeys(heads, "an output layer whose weights are all 0, by design")
+    without: set[str] = set()
+    notes: list[str] = []
+    if heads:
+        without |= {name for name in order if name not in heads}
+        notes.append(
+            f"the output layer {', '.join(map(repr, heads))} starts at 0: no gradient passes it before the first step, so none is judged"
+        )
+    count = 0
+    for item in residual_sums(steps):
+        ends = {end.name for end in item.ends}
+        if not item.skip or not (item.zero or ends & zero):
+            continue
+        count += 1
+        layers.update(dict.fromkeys(ends & zero, "the end of a residual branch whose weights are all 0, by design"))
+        inner = {steps[i].name for i in item.inner if steps[i].kind == "layer"}
+        without |= inner if item.zero else inner - ends
+    if count:
+        notes.append(
+            f"{count} residual branches start at 0: the model is the identity there, and no gradient enters them before the first step"
+        )
+    return _Zero(layers, frozenset(without), tuple(notes))
+
+
+def _is_output(architecture: Architecture, name: str) -> bool:
+    """Whether a layer's output meets no activation and no layer."""
+    return not (architecture.followers.get(name) or architecture.meets.get(name) or architecture.unclear.get(name))
+
+
+def _pooled(steps: tuple[Step, ...], index: int) -> str:
+    """The pooling, or the operation of unknown kind, right before a step."""
+    while steps[index].kind in ("activation", "dropout"):
+        index = steps[index].sources[0]
+    return steps[index].name if steps[index].kind in ("pool", "other") else ""
 
 
 def _own_sigmas(layer: Any) -> tuple[float, float]:

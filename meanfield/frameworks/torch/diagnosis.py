@@ -100,6 +100,8 @@ class Diagnosis:
         |z| from which a layer departs.
     false_alarm : float
         Probability that any layer of a healthy model does.
+    unjudged : tuple of (str, str)
+        Layers whose σ's and variance are not held against theory, and why.
     """
 
     layers: tuple[LayerDiagnosis, ...]
@@ -107,6 +109,7 @@ class Diagnosis:
     notes: tuple[str, ...]
     threshold: float
     false_alarm: float
+    unjudged: tuple[tuple[str, str], ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -149,19 +152,31 @@ class Diagnosis:
 
         return diagnosis(self, ax, quantity=quantity)
 
+    def _counts(self) -> tuple[int, int]:
+        """How many layers were judged, and how many there are."""
+        left = {name for name, _ in self.unjudged}
+        total = len({layer.name for layer in self.layers} | left)
+        return total - len(left), total
+
     @property
     def verdict(self) -> str:
         """The outcome in words."""
         if self.healthy:
-            return f"Nothing departs from theory in {len(self.layers)} layers."
+            judged, total = self._counts()
+            if judged == 0:
+                return f"None of {total} layers could be judged."
+            which = f"{total} layers" if judged == total else f"the {judged} of {total} layers that were judged"
+            return f"Nothing departs from theory in {which}."
         lines = [f"the model: {finding.kind}: {finding.reason}" for finding in self.findings]
         grouped: dict[Finding, list[str]] = {}
         for layer in self.departures:
             for finding in layer.findings:
                 grouped.setdefault(finding, []).append(layer.name or "the layer")
         for finding, names in grouped.items():
-            shown = names if len(names) <= 4 else [*names[:2], "…", names[-1]]
-            lines.append(f"{', '.join(shown)}: {finding.kind}: {finding.reason}")
+            lines.append(f"{_several(names)}: {finding.kind}: {finding.reason}")
+        if self.unjudged:
+            judged, total = self._counts()
+            lines.append(f"{judged} of {total} layers were judged.")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -186,11 +201,20 @@ class Diagnosis:
             name = name if len(name) <= 24 else name[:23] + "…"
             lines.append(f"{layer.name:<{wide}}  {name:<{acts}}{cells}  {layer.variance_z:>7.2f}  {kinds}".rstrip())
         lines.append(self.verdict)
+        groups: dict[str, list[str]] = {}
+        for name, why in self.unjudged:
+            groups.setdefault(why, []).append(name or "the layer")
+        for why, names in groups.items():
+            lines.append(f"not judged: {_several(names)}: {why}")
         lines.extend(f"note: {note}" for note in self.notes)
         return "\n".join(lines)
 
 
 _NUMBERS = tuple(name for name, kind in LayerDiagnosis.__annotations__.items() if kind in ("float", "int"))
+
+
+def _several(names: list[str]) -> str:
+    return ", ".join(names if len(names) <= 4 else [*names[:2], "…", names[-1]]) + (f" ({len(names)} layers)" if len(names) > 4 else "")
 
 
 def _number(value: float) -> str:

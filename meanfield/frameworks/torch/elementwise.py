@@ -10,8 +10,9 @@ sign square sin cos tan asin acos atan arctan arcsin arccos sinh cosh tanh asinh
 clamp clip clamp_min clamp_max maximum minimum where heaviside lerp xlogy logaddexp gt lt ge le eq ne logical_and logical_or logical_not
 float double iadd isub imul itruediv ipow nan_to_num relu6 hardtanh softplus
 """
+_DROPOUTS = "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout stochastic_depth"
 _MOVES = """
-dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout flatten view reshape permute transpose contiguous squeeze
+flatten view reshape permute transpose contiguous squeeze
 unsqueeze clone detach to getitem expand t movedim swapaxes type_as cpu cuda identity unflatten chunk split unbind tensor_split
 pixel_shuffle channel_shuffle requires_grad_ flip roll view_as reshape_as half bfloat16 upsample interpolate pad
 """
@@ -21,12 +22,25 @@ adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d lp_pool1d lp_pool2d 
 """
 ARITHMETIC = frozenset(_ARITHMETIC.split())
 SUMS = frozenset({"add", "iadd", "sub", "isub", "subtract"})
-MOVES = frozenset(_MOVES.split())
+DROPOUTS = frozenset(_DROPOUTS.split())
+MOVES = DROPOUTS | frozenset(_MOVES.split())
 JOINS = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "vstack"})
 POOLS = frozenset(_POOLS.split())
 NORMS = frozenset({"layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize", "local_response_norm"})
 
-MOVING_MODULES = ("Dropout", "Flatten", "Unflatten", "Identity", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "Upsample", "ZeroPad")
+MOVING_MODULES = (
+    "Dropout",
+    "Flatten",
+    "Unflatten",
+    "Identity",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "ChannelShuffle",
+    "Upsample",
+    "ZeroPad",
+    "DropPath",
+    "StochasticDepth",
+)
 POOLING_MODULES = ("Pool",)
 NORM_MODULES = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "LocalResponseNorm")
 

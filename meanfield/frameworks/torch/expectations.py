@@ -43,6 +43,7 @@ def expected_sigmas(
     given: tuple[float | None, float | None],
     input_variance: float,
     off: dict[str, str],
+    factors: dict[str, tuple[float, float]],
 ) -> tuple[dict[str, Expected], list[str]]:
     """For each layer; and notes.
 
@@ -52,7 +53,7 @@ def expected_sigmas(
     """
     notes: list[str] = []
     plans: list[dict[str, PlannedLayer]] = []
-    usual = _usual(followed, found)
+    usual = _usual(followed, found, factors)
 
     def add(sigma_w: float | None, sigma_b: float | None, variance: float, ends: bool) -> None:
         try:
@@ -69,12 +70,12 @@ def expected_sigmas(
     else:
         for variance in inputs:
             add(None, given[1], variance, True)
-        for sigma_w, sigma_b in _whole_models(followed, depth, found, off) if given[1] is None else ():
+        for sigma_w, sigma_b in _whole_models(followed, depth, found, off, factors) if given[1] is None else ():
             for variance in inputs:
                 add(sigma_w, sigma_b, variance, True)
             add(sigma_w, sigma_b, 1.0, False)
     judged_by_likes = {
-        name for name in followed.follows if given[0] is None and _key(followed, name) in usual and name not in _ends(followed)
+        name for name in followed.follows if given[0] is None and _key(followed, name, factors) in usual and name not in _ends(followed)
     }
     others = [name for name in followed.follows if name not in judged_by_likes]
     # One plan for all of them: the one that fewest depart from.
@@ -82,33 +83,53 @@ def expected_sigmas(
     expected: dict[str, Expected] = {}
     for name in followed.follows:
         if name in judged_by_likes:
-            w, b, count = usual[_key(followed, name)]
+            w, b, count = usual[_key(followed, name, factors)]
+            way = best.get(name) if best is not None else None
+            if way is not None and abs(found[name][0] - way.sigma_w) <= NARROW * way.sigma_w and abs(w / way.sigma_w - 1.0) > 1e-6:
+                w, b, count = way.sigma_w, way.sigma_b, 1  # along a residual stream like layers are planned unlike
             expected[name] = Expected(w, b, plans[0][name].q if plans else math.nan, count, NARROW)
         elif best is not None and name in best:
             way = best[name]
+            if way.branch < 1.0 and way.sigma_w <= found[name][0] <= way.sigma_w / way.branch:
+                # 1/√L is our way to bound a stretch of residual branches, not the only one.
+                expected[name] = Expected(*found[name], way.q, 1, NARROW)
+                continue
             expected[name] = Expected(way.sigma_w, way.sigma_b, way.q, 1, _tolerance(way) if given[0] is None else NARROW)
         else:
             expected[name] = Expected(*found[name], math.nan, 1, math.inf)
     return expected, notes
 
 
-def off_the_edge(followed: Followed, depth: int, found: dict[str, tuple[float, float]]) -> dict[str, str]:
+def planned_factors(followed: Followed, depth: int) -> dict[str, tuple[float, float]]:
+    """What dropout and the ends of branches multiply each layer's σ_w by, where there is a plan."""
+    with contextlib.suppress(DomainError):
+        planned = Planner(followed, depth, None, None, 1.0, True).plan()
+        return {name: (layer.dropout, layer.branch) for name, layer in planned.items()}
+    return {}
+
+
+def off_the_edge(
+    followed: Followed, depth: int, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float]]
+) -> dict[str, str]:
     """Layers whose usual σ_w is far from the edge of chaos of their activation, and why."""
     off: dict[str, str] = {}
-    usual = _usual(followed, found, 1)
-    acts = {_key(followed, name): act for name, act in followed.follows.items() if act is not None}
+    usual = _usual(followed, found, factors, 1)
+    acts = {_key(followed, name, factors): act for name, act in followed.follows.items() if act is not None}
+    of_key = {_key(followed, name, factors): factors.get(name, (1.0, 1.0)) for name in followed.follows}
     for key, (sigma_w, sigma_b, count) in usual.items():
         act = acts.get(key)
-        if act is None or key == "linear":
+        dropout, branch = of_key[key]
+        if act is None or act.name == "linear" or branch < 1.0:
             continue
-        near = _nearest_edge(act, sigma_w, sigma_b, depth)
+        near = _nearest_edge(act, sigma_w / dropout, sigma_b, depth)
+        near = None if near is None else near * dropout
         if near is None or 1.0 / BAND <= sigma_w / near <= BAND:
             continue
         text = (
             f"σ_w = {sigma_w:.4g} in {'this layer' if count == 1 else f'{count} layers'} is {sigma_w / near:.3g} times {near:.4g}, "
-            f"the edge of chaos of {act.name} at σ_b = {sigma_b:.3g}"
+            f"the edge of chaos of {act.name} at σ_b = {sigma_b:.3g}{' with the dropout before it' if dropout != 1.0 else ''}"
         )
-        off.update({name: text for name in followed.follows if _key(followed, name) == key and name not in _ends(followed)})
+        off.update({name: text for name in followed.follows if _key(followed, name, factors) == key and name not in _ends(followed)})
     return off
 
 
@@ -121,12 +142,14 @@ def _nearest_edge(act: Activation, sigma_w: float, sigma_b: float, depth: int) -
     return min(candidates, key=lambda value: abs(_log(value, sigma_w))) if candidates else None
 
 
-def _usual(followed: Followed, found: dict[str, tuple[float, float]], least: int = ALIKE) -> dict[str, tuple[float, float, int]]:
+def _usual(
+    followed: Followed, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float]], least: int = ALIKE
+) -> dict[str, tuple[float, float, int]]:
     """Median σ_w and σ_b of hidden layers alike, and how many there are."""
     groups: dict[str, list[str]] = {}
     for name in followed.follows:
         if name not in _ends(followed) and name in found:
-            groups.setdefault(_key(followed, name), []).append(name)
+            groups.setdefault(_key(followed, name, factors), []).append(name)
     return {
         key: (median(found[name][0] for name in names), median(found[name][1] for name in names), len(names))
         for key, names in groups.items()
@@ -149,20 +172,25 @@ def _sees_data(steps: tuple[Step, ...], sources: tuple[int, ...]) -> bool:
     return False
 
 
-def _key(followed: Followed, name: str) -> str:
-    """What makes hidden layers alike: activation and whether there are biases."""
+def _key(followed: Followed, name: str, factors: dict[str, tuple[float, float]]) -> str:
+    """What makes hidden layers alike: activation, whether there are biases, dropout before them, being the end of a branch."""
     act = followed.follows[name]
     if name in followed.missing:  # as its neighbours
         act = followed.follows.get(followed.missing[name]) or act
     bias = followed.architecture.layers[name].bias is not None
-    return f"{act.name if act is not None else ''}{'' if bias else ', no bias'}"
+    dropout, branch = factors.get(name, (1.0, 1.0))
+    return f"{act.name if act is not None else ''}{'' if bias else ', no bias'}, {dropout:.4g}, {branch:.4g}"
 
 
 def _whole_models(
-    followed: Followed, depth: int, found: dict[str, tuple[float, float]], off: dict[str, str]
+    followed: Followed,
+    depth: int,
+    found: dict[str, tuple[float, float]],
+    off: dict[str, str],
+    factors: dict[str, tuple[float, float]],
 ) -> Iterator[tuple[float, float]]:
     """σ's that a model may have been given as a whole: those usual in it, unless off the edge, and the recommended ones."""
-    usual = max(_usual(followed, found, 1).values(), key=lambda item: item[2], default=None)
+    usual = max(_usual(followed, found, factors, 1).values(), key=lambda item: item[2], default=None)
     if usual is not None and not off:
         yield usual[0], usual[1]
     acts = [act for act in followed.follows.values() if act is not None]

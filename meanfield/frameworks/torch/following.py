@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from meanfield.activations import activation as find_activation
@@ -24,6 +24,7 @@ class Followed:
     architecture: Architecture
     follows: dict[str, Activation | None]
     missing: dict[str, str]  # layers that meet another layer with nothing between, and which; only where that is allowed
+    unclear: dict[str, str] = field(default_factory=dict)  # layers of which it can't be told, and why; only where that is allowed
 
 
 def followed(architecture: Architecture, spec: Any, *, strict: bool = True) -> Followed:
@@ -32,19 +33,29 @@ def followed(architecture: Architecture, spec: Any, *, strict: bool = True) -> F
     architecture = (_spelled_out if architecture.untraced else _told)(architecture, whole, single)
     follows: dict[str, Activation | None] = {}
     missing: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
     for name in architecture.layers:
         said = single.get(name, whole)
         found, met, unclear = architecture.followers[name], architecture.meets[name], architecture.unclear[name]
         shown = name or type(architecture.layers[name]).__name__
         if unclear:
-            raise ActivationError(
-                f"layer {shown!r} is followed by {unclear[0]}, which may be an activation or not: say so with activation= ({WAYS})"
-            )
-        if found:
-            follows[name] = _agreed(shown, found, said)
+            if strict:
+                raise ActivationError(
+                    f"layer {shown!r} is followed by {unclear[0]}, which may be an activation or not: say so with activation= ({WAYS})"
+                )
+            follows[name], doubtful[name] = find_activation("linear"), f"followed by {unclear[0]}, which may be an activation or not"
+        elif found:
+            try:
+                follows[name] = _agreed(shown, found, said)
+            except ActivationError:
+                if strict or said is not None:
+                    raise
+                follows[name], doubtful[name] = found[0], f"followed by {' and '.join(act.name for act in found)}"
         elif met:
             if name in single and same(single[name], find_activation("linear")):
                 follows[name] = single[name]
+            elif name in architecture.streams and name not in single:
+                follows[name] = find_activation("linear")  # a residual stream is read without an activation
             elif strict:
                 claim = f"; {said.name} was given, and is not there" if said is not None else ""
                 raise ActivationError(
@@ -56,7 +67,7 @@ def followed(architecture: Architecture, spec: Any, *, strict: bool = True) -> F
                 missing[name] = met[0]
         else:
             follows[name] = _output(shown, name, architecture, single.get(name), whole)
-    return Followed(architecture, follows, missing)
+    return Followed(architecture, follows, missing, doubtful)
 
 
 def _given(architecture: Architecture, spec: Any) -> tuple[Activation | None, dict[str, Activation]]:
@@ -114,7 +125,7 @@ def _told(architecture: Architecture, whole: Activation | None, single: dict[str
             named = [single.get(name, whole) for name in before[index]]
             said = next((act for act in named if act is not None), None)
             if said is not None:
-                steps[index] = Step("activation", step.sources, step.name, said, step.passed)
+                steps[index] = Step("activation", step.sources, step.name, said)
                 changed = True
     return with_followers(replace(architecture, steps=tuple(steps))) if changed else architecture
 

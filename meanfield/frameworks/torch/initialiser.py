@@ -31,6 +31,7 @@ def init_(
     generator: Any = None,
     input_variance: float = 1.0,
     scale_ends: bool | None = None,
+    example: Any = None,
 ) -> Initialisation:
     """Initialise the Linear and convolution layers of a model at the point that the theory recommends.
 
@@ -58,6 +59,8 @@ def init_(
     scale_ends : bool, optional
         Scale the first layer so that its variance is the fixed point q, and output layers, which no activation follows, to
         variance 1 with no bias. By default where sigma_w is not given.
+    example : tensor or tuple of tensors, optional
+        An input. Its shapes tell how wide tensors are that the model concatenates; by default that is read from the layers around them.
 
     Returns
     -------
@@ -69,7 +72,8 @@ def init_(
     ActivationError
         If the activation after a layer is missing, unclear, or other than `activation` says; the message names the layer.
     DomainError
-        If an argument is out of range, or no σ_w can be recommended: softplus has no edge of chaos.
+        If an argument is out of range, no σ_w can be recommended (softplus has no edge of chaos), or the widths of concatenated tensors
+        matter and can't be told without an example.
 
     Warns
     -----
@@ -83,11 +87,16 @@ def init_(
     layer between two different activations is scaled alike. fan_in is in_channels/groups · kernel size for convolutions; zero padding
     makes variances smaller than that near the edges of an image, and transposed convolutions with a stride are right on average.
     Layers without bias take the edge of chaos at σ_b = 0 where the variance stays bounded there, else a σ_w that keeps q.
+    All of it is for training mode: a layer behind dropout of rate p gets σ_w √(1 − p), since E[x²] is 1/(1 − p) times as large there.
+    Means are followed too: x + relu(W x) has E[x²] + 2 E[x] E[φ] + E[φ²]. In a stretch of L residual sums without normalisation the
+    last layer of each branch is scaled by 1/√L, by 1/√(L (1 + (L − 1) E[φ]²/E[φ²])) where the branch ends in φ: the variance
+    grows by a factor of e at most where a branch gives what it gets. Parallel branches, n of them, are scaled by 1/√n.
+    Concatenated tensors count by their widths. φ of what is not Gaussian, as in relu(x + W …), is followed by draws of one unit.
     Complex weights have E|W|² = σ_w²/fan_in; the numbers are drawn in double precision and copied into the parameters.
 
     References
     ----------
-    Hayou et al. (2018), section 3; Schoenholz et al. (2017).
+    Hayou et al. (2018), section 3; Hayou et al. (2021), for 1/√L; Schoenholz et al. (2017), for dropout.
 
     Examples
     --------
@@ -108,7 +117,7 @@ def init_(
     bias = None if sigma_b is None else one_standard_deviation("sigma_b", sigma_b)
     variance = checked_input_variance(input_variance)
     drawing = _generator(t, seed, generator)
-    found = followed(architecture_of(plain), activation)
+    found = followed(architecture_of(plain, example), activation)
     for name, layer in found.architecture.layers.items():
         check_fillable(name, layer)
     layers = layer_count(found, depth)

@@ -45,7 +45,7 @@ class Measured:
 
 @contextmanager
 def undisturbed(model: Any) -> Iterator[None]:
-    """Puts mode, buffers, random state and parameters' gradients back as they were; dropout is off inside."""
+    """Puts mode, buffers, random state and parameters' gradients back as they were; training mode inside."""
     t = torch()
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
@@ -54,7 +54,7 @@ def undisturbed(model: Any) -> Iterator[None]:
     try:
         with t.random.fork_rng(devices=devices):
             for module, _ in modes:
-                module.training = "Dropout" not in type(module).__name__  # normalisation as in training
+                module.training = True
             yield
     finally:
         for module, mode in modes:
@@ -94,6 +94,9 @@ def measured(model: Any, x: Any, layers: dict[str, Any], seed: int) -> dict[str,
     handles += [layer.register_forward_hook(after) for layer in layers.values()]
     try:
         with undisturbed(model), t.enable_grad():
+            t.default_generator.manual_seed(seed)  # dropout's masks
+            for device in sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}):
+                t.cuda.default_generators[device].manual_seed(seed)
             try:
                 answer = model(*x) if isinstance(x, tuple) else model(x)
             except Exception as error:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moment
 from meanfield.frameworks.torch.architecture import Step
 from meanfield.frameworks.torch.recognition import same
+from meanfield.frameworks.torch.residual import End, blocks_in_stretch, branch_scale, residual_sums
+from meanfield.frameworks.torch.signal import DRAWS, Laws, Signal, bounded
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.recommend import recommend
@@ -17,8 +19,6 @@ from meanfield.theory.recommend import recommend
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.frameworks.torch.following import Followed
-
-SMALLEST, LARGEST = 1e-250, 1e250
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Target:
 
 @dataclass(frozen=True)
 class PlannedLayer:
-    """A layer's σ_w and σ_b; q = σ_b² + σ_w² · incoming, incoming being the mean square of its inputs."""
+    """A layer's σ_w and σ_b; q = σ_b² + σ_w² · incoming, incoming being the mean square of its inputs in training."""
 
     name: str
     follows: Activation | None
@@ -43,16 +43,8 @@ class PlannedLayer:
     q: float
     incoming: float
     note: str
-
-
-@dataclass(frozen=True)
-class _Signal:
-    """Mean square of a step's result; raw is False behind an activation, start where the scale does not come from a layer."""
-
-    mean_square: float
-    activation: Activation | None = None
-    start: bool = False
-    notes: tuple[str, ...] = ()
+    dropout: float = 1.0  # what σ_w is multiplied by for dropout before it
+    branch: float = 1.0  # what σ_w and σ_b are multiplied by at the end of a branch
 
 
 class Planner:
@@ -81,44 +73,85 @@ class Planner:
         self.input_variance = input_variance
         self.scale_ends = scale_ends
         self._targets: dict[tuple[int, bool], Target] = {}
-        self._squares: dict[tuple[int, float], float] = {}
-        self._normalised = _normalised(self.architecture.steps)
+        self._laws = Laws()
+        self._scaled: set[int] = set()  # sums whose branches are scaled
+        self._branches = self._found_branches()
+        self._normalised = normalised_layers(self.architecture.steps)
 
     def plan(self) -> dict[str, PlannedLayer]:
         """All layers in order."""
         planned: dict[str, PlannedLayer] = {}
-        signals: list[_Signal] = []
-        for step in self.architecture.steps:
+        steps = self.architecture.steps
+        last_use = {source: index for index, step in enumerate(steps) for source in step.sources}
+        signals: dict[int, Signal] = {}
+        for index, step in enumerate(steps):
             arriving = [signals[source] for source in step.sources]
+            for source in set(step.sources):
+                if last_use[source] == index:
+                    del signals[source]  # and the draws that it holds
             notes = tuple(dict.fromkeys(note for signal in arriving for note in signal.notes))
-            notes += tuple(f"{word} raises E[x²] in training" for word in step.passed if word.startswith("dropout"))
-            signals.append(self._next(step, arriving, notes, planned))
+            signals[index] = self._next(step, arriving, notes, planned)
+            if index in self._scaled:  # dropout in its branches is made up for there
+                signals[index] = replace(signals[index], clean=signals[index].mean_square)
         return planned
 
-    def _next(self, step: Step, arriving: list[_Signal], notes: tuple[str, ...], planned: dict[str, PlannedLayer]) -> _Signal:
+    def _next(self, step: Step, arriving: list[Signal], notes: tuple[str, ...], planned: dict[str, PlannedLayer]) -> Signal:
+        laws = self._laws
         if step.kind == "data" or not arriving:
-            return _Signal(self.input_variance, None, True)
+            return laws.gaussian(self.input_variance, start=True)
         first = arriving[0]
         if step.kind == "layer":
             if step.name not in planned:
                 planned[step.name] = self._layer(step.name, first, notes)
             layer = planned[step.name]
-            return _Signal(_bounded(layer.sigma_b**2 + layer.sigma_w**2 * first.mean_square))
+            return laws.gaussian(bounded(layer.sigma_b**2 + layer.sigma_w**2 * first.mean_square))
         if step.kind == "activation" and step.activation is not None:
-            return _Signal(self._square(step.activation, first.mean_square), step.activation, False, notes)
+            if not first.gaussian and first.kept == 1.0 and laws.slope(step.activation) is None:
+                notes = (*notes, f"{step.activation.name} of what is not Gaussian before it: E[x²] from {DRAWS} draws of a unit")
+            return replace(laws.activated(step.activation, first), notes=notes)
         if step.kind == "normalisation":
-            return _Signal(1.0, first.activation, True, (*notes, f"{step.name} before it sets the variance to 1"))
+            return replace(laws.normalised(first), notes=(*notes, f"{step.name} before it sets the variance to 1"))
+        if step.kind == "dropout":
+            if step.rate >= 1.0:
+                raise DomainError(f"{step.name}: it leaves nothing of the signal; its rate must be below 1")
+            dropped = laws.alpha_dropped(first, step.rate) if step.alpha else laws.dropped(first, step.rate)
+            return replace(
+                dropped,
+                notes=notes
+                if step.alpha
+                else (*notes, f"{step.name} before it multiplies E[x²] by {1.0 / (1.0 - step.rate):.4g} in training"),
+            )
         if step.kind == "sum":
-            total = _bounded(math.fsum(signal.mean_square for signal in arriving))
-            act = next((signal.activation for signal in arriving if signal.activation is not None), None)
-            start = all(signal.start for signal in arriving)
-            return _Signal(total, act, start, (*notes, "a sum before it: variances added as if independent"))
-        mean = math.fsum(signal.mean_square for signal in arriving) / len(arriving)
+            total = laws.summed(arriving, step.signs or (1.0,) * len(arriving))
+            return replace(total, notes=(*notes, "a sum before it: variances of independent terms added"))
+        if step.kind == "join":
+            return replace(
+                laws.joined(arriving, self._shares(step, arriving)),
+                notes=(*notes, "side by side before it: E[x²] averaged by width") if len(arriving) > 1 else notes,
+            )
         if step.kind in ("pool", "other"):
             notes = (*notes, f"{step.name} before it: E[x²] taken as unchanged")
-        return _Signal(mean, first.activation, all(signal.start for signal in arriving), notes)
+        if len(arriving) == 1:
+            return replace(first, notes=notes)
+        mean = math.fsum(signal.mean_square for signal in arriving) / len(arriving)
+        return laws.gaussian(bounded(mean), activation=first.activation, start=all(signal.start for signal in arriving), notes=notes)
 
-    def _layer(self, name: str, signal: _Signal, notes: tuple[str, ...]) -> PlannedLayer:
+    def _shares(self, step: Step, arriving: list[Signal]) -> list[float]:
+        """Parts of a concatenation's width; where they are not known but all parts are alike, they don't matter."""
+        squares = [signal.mean_square for signal in arriving]
+        widths = step.widths or (None,) * len(arriving)
+        known = [width for width in widths if width is not None]
+        if len(known) == len(arriving):
+            return [width / math.fsum(known) for width in known]
+        if all(math.isclose(square, squares[0], rel_tol=1e-9) for square in squares):
+            return [1.0 / len(squares)] * len(squares)
+        shown = ", ".join("?" if width is None else f"{width:g}" for width in widths)
+        raise DomainError(
+            f"{step.name} puts tensors of mean squares {', '.join(f'{square:.4g}' for square in squares)} side by side, and how wide "
+            f"each is can't be told from the layers around them ({shown}): give an example input, init_(model, example=x)"
+        )
+
+    def _layer(self, name: str, signal: Signal, notes: tuple[str, ...]) -> PlannedLayer:
         follows = self.followed.follows[name]
         layer = self.architecture.layers[name]
         biased = layer.bias is not None
@@ -138,7 +171,10 @@ class Planner:
         sigma_w, sigma_b = target.sigma_w, target.sigma_b
         m = signal.mean_square
         room = target.q - sigma_b**2
+        dropout = branch = 1.0
+        rescaled = False
         if self.scale_ends and 0.0 < m < math.inf:
+            rescaled = True
             if follows is None:
                 sigma_w, sigma_b = 1.0 / math.sqrt(m), 0.0
                 said.append("output: scaled to variance 1")
@@ -148,10 +184,51 @@ class Planner:
             elif signal.activation is not None and not same(signal.activation, follows) and math.isfinite(room) and room > 0.0:
                 sigma_w = math.sqrt(room / m)
                 said.append(f"between {signal.activation.name} and {follows.name}: scaled to the q of the latter")
+            else:
+                rescaled = False
+        if self.sigma_w is None:
+            if not rescaled and 0.0 < signal.clean < math.inf and 0.0 < m < math.inf and not math.isclose(signal.clean, m, rel_tol=1e-12):
+                # q = σ_b² + σ_w² E[x²] in training needs σ_w² times what dropout left of E[x²] [Hendrycks & Gimpel 2016].
+                dropout = math.sqrt(signal.clean / m)
+                said.append(f"σ_w × {dropout:.4g} makes up for dropout: variances hold in training")
+            branch = self._branch_factor(name, target.q)
+            if branch < 1.0:
+                sigma_b *= branch
+                said.append(f"{self._branches[name][2]}: σ's × {branch:.4g}")
+        sigma_w *= dropout * branch
         if name in self._normalised:
             said.append(f"{self._normalised[name]} after it sets the variance to 1")
-        q = _bounded(sigma_b**2 + sigma_w**2 * m)
-        return PlannedLayer(name, follows, signal.activation, sigma_w, sigma_b, q, m, "; ".join(dict.fromkeys(said)))
+        q = bounded(sigma_b**2 + sigma_w**2 * m)
+        return PlannedLayer(name, follows, signal.activation, sigma_w, sigma_b, q, m, "; ".join(dict.fromkeys(said)), dropout, branch)
+
+    def _branch_factor(self, name: str, q: float) -> float:
+        """What a layer at the end of a residual branch is scaled by, so that a stretch of them multiplies the variance by e at most."""
+        if name not in self._branches:
+            return 1.0
+        blocks, end, _ = self._branches[name]
+        share = 0.0
+        if end.activation is not None and math.isfinite(q) and q > 0.0:
+            mean, square = self._laws.moments(end.activation, q)
+            share = mean * mean / square if 0.0 < square < math.inf else 0.0
+        gain = min(end.gain, 1.0) / math.sqrt(end.kept)
+        return min(1.0, branch_scale(blocks, share) / gain) if gain > 0.0 else 1.0
+
+    def _found_branches(self) -> dict[str, tuple[int, End, str]]:
+        """Layers that end residual branches, in a stretch of how many, and in words; of several sums the one that scales most."""
+        steps = self.architecture.steps
+        sums = residual_sums(steps)
+        stretch = blocks_in_stretch(steps, sums)
+        found: dict[str, tuple[int, End, str]] = {}
+        for item in sums:
+            if not item.scaled or self.sigma_w is not None:
+                continue
+            self._scaled.add(item.step)
+            blocks = stretch.get(item.step, item.branches)
+            kind = "residual branches without normalisation" if item.skip else "branches that are added"
+            for end in item.ends:
+                if end.name not in found or found[end.name][0] < blocks:
+                    found[end.name] = (blocks, end, f"end of one of {blocks} {kind}")
+        return found
 
     def _given(self, act: Activation | None, biased: bool) -> Target:
         weight = float(self.sigma_w if self.sigma_w is not None else 1.0)
@@ -172,6 +249,8 @@ class Planner:
         return self._targets[key]
 
     def _found(self, act: Activation, biased: bool) -> Target:
+        if self._laws.slope(act) == 0.0:  # ReZero: whatever comes, nothing goes on
+            return Target(1.0, 0.0, 1.0)
         if self.sigma_b is not None and (biased or self.sigma_b == 0.0):
             edge = edge_of_chaos(act, self.sigma_b)
             if edge.status == "none":
@@ -191,21 +270,8 @@ class Planner:
         note = f"no bias (σ_b = {best.sigma_b:.4g} is needed on the edge): σ_w keeps q, χ₁ = {chi:.4g}"
         return Target(math.sqrt(weight), 0.0, best.q, note)
 
-    def _square(self, act: Activation, q: float) -> float:
-        if not SMALLEST <= q <= LARGEST:
-            q = 0.0 if q < 1.0 else LARGEST
-        key = (id(act), q)
-        if key not in self._squares:
-            self._squares[key] = _bounded(float(second_moment(act, q)))
-        return self._squares[key]
 
-
-def _bounded(value: float) -> float:
-    """0 and inf where the theory's range ends."""
-    return value if SMALLEST <= value <= LARGEST else (0.0 if value < 1.0 else math.inf)
-
-
-def _normalised(steps: tuple[Step, ...]) -> dict[str, str]:
+def normalised_layers(steps: tuple[Step, ...]) -> dict[str, str]:
     """Layers whose output goes straight into a normalisation, and its name."""
     found = {}
     for step in steps:

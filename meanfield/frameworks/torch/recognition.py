@@ -55,6 +55,15 @@ def is_elementwise(module: Any) -> bool:
     return bool(t.allclose(straight.reshape(48)[order], shuffled.reshape(48), rtol=1e-12, atol=1e-14, equal_nan=True))
 
 
+def is_random(module: Any) -> bool:
+    """Whether an elementwise module does something else in training: dropout inside it."""
+    t = torch()
+    with t.random.fork_rng(devices=[]), t.no_grad():
+        tried = copy.deepcopy(module).cpu().double()
+        x = t.linspace(-3.0, 3.0, 48, dtype=t.float64).reshape(2, 3, 4, 2)
+        return not bool(t.equal(tried.train()(x.clone()).nan_to_num(), tried.eval()(x.clone()).nan_to_num()))
+
+
 def from_module(module: Any) -> Activation:
     """The activation that a module computes; per-channel slopes count where they are all equal."""
     given = {name: getattr(module, name) for name in _parameter_names(type(module).__name__) if _is_plain(getattr(module, name, None))}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +14,26 @@ from meanfield.errors import ActivationError, DomainError, MeanFieldError
 from meanfield.frameworks.torch import elementwise
 from meanfield.frameworks.torch.architecture import Architecture, Step, with_followers
 from meanfield.frameworks.torch.installed import torch
-from meanfield.frameworks.torch.recognition import from_function, from_module, has_weight_layers, is_elementwise
+from meanfield.frameworks.torch.measurement import undisturbed
+from meanfield.frameworks.torch.recognition import from_function, from_module, has_weight_layers, is_elementwise, is_random
 from meanfield.frameworks.torch.weight_layers import is_weight_layer
+from meanfield.frameworks.torch.widths import Widths, shapes_of
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 
-def architecture_of(model: Any) -> Architecture:
-    """The steps of a model."""
+def architecture_of(model: Any, example: Any = None) -> Architecture:
+    """The steps of a model in training mode; an example input tells the shapes of what it concatenates."""
     if is_weight_layer(model):
         return with_followers(Architecture((Step("data", name="input"), Step("layer", (0,), "")), {"": model}))
     if not has_weight_layers(model):
         raise DomainError(f"model = {type(model).__name__} holds no Linear or convolution layer")
     try:
-        graph = _Tracer.made().trace(model, concrete_args=_defaults(model))
-        found = _Reader(model, graph).read()
+        with _training(model):  # dropout counts whatever mode the model is in now
+            graph = _Tracer.made().trace(model, concrete_args=_defaults(model))
+        shapes = None if example is None else _shapes(model, graph, example)
+        found = _Reader(model, graph, shapes).read()
     except MeanFieldError:
         raise
     except Exception as error:  # torch.fx: control flow that depends on values, and whatever else a forward may do
@@ -35,6 +41,29 @@ def architecture_of(model: Any) -> Architecture:
         reason = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
         return with_followers(_registered(model, reason))
     return with_followers(found)
+
+
+@contextmanager
+def _training(model: Any) -> Iterator[None]:
+    """All modules in training mode, and back."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = True
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _shapes(model: Any, graph: Any, example: Any) -> dict[Any, tuple[int, ...]]:
+    try:
+        with undisturbed(model):
+            for module in model.modules():
+                module.training = False  # batch normalisation refuses a batch of one in training
+            return shapes_of(model, graph, example)
+    except Exception as error:  # whatever a user's model may raise
+        raise DomainError(f"example: the model fails on it, with {type(error).__name__}: {error}") from error
 
 
 def _defaults(model: Any) -> dict[str, Any] | None:
@@ -62,7 +91,7 @@ class _Tracer:
                 return True
             if has_weight_layers(module):
                 return is_weight_layer(module)
-            if is_elementwise(module) or _role(module):
+            if _role(module) or (is_elementwise(module) and not is_random(module)):
                 return True
             try:
                 Tracer().trace(module, concrete_args=_defaults(module))
@@ -104,13 +133,12 @@ class _Value:
     step: int
     anchor: Any  # the node that holds the step's result
     last: Any = None  # the elementwise operation that made it; None for the result itself
-    passed: tuple[str, ...] = ()
 
 
 class _Reader:
     """Reads a torch.fx graph into steps."""
 
-    def __init__(self, model: Any, graph: Any) -> None:
+    def __init__(self, model: Any, graph: Any, shapes: dict[Any, tuple[int, ...]] | None = None) -> None:
         self.model = model
         self.graph = graph
         self.modules = dict(model.named_modules(remove_duplicate=False))
@@ -120,6 +148,7 @@ class _Reader:
         self.made: dict[Any, int] = {}
         self.activations: dict[str, Activation] = {}
         self.layers: dict[str, Any] = {}
+        self.widths = Widths(self.modules, _name, self._is_elementwise, shapes)
 
     def read(self) -> Architecture:
         """All nodes in order; then which layers were not met."""
@@ -153,26 +182,24 @@ class _Reader:
         name = _name(node)
         if name in ("getattr", "size", "dim", "numel", "shape", "ndimension", "__len__", "len"):
             # x.mT and the like hold numbers; shapes and dtypes don't.
-            return self._moved(found[0], "") if name == "getattr" and node.args[1] in ("T", "mT", "H", "mH", "data") else None
+            return found[0] if name == "getattr" and node.args[1] in ("T", "mT", "H", "mH", "data") else None
         plain = name.removesuffix("_")
         if plain in elementwise.MOVES:
-            rate = node.kwargs.get("p", node.args[1] if len(node.args) > 1 and "dropout" in plain else 0.5)
-            # Alpha dropout keeps mean and variance; nothing is to be said of it.
-            counts = "dropout" in plain and "alpha" not in plain and isinstance(rate, float)
-            return self._moved(found[0], f"dropout of {rate:g}" if counts else "")
+            return found[0] if self._rate(node) == 0.0 else self._dropout(node, found[0], "alpha" in plain)
         if plain in elementwise.NORMS:
             return self._step(node, "normalisation", name, found[:1])
         if plain in elementwise.POOLS:
             return self._step(node, "pool", name, found[:1])
         if plain in elementwise.JOINS:
-            return self._step(node, "join", name, found)
+            return self._join(node)
         if elementwise.is_elementwise_name(name):
             anchors = {value.anchor for value in found}
             constant = all(self._is_constant(source) for source, value in inputs if value is None)
             if len(anchors) == 1 and constant:
-                return _Value(found[0].step, found[0].anchor, node, tuple(dict.fromkeys(word for value in found for word in value.passed)))
+                return _Value(found[0].step, found[0].anchor, node)
             if plain in elementwise.SUMS and constant:
-                return self._step(node, "sum", name, found)
+                factor = node.kwargs.get("alpha", 1.0) * (-1.0 if "sub" in plain else 1.0)
+                return self._step(node, "sum", name, found, signs=(1.0, factor) if len(found) == 2 else ())
         return self._step(node, "other", name, found)
 
     def _module(self, node: Any, found: list[_Value]) -> _Value:
@@ -183,13 +210,12 @@ class _Reader:
             return self._step(node, "layer", name, found[:1])
         role = _role(module)
         if role == "move":
-            rate = getattr(module, "p", 0.0)
-            counts = isinstance(rate, float) and rate > 0.0 and "Alpha" not in type(module).__name__
-            return self._moved(found[0], f"dropout of {rate:g}" if counts else "")
+            alpha = any("Alpha" in kind.__name__ for kind in type(module).__mro__)
+            return found[0] if self._rate(node) == 0.0 else self._dropout(node, found[0], alpha)
         if role:
-            return self._step(node, role, type(module).__name__, found[:1])
+            return self._step(node, role, type(module).__name__, found[:1], zero=role == "normalisation" and _is_zero(module))
         if len(found) == 1 and is_elementwise(module):
-            return _Value(found[0].step, found[0].anchor, node, found[0].passed)
+            return _Value(found[0].step, found[0].anchor, node)
         return self._step(node, "other", f"{node.target} ({type(module).__name__})", found)
 
     def _is_constant(self, node: Any) -> bool:
@@ -201,13 +227,44 @@ class _Reader:
             value = getattr(value, word)
         return bool(getattr(value, "numel", lambda: 0)() == 1)
 
-    def _moved(self, value: _Value, word: str) -> _Value:
-        return _Value(value.step, value.anchor, value.last, (*value.passed, word) if word else value.passed)
+    def _is_elementwise(self, node: Any) -> bool:
+        """Whether an operation of one tensor acts on each number by itself."""
+        if node.op == "call_module":
+            module = self.modules[node.target]
+            return not is_weight_layer(module) and not _role(module) and is_elementwise(module)
+        return elementwise.is_elementwise_name(_name(node))
 
-    def _step(self, node: Any, kind: str, name: str, found: list[_Value]) -> _Value:
+    def _rate(self, node: Any) -> float:
+        """Of a dropout in training; 0 for what is none."""
+        if node.op == "call_module":
+            module = self.modules[node.target]
+            rate = next((getattr(module, name) for name in ("p", "drop_prob") if hasattr(module, name)), 0.0)
+        else:
+            name = _name(node).removesuffix("_")
+            if "dropout" not in name and name != "stochastic_depth":
+                return 0.0
+            rate = node.kwargs.get("p", node.args[1] if len(node.args) > 1 else 0.5)
+            place = 3 if name == "stochastic_depth" else 2
+            given = node.args[place] if len(node.args) > place else "alpha" not in name
+            if not node.kwargs.get("training", node.kwargs.get("train", given)):
+                return 0.0
+        return float(rate) if isinstance(rate, (int, float)) else 0.0
+
+    def _dropout(self, node: Any, value: _Value, alpha: bool) -> _Value:
+        rate = self._rate(node)
+        return self._step(node, "dropout", f"{'alpha ' if alpha else ''}dropout of {rate:g}", [value], rate=rate, alpha=alpha)
+
+    def _join(self, node: Any) -> _Value:
+        """Parts may come twice, and some may be constants."""
+        given = node.args[0] if node.args else node.kwargs.get("tensors")
+        parts = list(given) if isinstance(given, (list, tuple)) else list(node.all_input_nodes)
+        pairs = [(part, value) for part in parts if (value := self.values.get(part)) is not None]
+        widths = self.widths.of(node, [part for part, _ in pairs])
+        return self._step(node, "join", _name(node), [value for _, value in pairs], widths=widths)
+
+    def _step(self, node: Any, kind: str, name: str, found: list[_Value], **more: Any) -> _Value:
         sources = tuple(self._settled(value) for value in found)
-        passed = tuple(dict.fromkeys(word for value in found for word in value.passed))
-        return self._new(node, Step(kind, sources, name, passed=passed))
+        return self._new(node, Step(kind, sources, name, **more))
 
     def _new(self, node: Any, step: Step) -> _Value:
         self.steps.append(step)
@@ -247,6 +304,8 @@ class _Reader:
         return node
 
     def _only_moves(self, node: Any) -> bool:
+        if node.op in ("call_module", "call_function", "call_method") and self._rate(node) > 0.0:
+            return False
         if node.op == "call_module":
             return _role(self.modules[node.target]) == "move"
         return node.op in ("call_function", "call_method") and _name(node).removesuffix("_") in elementwise.MOVES
@@ -325,6 +384,13 @@ def _name(node: Any) -> str:
         name = getattr(node.target, "__name__", str(node.target))
         return {"__getitem__": "getitem"}.get(name, name) if node.target is not operator.matmul else "matmul"
     return str(node.target)
+
+
+def _is_zero(module: Any) -> bool:
+    """Whether a normalisation multiplies by 0."""
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    given = [part for part in (weight, bias) if part is not None and not part.is_meta]
+    return weight is not None and bool(given) and not any(bool(part.detach().any()) for part in given)
 
 
 def _numbers(node: Any) -> dict[str, Any]:

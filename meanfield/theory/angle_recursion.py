@@ -158,3 +158,8 @@ def is_two_lines(activation: Activation, q: float) -> bool:
     if not 0.0 < slope < math.inf:
         return False
     return bool(np.all(np.abs(moment_table(activation)(V, at) / (slope * at) - 1.0) <= 4e-15))
+
+
+def is_line(activation: Activation, q: float) -> bool:
+    """Whether φ looks like one line through 0 from variance q: the correlation map without bias is the identity."""
+    return limits.same_slopes(activation, 0.0) and is_two_lines(activation, q)

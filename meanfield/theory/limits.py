@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 FAR = 1e12  # where the tail slopes of φ are read off
+SAME, SAME_MEASURED = 1e-14, 1e-9  # relative difference up to which two slopes are the same: exact ones, and measured ones
 
 
 def slopes(act: Activation, q: float) -> tuple[float, float]:
@@ -31,6 +32,23 @@ def slopes(act: Activation, q: float) -> tuple[float, float]:
 def has_tail(act: Activation) -> bool:
     """Whether φ is no steeper than linear far out, so that the correlation map has a limit at infinite variance."""
     return all(math.isfinite(slope) for slope in slopes(act, math.inf))
+
+
+def same_slopes(act: Activation, q: float) -> bool:
+    """Whether the slopes on both sides agree, so that the correlation map there is the identity: it keeps every correlation.
+
+    Examples
+    --------
+    >>> import math
+    >>> from meanfield import activation
+    >>> same_slopes(activation("tanh"), 0.0), same_slopes(activation("silu"), math.inf), same_slopes(activation("x + tanh(x)"), math.inf)
+    (True, False, True)
+    """
+    left, right = slopes(act, q)
+    if not 0.0 < max(abs(left), abs(right)) < math.inf:
+        return False
+    tolerance = SAME if act.has_formula and q == 0.0 else SAME_MEASURED
+    return abs(right - left) <= tolerance * max(abs(left), abs(right))
 
 
 def map_of_slopes(left: float, right: float, c: Array) -> Array:

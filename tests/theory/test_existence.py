@@ -56,3 +56,16 @@ def test_jumps() -> None:
     found = mf.existence_conditions("sign")
     assert found.slope_non_increasing.holds is False
     assert math.isnan(found.sigma_max)
+
+
+def test_a_fall_between_two_samples_is_found() -> None:
+    # The closed form is in test_condition_three.py.
+    found = mf.existence_conditions("x*(0.14208711640071894+exp(-x**2/2))")
+    assert found.variance_non_decreasing.holds is False
+    assert 2.62 < found.variance_non_decreasing.witness < 2.68
+
+
+@pytest.mark.parametrize("function", [np.tanh, np.sin, lambda x: np.maximum(x, 0.0), lambda x: np.asarray(x) * 1.0, np.sign])
+def test_a_callable_is_known_at_samples_only(function) -> None:
+    found = mf.existence_conditions(mf.activation(function, name="mine"))
+    assert {found.variance_non_decreasing.proof, found.slope_non_increasing.proof} == {"numerical"}

@@ -281,3 +281,72 @@ def test_exponential_begins_at_one() -> None:
     result = mf.check_proposition4("exp")
     assert result.conditions["iii"].witness == pytest.approx(1.0, rel=1e-9)
     assert result.conditions["ii"].evidence["holds_at_limit"] is False
+
+
+CALLABLES = {
+    "tanh": np.tanh,
+    "sin": np.sin,
+    "identity": lambda x: np.asarray(x) * 1.0,
+    "relu": lambda x: np.maximum(x, 0.0),
+    "leaky": lambda x: np.where(x > 0, x, 0.1 * x),
+    "sign": np.sign,
+    "cosine": np.cos,
+    "cube": lambda x: np.asarray(x) ** 3,
+    "square": lambda x: np.square(x),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "selu": lambda x: np.where(x > 0, x, 1.5 * np.expm1(np.minimum(x, 0.0))),
+    "scalar": math.atan,
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_no_verdict_on_a_callable_is_better_than_numerical(name: str) -> None:
+    result = mf.check_proposition4(mf.activation(CALLABLES[name], name=f"my {name}"))
+    verdicts = (*result.conditions.values(), result.conclusion, *result.propositions.values())
+    assert {condition.proof for condition in verdicts} == {"numerical"}
+    for word in ("analytic", "symbolic"):
+        assert word not in str(result)
+
+
+@pytest.mark.parametrize(
+    ("formula", "at"),
+    [
+        ("x+sqrt(abs(x-1))-1", 1.0),
+        ("tanh(x)+0.1*sqrt(abs(x**2-1))-0.1", 1.0),
+        ("tanh(x)+where(x>1,sqrt(x-1),0)", 1.0),
+        ("tanh(x)*abs(x-2)**0.4", 2.0),
+        ("x*abs(x+3)**0.5", -3.0),
+        ("sin(x)+abs(x-10)**0.3-10**0.3", 10.0),
+        ("x+0.001*sqrt(abs(x-0.1))-0.001*sqrt(0.1)", 0.1),
+    ],
+)
+def test_a_slope_that_is_not_square_integrable_leaves_no_edge(formula: str, at: float) -> None:
+    # φ' ~ |x − t|^(−p) with p ≥ ½: E[φ'²] = ∞ at every q > 0, also where t is many standard deviations away.
+    q = np.array([1e-6, 1e-3, 0.01, 0.1, 1.0, 100.0])
+    assert np.all(np.isinf(mf.second_moment(formula, q, derivative=1)))
+    assert np.all(np.isfinite(mf.second_moment(formula, q)))
+    result = mf.check_proposition4(formula)
+    assert result.conditions["ii"].holds is False
+    assert f"not integrable at x = {abs(at):g}" in result.conditions["ii"].reason.replace("-", "")
+    assert (result.satisfied, result.conclusion.holds) == (False, False)
+    assert mf.edge_of_chaos(formula, [0.0, 0.1]).status.tolist() == ["none", "none"]
+    quiet = mf.MeanField(formula, 0.01, 0.0)
+    assert (quiet.chi_1, quiet.phase) == (math.inf, "chaotic")
+
+
+@pytest.mark.filterwarnings("ignore::meanfield.AccuracyWarning")  # such a pole of φ' is integrated to fewer digits
+@pytest.mark.parametrize("power", [0.6, 0.75, 0.9])
+def test_a_steep_slope_that_is_square_integrable_has_an_edge(power: float) -> None:
+    from scipy.integrate import quad
+
+    formula = f"abs(x-1)**{power}-1"
+    result = mf.check_proposition4(formula)
+    assert result.conditions["ii"].holds is True
+
+    def density(x: float) -> float:
+        return power**2 * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+    exponent = 2 * power - 2  # of |x − 1| in φ'², left to quad's own weight on both sides of 1
+    near = sum(quad(density, a, b, weight="alg", wvar=w)[0] for a, b, w in ((0.0, 1.0, (0.0, exponent)), (1.0, 2.0, (exponent, 0.0))))
+    far = sum(quad(lambda x: density(x) * abs(x - 1) ** exponent, a, b)[0] for a, b in ((-20.0, 0.0), (2.0, 20.0)))
+    assert mf.second_moment(formula, 1.0, derivative=1) == pytest.approx(near + far, rel=2e-3)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.expectation.moments import MEAN, V1, moment_table
+from meanfield.theory import limits
 from meanfield.theory.conditions.condition import Condition
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from meanfield.theory.conditions.condition_two import Edge
 
 STATEMENT = "sup over c in [0, 1] of |f(c) − c| → 0 as σ_b → 0 on the edge of chaos"
-EQUAL = 1e-9  # slopes of a black box that differ by less, relatively, agree
 FAR_FROM_ZERO = 1e-2  # a sup|f − c| that has settled above this does not vanish
 SETTLED = 0.02  # relative change over the last three halvings of σ_b
 
@@ -70,8 +70,7 @@ def check_conclusion(act: Activation, conditions: dict[str, Condition], edge: Ed
     if edge.fixed_point.holds is None or edge.fixed_point.vanishing is None or conditions["i"].holds is None:
         return Condition("conclusion", STATEMENT, None, "numerical", evidence | {"limit": math.nan}, None, "undecided with (i) and (ii)")
     limit = limit_of_slopes(right, left)
-    alike = abs(right - left) <= (0.0 if act.has_formula else EQUAL) * max(abs(right), abs(left)) or limit < 1e-28
-    if alike:
+    if limits.same_slopes(act, 0.0):
         evidence["limit"] = 0.0
         why = f"φ'(0+) = φ'(0−), so f(0) → 0{_last_text(evidence)}"
         return Condition("conclusion", STATEMENT, True, "analytic", evidence, None, why)

@@ -56,8 +56,8 @@ def condition_two(act: Activation, seen: Moments, one: Condition) -> Edge:
     zero, slopes = one.evidence["phi(0)_is_zero"], one.evidence["slopes_not_both_zero"]
     at_zero = edge_of_chaos(act, 0.0) if zero and slopes else None
     origin = "none" if at_zero is None else str(at_zero.status)
-    if seen.table.has_jumps:
-        return _without_points(f"χ₁ = ∞ at every q: {seen.table.error(V1, 1.0)[1]}", origin)
+    if seen.table.steep:
+        return _without_points(f"χ₁ = ∞ at every q: {seen.table.steep}", origin)
     if seen.q.size and math.isinf(float(seen[V1][0])):
         return _without_points(f"χ₁ = ∞ at every q: {seen.table.error(V1, float(seen.q[0]))[1]}", origin)
     if seen.q.size < 16:

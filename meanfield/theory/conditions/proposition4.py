@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.activations import activation as find_activation
-from meanfield.theory.conditions.condition import SHOWN, Condition, all_of
+from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -109,11 +109,12 @@ def check_proposition4(activation: Any) -> Proposition4:
     one = condition_one(act, values, shape)
     edge = condition_two(act, seen, one)
     three = condition_three(act, seen, values, shape, one.evidence["phi(0)_is_zero"], edge)
-    conditions = {"i": one, "ii": edge.condition, "iii": three, "iv": condition_four(seen)}
+    conditions = {name: as_known(c, act) for name, c in {"i": one, "ii": edge.condition, "iii": three, "iv": condition_four(seen)}.items()}
     satisfied = all_of(c.holds for c in conditions.values())
     strictly = all_of((one.holds, edge.limit.holds, three.evidence["holds_at_limit"], conditions["iv"].holds))
-    conclusion = check_conclusion(act, conditions, edge)
-    propositions = {"5": proposition_five(act, values, shape, one, edge.condition), "7": proposition_seven(seen, values, shape)}
+    conclusion = as_known(check_conclusion(act, conditions, edge), act)
+    shorter = {"5": proposition_five(act, values, shape, one, edge.condition), "7": proposition_seven(seen, values, shape)}
+    propositions = {name: as_known(c, act) for name, c in shorter.items()}
     return Proposition4(
         act, satisfied, strictly, conditions, conclusion, caveats(act, conditions, edge, conclusion, satisfied, strictly), propositions
     )

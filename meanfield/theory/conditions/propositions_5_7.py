@@ -94,7 +94,7 @@ def _curvature(act: Activation, values: Samples) -> tuple[Any, int, int]:
 
 def proposition_seven(seen: Moments, values: Samples, shape: Shape | None) -> Condition:
     """Whether Proposition 7 applies: the decay of V[φ'] as a power of q."""
-    if values.x.size == 0 or seen.q.size == 0 or seen.infinite or seen.table.has_jumps:
+    if values.x.size == 0 or seen.q.size == 0 or seen.infinite or seen.table.steep:
         reason = "does not apply: V[φ] or V[φ'] is infinite"
         return Condition("7", STATEMENT_7, False, "analytic", {}, None, reason)
     bounded, bound = _bounded(values, shape)

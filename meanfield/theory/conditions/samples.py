@@ -89,6 +89,7 @@ def grid() -> Array:
 def sample(act: Activation) -> Samples:
     """φ and φ' on the grid."""
     x = grid()
+    x = x[~np.isin(x, np.abs([b.location for b in act.breakpoints]))]  # there φ' may be infinite or not defined
     undefined = ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)

@@ -94,6 +94,8 @@ def variance_rises(
     if _square_rises(values, 0.0):
         reason = f"φ(x)² + φ(−x)² rises with |x|, so F rises at every q ({values.x.size} samples of |x| up to {values.x[-1]:.1g})"
         return True, "numerical", reason, None, evidence
+    if seen.unresolved:
+        return None, "numerical", f"F' > 0 as far as the moments go, but {seen.unresolved}", None, evidence
     unseen = np.flatnonzero(sign == 0)
     # Where φ(0) ≠ 0, V hardly moves near q = 0: there a prefix of unseen signs is the one that follows it.
     if unseen.size and not (unseen[-1] == unseen.size - 1 and at[unseen[-1]] < 2.0**-20):
@@ -119,6 +121,8 @@ def _log_slope(seen: Moments) -> tuple[Array, Array, Array]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)
         noise = _ratio(seen.noise[Q_DV], seen[V])
+        if seen.unresolved:  # the table misses what was added to the samples
+            return seen.q, _ratio(seen[Q_DV], seen[V]), noise
         at, fraction = with_extrema(seen.q, _ratio(seen[Q_DV], seen[V]), slope, noise[1:-1])
     after = np.minimum(np.searchsorted(seen.q, at), seen.q.size - 1)
     return at, fraction, np.maximum(noise[after], noise[np.maximum(after - 1, 0)])

@@ -90,15 +90,18 @@ def existence_conditions(activation: Any) -> ExistenceConditions:
     (True, inf)
     """
     from meanfield.theory.conditions.at_zero import at_zero
+    from meanfield.theory.conditions.closer_look import look_closer, with_what_was_found
     from meanfield.theory.conditions.condition_three import variance_rises
 
-    act = find_activation(activation)
-    seen, values, shape = moments(act), sample(act), structure(act)
+    given = find_activation(activation)
+    closer = look_closer(given)
+    act = with_what_was_found(given, closer)
+    seen, values, shape = moments(act, closer), sample(act, closer), structure(act)
     rises, proof, reason, witness, evidence = variance_rises(act, seen, values, shape, at_zero(act).vanishes)
     first = as_known(Condition("V", STATEMENT_V, rises, proof, evidence, witness, reason), act)
     second = as_known(_slope_falls(seen), act)
     sigma_max, largest = _largest(seen)
-    return ExistenceConditions(act, first, second, sigma_max, largest, all_of((first.holds, second.holds)))
+    return ExistenceConditions(given, first, second, sigma_max, largest, all_of((first.holds, second.holds)))
 
 
 def _slope_falls(seen: Moments) -> Condition:
@@ -118,6 +121,8 @@ def _slope_falls(seen: Moments) -> Condition:
         witness = float(math.sqrt(at[i] * at[i + 1]))
         reason = f"V[φ'] rises at q = {witness:.6g}"
         return Condition("V1", STATEMENT_V1, False, "numerical", evidence, witness, reason)
+    if seen.unresolved:
+        return Condition("V1", STATEMENT_V1, None, "numerical", evidence, None, seen.unresolved)
     reason = f"V[φ'] does not rise between samples of q in [{seen.q[0]:.1g}, {seen.q[-1]:.3g}]"
     return Condition("V1", STATEMENT_V1, True, "numerical", evidence, None, reason)
 

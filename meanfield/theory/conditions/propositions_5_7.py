@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.errors import MeanFieldError
+from meanfield.errors import AccuracyWarning, MeanFieldError
 from meanfield.expectation.moments import V1
 from meanfield.theory.conditions.condition import Condition, all_of
 
@@ -86,10 +87,12 @@ def _curvature(act: Activation, values: Samples) -> tuple[Any, int, int]:
     saturated = np.flatnonzero(np.abs(values.right_slope) < 1e-200)
     high = max(int(saturated[0]) if saturated.size else values.x.size, low + 1)
     high = min(high, int(np.searchsorted(values.x, 2.0**40)))
-    try:
-        return act.values(np.ascontiguousarray(values.x[low:high]), 2), low, high
-    except MeanFieldError:
-        return np.ones(high - low), low, high
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)  # only the sign counts
+        try:
+            return act.values(np.ascontiguousarray(values.x[low:high]), 2), low, high
+        except MeanFieldError:
+            return np.ones(high - low), low, high
 
 
 def proposition_seven(seen: Moments, values: Samples, shape: Shape | None) -> Condition:

@@ -452,3 +452,18 @@ def test_two_lines_are_proven_where_the_formula_is_made_of_lines(formula: str, p
 def test_a_jump_is_not_bounded_by_its_slope() -> None:
     evidence = mf.check_proposition4("where(x > 1, 1, 0) + x/4").conditions["i"].evidence
     assert (evidence["K"], evidence["K_proof"]) == (pytest.approx(1.25, rel=1e-6), "numerical")
+
+
+@pytest.mark.parametrize(
+    ("function", "K"),
+    [
+        (lambda x: np.logaddexp(0.0, x) - np.log(2), 1.0),
+        (lambda x: np.exp(np.minimum(x, 0.0)) - 1.0 + np.maximum(x, 0.0), 1.0),
+        (lambda x: (1.0 + np.tanh(x)) - 1.0, 1.0),
+    ],
+)
+def test_rounding_near_zero_is_no_ratio(function, K: float) -> None:
+    evidence = mf.check_proposition4(mf.activation(function, name="mine")).conditions["i"].evidence
+    found = np.abs(function(np.array([1e-5, -1e-5, 1e6, -1e6])) / np.array([1e-5, -1e-5, 1e6, -1e6]))
+    assert evidence["K"] >= found.max() - 1e-9
+    assert evidence["K"] <= K * (1 + 2e-9)

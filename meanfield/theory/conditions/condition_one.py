@@ -116,6 +116,11 @@ def _ratio(act: Activation, seen: Samples, shape: Shape | None, vanishes: bool |
         return Ratio(None, math.nan, math.nan, "numerical", f"φ can't be sampled: {seen.undefined}")
     with np.errstate(over="ignore", invalid="ignore"):
         ratios = {1.0: np.abs(seen.right) / seen.x, -1.0: np.abs(seen.left) / seen.x}
+    if not act.has_formula:  # so near 0 the ratio is the rounding of φ; the limit there is the slope
+        scale = max(float(np.max(np.abs(v[seen.x <= 1.0]), initial=0.0)) for v in (seen.right, seen.left))
+        near = seen.x < act.relative_noise * scale / SETTLED
+        for values in ratios.values():
+            values[near] = 0.0
     largest, end = max((abs(right), "0+"), (abs(left), "0-"), key=lambda pair: pair[0])
     at: float | str = end
     for sign, values in ratios.items():

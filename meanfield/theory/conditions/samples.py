@@ -31,7 +31,7 @@ STEP = 4  # octaves
 MOST = 20_000  # nodes of one octave: beyond, φ oscillates all the way and each octave costs twice the last
 ENOUGH = 30  # log₂|x| up to which φ must be known, for its tails to be read off
 SMALLEST, LARGEST = 1e-60, 1e30  # V of ordinary size: below, φ is 0 but for masses far out
-REACH, SAMPLES = 24.0, 480  # standard deviations on both sides; 0 itself is not among the samples
+REACH, SAMPLES = 24.0123, 480  # standard deviations on both sides; neither 0 nor other round numbers are among the samples
 OUTSIDE = 1e-12  # of the integrand's height, at the ends
 FLOOR = 5e-14  # of V: what the series of the moments leave unresolved
 

@@ -172,10 +172,10 @@ def _network(rng: Draw) -> tuple[str, Callable[[], Any], Callable[[Any], str]]:
 
     def ask() -> Any:
         net = mf.MeanField(name, sigma_w, sigma_b)
-        return getattr(net, what), net.q_star
+        return getattr(net, what), net.q_star, net.c_star_reason if what == "c_star" else ""
 
-    # c* is nan where the variance runs away and the correlation map has no limit.
-    return f"{told}.{what}", ask, lambda answer: _no_nan(answer[0], what == "c_star" and math.isinf(answer[1]))
+    # c* is nan where the variance runs away and the correlation map has no limit, and with a reason where it is the identity.
+    return f"{told}.{what}", ask, lambda answer: _no_nan(answer[0], what == "c_star" and (math.isinf(answer[1]) or bool(answer[2])))
 
 
 def _grid(rng: Draw) -> tuple[str, Callable[[], Any], Callable[[Any], str]]:
@@ -194,7 +194,8 @@ def _grid(rng: Draw) -> tuple[str, Callable[[], Any], Callable[[Any], str]]:
 
         def wrong(answer: tuple[Any, bool]) -> str:
             d, told = answer
-            lost = np.isinf(d.q_star) | (told & (d.phase == 1))
+            kept = (d.q_star == 0) | ((d.phase == 0) & (d.sigma_b == 0)[:, None])  # where the map may be the identity
+            lost = np.isinf(d.q_star) | (told & (d.phase == 1)) | kept
             exact = (d.q_star, d.variance_slope, d.chi_1, d.xi_q, d.xi_grad)
             shaped = all(x.shape == (d.sigma_b.size, d.sigma_w.size) for x in (*exact, d.c_star, d.phase))
             nan = next(filter(None, (*map(_no_nan, exact), *(_no_nan(x, lost) for x in (d.c_star, d.epsilon_star, d.xi_c)))), "")

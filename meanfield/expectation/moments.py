@@ -19,7 +19,7 @@ from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.octaves import without_kernels
 from meanfield.expectation.panels import Partition
-from meanfield.expectation.poles import INTEGRABLE, strongest_pole
+from meanfield.expectation.poles import INTEGRABLE, strongest_pole, unbounded_slope
 from meanfield.expectation.rule import Rule, build_rule
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ class MomentTable:
             self._delta = f"φ' of {activation.name} jumps at x = {kinks[0].location:.6g}, so φ'' holds a delta there"
         elif orders == (0, 1) and self._jumps:
             self._delta = f"φ of {activation.name} jumps at x = {self._jumps[0]:.6g}, so φ' holds a delta there"
+        elif orders == (0, 1) and (steep := unbounded_slope(activation)) is not None:
+            self._delta = f"(φ')² of {activation.name} is not integrable at x = {steep:.6g}"
         # Why every column is infinite at every q.
         strength, where = strongest_pole(activation) if self._poles else (0.0, 0.0)
         self._divergent = ""
@@ -155,6 +157,11 @@ class MomentTable:
     def has_jumps(self) -> bool:
         """Whether φ itself jumps or has a pole, so that E[φ'²] is infinite at every q."""
         return bool(self._jumps)
+
+    @property
+    def steep(self) -> str:
+        """Why E[φ'²] is infinite at every q > 0, however small; or ""."""
+        return self._delta if self.columns > 1 else ""
 
     @staticmethod
     def _jump_of_squares(activation: Activation) -> list[tuple[float, float]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VISIBLE = 2.0**-100  # below this variance, and above its inverse, φ shows its slopes at 0± or ∓∞ only: to √q = 1e-15
 FAR = 1e12  # where the tail slopes of φ are read off
+SAME, SAME_MEASURED = 1e-14, 1e-9  # relative difference up to which two slopes are the same: exact ones, and measured ones
 
 
 def slopes(act: Activation, q: float) -> tuple[float, float]:
@@ -33,6 +34,23 @@ def slopes(act: Activation, q: float) -> tuple[float, float]:
 def has_tail(act: Activation) -> bool:
     """Whether φ is no steeper than linear far out, so that the correlation map has a limit at infinite variance."""
     return all(math.isfinite(slope) for slope in slopes(act, math.inf))
+
+
+def same_slopes(act: Activation, q: float) -> bool:
+    """Whether the slopes on both sides agree, so that the correlation map there is the identity: it keeps every correlation.
+
+    Examples
+    --------
+    >>> import math
+    >>> from meanfield import activation
+    >>> same_slopes(activation("tanh"), 0.0), same_slopes(activation("silu"), math.inf), same_slopes(activation("x + tanh(x)"), math.inf)
+    (True, False, True)
+    """
+    left, right = slopes(act, q)
+    if not 0.0 < max(abs(left), abs(right)) < math.inf:
+        return False
+    tolerance = SAME if act.has_formula and q == 0.0 else SAME_MEASURED
+    return abs(right - left) <= tolerance * max(abs(left), abs(right))
 
 
 def map_of_slopes(left: float, right: float, c: Array) -> Array:
@@ -94,3 +112,8 @@ def is_two_lines(activation: Activation, q: float) -> bool:
     if not 0.0 < slope < math.inf:
         return False
     return bool(np.all(np.abs(moment_table(activation)(V, at) / (slope * at) - 1.0) <= 4e-15))
+
+
+def is_line(activation: Activation, q: float) -> bool:
+    """Whether φ looks like one line through 0 from variance q: the correlation map without bias is the identity."""
+    return same_slopes(activation, 0.0) and is_two_lines(activation, q)

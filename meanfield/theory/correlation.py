@@ -34,19 +34,22 @@ class CorrelationPoint:
     Attributes
     ----------
     c : float
-        c*.
+        c*; nan where every c is a fixed point.
     epsilon : float
         1 − c*, relatively accurate.
     slope : float
         f'(c*).
     loss : float
         1 − f'(c*), without the cancellation; its inverse is the depth scale to first order.
+    reason : str
+        Why c* is nan, or "".
     """
 
     c: float
     epsilon: float
     slope: float
     loss: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,15 @@ def depth_scale(slope: float) -> float:
     if size == 0.0 or math.isinf(size):
         return 0.0
     return math.inf if abs(size - 1.0) <= ROUNDING else -1.0 / math.log(size)
+
+
+def every_point(activation: Activation, where: str) -> CorrelationPoint:
+    """What is left of c* where the map is the identity: f(c) = c and f' = 1 at every c."""
+    reason = (
+        f"the correlation map of {activation.name} is the identity {where}: every c is a fixed point, so the limit depends on the start "
+        "and on the way there (see propagate)"
+    )
+    return CorrelationPoint(math.nan, math.nan, 1.0, 0.0, reason)
 
 
 def chaotic_fixed_point(activation: Activation, q: float, weight: float, bias: float) -> CorrelationPoint:

@@ -99,6 +99,8 @@ def _on_the_edge(act: Activation, bias: float, start: float, threshold: float) -
 def _anywhere(act: Activation, sigma_w: float, bias: float, start: float, threshold: float) -> float:
     net = MeanField(act, sigma_w, bias)
     target = net.epsilon_star  # raises where no correlation is defined
+    if math.isnan(target):  # f(c) = c: what does not begin within the threshold of 1 never comes there
+        target = 0.0
     if sigma_w == 0.0:
         return 0.0 if 1.0 - start < threshold else 1.0
     if 0.0 < net.q_star < math.inf:

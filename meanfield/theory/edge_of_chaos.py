@@ -205,7 +205,7 @@ def edge_of_chaos_curve(activation: Any, q: Any) -> EdgeOfChaos:
 
 def _no_slope(table: MomentTable) -> str:
     """Why χ₁ is infinite at every q, or ""."""
-    return table.error(V1, 1.0)[1] if table.has_jumps else ""
+    return table.steep
 
 
 def _origin(act: Activation, table: MomentTable) -> EdgePoint | None:

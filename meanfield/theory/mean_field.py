@@ -15,9 +15,10 @@ from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.moments import V1, moment_table
 from meanfield.layers import limits
 from meanfield.layers.layer import Affine
+from meanfield.layers.limits import is_line
 from meanfield.solve.angle_recursion import limit_slopes
 from meanfield.theory.arguments import one_standard_deviation
-from meanfield.theory.correlation import CorrelationPoint, DepthScales, chaotic_fixed_point, depth_scale
+from meanfield.theory.correlation import CorrelationPoint, DepthScales, chaotic_fixed_point, depth_scale, every_point
 from meanfield.theory.variance import FixedPoint, fixed_points, limit, variance_map, variance_slope
 
 if TYPE_CHECKING:
@@ -154,13 +155,13 @@ class MeanField:
 
     @cached_property
     def chi_1(self) -> float:
-        """χ₁ = σ_w² V[φ'](q*) (Poole et al. 2016, eq. 7); inf where φ jumps.
+        """χ₁ = σ_w² V[φ'](q*) (Poole et al. 2016, eq. 7); inf where φ jumps or φ' is not square-integrable (√|x − 1|).
 
         At q* = 0 it is the limit q → 0⁺, at q* = inf that of φ's tail slopes.
         """
         if self._weight == 0.0:
             return 0.0
-        if self._table.has_jumps:
+        if self._table.steep:
             return math.inf
         if 0 < self.q_star < math.inf:
             return self._weight * float(self._table(V1, np.array([self.q_star]))[0])
@@ -183,7 +184,12 @@ class MeanField:
         if self._is_limit(self.q_star):
             # The normalised map of φ's slopes: f(1) = 1 and f'(1) = 1.
             limit_slopes(self.activation, self.q_star)  # raises where there is no limit map
+            # At χ₁ = 1 variances grow to infinity by what is the same in both inputs, the bias, and there c → 1 all the same.
+            if limits.same_slopes(self.activation, self.q_star) and not (self.phase == "critical" and math.isinf(self.q_star)):
+                return every_point(self.activation, f"in the limit q → {'0' if self.q_star == 0.0 else '∞'}")
             return CorrelationPoint(1.0, 0.0, 1.0, 0.0)
+        if self._bias == 0.0 and self.phase == "critical" and is_line(self.activation, self.q_star):
+            return every_point(self.activation, "at every q, as φ is linear and there is no bias")
         if self.phase == "chaotic":
             return chaotic_fixed_point(self.activation, self.q_star, self._weight, self._bias)
         slope = 1.0 if self.phase == "critical" else self.chi_1
@@ -194,7 +200,8 @@ class MeanField:
         """c*, the stable fixed point of the correlation map at q*: 1 unless the network is chaotic.
 
         In the limits q* = 0 and q* = inf the map is normalised by a variance that itself shrinks or grows, so f'(1) = 1
-        and c* = 1 whatever χ₁ is.
+        whatever χ₁ is. Where the slopes of φ differ there (ReLU) c* = 1. Where they agree (tanh, σ_b = 0, σ_w ≤ 1) the map is the
+        identity, as it is for linear φ without biases: every correlation is a fixed point, c* is nan, and `c_star_reason` says so.
 
         Examples
         --------
@@ -205,8 +212,21 @@ class MeanField:
         return self._correlation_point.c
 
     @property
+    def c_star_reason(self) -> str:
+        """Why c* and 1 − c* are nan, or "".
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> net = mf.MeanField("tanh", sigma_w=0.8, sigma_b=0.0)
+        >>> net.c_star, net.c_star_reason.split(":")[0]
+        (nan, 'the correlation map of tanh is the identity in the limit q → 0')
+        """
+        return self._correlation_point.reason
+
+    @property
     def epsilon_star(self) -> float:
-        """1 − c*, to relative accuracy 1e-14/(χ₁ − 1) or so just above criticality, where c* nears 1.
+        """1 − c*, to relative accuracy 1e-14/(χ₁ − 1) or so just above criticality, where c* nears 1; nan where c* is.
 
         Examples
         --------
@@ -222,7 +242,7 @@ class MeanField:
 
         inf where the slope is ±1, 0 where the slope is 0 or infinite (χ₁ of φ that jumps), negative where it exceeds 1: gradients
         that grow, or at q* = inf a variance that does. At q* = 0 and q* = inf the slopes are the limits there, and the
-        normalised correlation map has f'(1) = 1, hence xi_c = inf: correlations settle slower than exponentially, or not.
+        normalised correlation map has f'(1) = 1, hence xi_c = inf: correlations settle slower than exponentially, or not at all.
 
         Examples
         --------

@@ -21,6 +21,7 @@ from meanfield.expectation.held_profiles import has_profile
 from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V, moment_table
 from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
+from meanfield.layers.limits import is_line
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.correlation import SMALLEST, depth_scale
 from meanfield.theory.mean_field import MeanField
@@ -52,9 +53,11 @@ class PhaseDiagram:
     epsilon_star, c_star : ndarray
         1 − c* (relatively accurate) and c*, the stable fixed point of the correlation map; nan, like xi_c, where q* is
         infinite and φ steeper than linear, or q* = 0 and the slopes of φ at 0 are 0 or infinite: its correlation map has no
-        limit there, and ``MeanField.c_star`` is an error that says so. With an AccuracyWarning also where φ
-        oscillates so often within reach of N(0, q*) that the map would take billions of evaluations, or has a pole of φ or φ' and
-        1 − c* is below 1e-30, where that can't be followed. ``MeanField(activation, sigma_w, sigma_b).c_star`` says which.
+        limit there, and ``MeanField.c_star`` is an error that says so. nan with xi_c = inf where the map is the identity and
+        every c a fixed point: at q* = 0 or inf where the slopes of φ there agree (tanh, σ_b = 0, σ_w ≤ 1), and for linear φ.
+        With an AccuracyWarning also where φ oscillates so often within reach of N(0, q*) that the map would take billions of
+        evaluations, or has a pole of φ or φ' and 1 − c* is below 1e-30, where that can't be followed.
+        ``MeanField(activation, sigma_w, sigma_b).c_star`` says which.
     chi_1 : ndarray
         χ₁ = f'(1); inf where φ jumps.
     xi_q, xi_c, xi_grad : ndarray
@@ -84,11 +87,13 @@ class PhaseDiagram:
 
     def __str__(self) -> str:
         total = self.phase.size
+        kept = np.isnan(self.c_star) & np.isinf(self.xi_c)
         shares = [int(np.sum(self.phase == p)) for p in (-1, 0, 1)]
         return (
             f"Phase diagram of {self.activation.name}: {self.sigma_w.size} × {self.sigma_b.size} cells, "
             f"{shares[0]} ordered, {shares[1]} critical, {shares[2]} chaotic"
             + (f"; q* is infinite in {int(np.isinf(self.q_star).sum())} of {total}" if np.isinf(self.q_star).any() else "")
+            + (f"; f(c) = c, so that c* is nan, in {int(kept.sum())} of {total}" if kept.any() else "")
         )
 
 
@@ -136,7 +141,7 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     phase = np.empty(shape, dtype=np.int8)
     if q_star.size:
         _fill(act, weights, biases, q_star, out, phase, n_jobs, progress)
-        lost = np.isnan(out[2]) & np.isfinite(q_star) & (q_star > 0)
+        lost = np.isnan(out[5]) & np.isfinite(q_star) & (q_star > 0)
         if lost.any():
             why = (
                 "has too many features within reach of N(0, q*)"
@@ -310,6 +315,14 @@ def _fill(
     if refused:
         lost = (out[3] > 1) & np.isin(_piece(np.where(q_star > 0, q_star, math.nan)), refused)
         out[1, lost] = out[2, lost] = out[5, lost] = math.nan
+    # Where the map is the identity every c is a fixed point, as MeanField.c_star_reason says.
+    for end in (0.0, math.inf):
+        if limits.same_slopes(act, end):
+            kept = (q_star == end) & (weights > 0) & ((phase != 0) | (end == 0.0))
+            out[1, kept] = out[2, kept] = math.nan
+    if is_line(act, 1.0):
+        kept = (q_star > 0) & np.isfinite(q_star) & (phase == 0) & (biases == 0)[:, None]
+        out[1, kept] = out[2, kept] = math.nan
     if not 0 < at_zero < math.inf:  # the correlation map has no limit q → 0, as MeanField says of each such cell
         vanishing = (q_star == 0) & (weights > 0)
         out[1, vanishing] = out[2, vanishing] = out[5, vanishing] = math.nan

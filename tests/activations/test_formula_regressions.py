@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -92,3 +93,17 @@ def test_peaks_between_steep_points_need_no_more_digits(monkeypatch: pytest.Monk
     assert np.isfinite(slopes).all()
     assert np.isfinite(curvatures).all()
     assert sum(asked) < 200
+
+
+@pytest.mark.parametrize(
+    ("formula", "at"),
+    [("sin(x)+abs(x-10)**0.3-10**0.3", 10.0), ("sqrt(max(1-x**2,0))-1", 1.0), ("cos(x)*abs(x-7.3)**0.4+x", 7.3)],
+)
+def test_the_rounding_of_x_beside_an_infinite_slope_is_no_jump(formula: str, at: float) -> None:
+    point = mf.activation(formula).breakpoints[-1]
+    assert (point.location, point.value_jump, abs(point.slope_jump)) == (at, 0.0, math.inf)
+
+
+def test_a_jump_beside_an_infinite_slope_stays_one() -> None:
+    (point,) = mf.activation("abs(x-10)**0.3+0.001*sign(x-10)").breakpoints
+    assert point.value_jump == pytest.approx(0.002, rel=1e-9)

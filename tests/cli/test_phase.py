@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def run_json(capsys, *words):
 
 
 def numbers(rows):
-    return np.array([[float(value) for value in row] for row in rows])
+    return np.array([[math.nan if value is None else float(value) for value in row] for row in rows])
 
 
 def test_json_holds_every_quantity_in_full(capsys):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.theory.conditions.conclusion import limit_of_slopes
+from meanfield.theory.conditions.conclusion import limit_of_slopes, slope_settles
+from meanfield.theory.conditions.samples import Samples, grid, sample
 
 SELU_LIMIT = 0.0379715  # as computed elsewhere down to σ_b = 4e-11
 
@@ -77,3 +78,24 @@ def test_cube_keeps_a_distance() -> None:
     result = mf.check_proposition4("x**3")
     assert result.conclusion.holds is False
     assert result.conclusion.witness == pytest.approx(4 / 9, rel=1e-9)
+
+
+def test_slopes_at_zero_that_no_slope_nearby_comes_near() -> None:
+    # φ = x + x² sin(1/x): φ'(0±) = 1, but φ' = 1 + 2x sin(1/x) − cos(1/x), E[φ'²] → 3/2, and f(0) → 1 − 1/(3/2) = 1/3.
+    x = grid()
+    settled = Samples(x, np.tanh(x), -np.tanh(x), 1 / np.cosh(np.minimum(x, 300)) ** 2, 1 / np.cosh(np.minimum(x, 300)) ** 2, "")
+    assert slope_settles(settled, 1.0, 1.0)
+    slope = 1 + 2 * x * np.sin(1 / x) - np.cos(1 / x)
+    wavy = Samples(x, x + x * x * np.sin(1 / x), -x + x * x * np.sin(1 / x), slope, slope, "")
+    assert not slope_settles(wavy, 1.0, 1.0)
+    slow = Samples(x, x, -x, 1 + np.minimum(x, 1.0) ** 0.1, 1 + np.minimum(x, 1.0) ** 0.1, "")  # continuous, and slowly so
+    assert slope_settles(slow, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["tanh", "selu", "relu", "silu", "elu", "hardtanh", "where(x > 0, x, 0.25*x)", "x + x*abs(x)**0.3/(1+x**2)"]
+)
+def test_ordinary_slopes_settle(name: str) -> None:
+    result = mf.check_proposition4(name)
+    one = result.conditions["i"].evidence
+    assert slope_settles(sample(mf.activation(name)), one["slope_right"], one["slope_left"])

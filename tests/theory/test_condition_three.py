@@ -44,3 +44,24 @@ def test_samples_decide_where_no_argument_does() -> None:
     assert open_end.holds is not False  # F' = 1 + … > 0 at every q
     falling = mf.check_proposition4("exp(-x*x)").conditions["iii"]  # V = 1/√(1 + 4q)
     assert falling.holds is False
+
+
+@pytest.mark.parametrize("k", [0.14208711640071894, 0.1420872, 0.1420873, -0.1420872])
+def test_a_fall_between_two_samples_is_found(k: float) -> None:
+    # φ = x (k + exp(−x²/2)): V = q (k² + 2k (1 + q)^(−3/2) + (1 + 2q)^(−3/2)). V' < 0 on some 2 % of q only, and by 2e-6.
+    formula = f"x*({abs(k)!r}+exp(-x**2/2))" if k > 0 else f"-x*({abs(k)!r}+exp(-x**2/2))"
+    k = abs(k)
+    condition = mf.check_proposition4(formula).conditions["iii"]
+    assert condition.holds is False
+    q = condition.witness
+    assert 2.6 < q < 2.7
+    exact = k * k + 2 * k * (1 - q / 2) * (1 + q) ** -2.5 + (1 - q) * (1 + 2 * q) ** -2.5
+    assert exact < 0
+    assert mf.MeanField(formula, 1.0, 0.0).variance_slope(q) == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_dip_that_stays_above_zero_is_no_fall() -> None:
+    k = 0.1422  # the smallest V' is 1e-5
+    q = [2.4 + 0.01 * i for i in range(50)]
+    assert min(k * k + 2 * k * (1 - x / 2) * (1 + x) ** -2.5 + (1 - x) * (1 + 2 * x) ** -2.5 for x in q) > 5e-6
+    assert mf.check_proposition4(f"x*({k}+exp(-x**2/2))").conditions["iii"].holds is True

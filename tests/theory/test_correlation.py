@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,7 +96,7 @@ def test_a_jump_that_is_never_met(sigma_b: float) -> None:
 
 def test_zero_and_infinite_variance() -> None:
     quiet = mf.MeanField("tanh", 0.5, 0.0)
-    assert (quiet.c_star, quiet.epsilon_star) == (1.0, 0.0)
+    assert math.isnan(quiet.c_star)  # the identity: see below
     assert quiet.depth_scales == mf.DepthScales(pytest.approx(1 / math.log(4)), math.inf, pytest.approx(1 / math.log(4)))
     loud = mf.MeanField("relu", 2.0, 0.1)
     assert (loud.c_star, loud.phase) == (1.0, "chaotic")
@@ -112,3 +113,71 @@ def test_no_weights() -> None:
     assert net.depth_scales == mf.DepthScales(0.0, 0.0, 0.0)
     with pytest.raises(mf.DomainError, match="leave every layer at 0"):
         _ = mf.MeanField("tanh", 0.0, 0.0).c_star
+
+
+IDENTITY = [
+    ("tanh", 0.8, 0.0),
+    ("tanh", 1.0, 0.0),
+    ("silu", 1.0, 0.0),
+    ("gelu", 1.0, 0.0),
+    ("sin", 0.9, 0.0),
+    ("softsign", 0.5, 0.0),
+    ("elu", 0.7, 0.0),
+    ("where(x>0, x, 0.3*(exp(x/0.3)-1))", 0.8, 0.0),
+    ("where(abs(x)>0.5, 2*x, x)", 0.4, 0.0),
+    ("linear", 0.5, 0.0),
+    ("linear", 1.0, 0.0),
+    ("2*x", 0.5, 0.0),
+    ("linear", 2.0, 0.1),
+    ("x + tanh(x)", 2.0, 0.1),
+]
+
+
+@pytest.mark.parametrize(("name", "sigma_w", "sigma_b"), IDENTITY)
+def test_where_the_map_is_the_identity_no_limit_is_singled_out(name: str, sigma_w: float, sigma_b: float) -> None:
+    net = mf.MeanField(name, sigma_w, sigma_b)
+    ends = [net.propagate(3000, c=c).c[-1] for c in (0.0, 0.5, 0.9)]
+    assert ends[0] < ends[1] - 0.05 < ends[2] - 0.1  # directly: where correlations go depends on where they begin
+    assert math.isnan(net.c_star)
+    assert math.isnan(net.epsilon_star)
+    assert "identity" in net.c_star_reason
+    assert net.depth_scales.xi_c == math.inf
+    assert net.correlation_map(0.3) == pytest.approx(0.3, abs=1e-12)
+    diagram = mf.phase_diagram(name, sigma_w, sigma_b)
+    assert np.isnan([diagram.c_star[0, 0], diagram.epsilon_star[0, 0]]).all()
+    assert (diagram.xi_c[0, 0], diagram.chi_1[0, 0]) == (math.inf, pytest.approx(net.chi_1, rel=1e-14))
+    assert "c* is nan, in 1 of 1" in str(diagram)
+
+
+def test_tanh_and_silu_stay_where_they_were_left() -> None:
+    assert mf.MeanField("tanh", 0.8, 0.0).propagate(2000).c[-1] == pytest.approx(0.46378, abs=5e-6)
+    assert mf.MeanField("silu", 1.0, 0.0).propagate(2000).c[-1] == pytest.approx(0.518, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_w", "sigma_b"),
+    [
+        ("relu", 1.0, 0.0),
+        ("relu", math.sqrt(2.0), 0.0),
+        ("relu", 2.0, 0.3),
+        ("selu", 0.5, 0.0),
+        ("abs(x)", 0.5, 0.0),
+        ("linear", 0.5, 0.1),
+        ("linear", 1.0, 0.1),
+        ("2*x+1", 0.5, 0.0),
+        ("2*x+1", 0.4, 0.0),
+    ],
+)
+def test_slopes_that_differ_and_biases_make_inputs_alike(name: str, sigma_w: float, sigma_b: float) -> None:
+    net = mf.MeanField(name, sigma_w, sigma_b)
+    assert (net.c_star, net.epsilon_star, net.c_star_reason) == (1.0, 0.0, "")
+    assert net.propagate(1_000_000, c=0.0).c[-1] > 0.999
+    assert mf.phase_diagram(name, sigma_w, sigma_b).c_star[0, 0] == 1.0
+
+
+def test_measured_slopes_agree_to_their_accuracy() -> None:
+    elu = mf.activation(lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))), name="my elu")
+    assert math.isnan(mf.MeanField(elu, 0.7, 0.0).c_star)
+    assert mf.MeanField(mf.activation(lambda x: np.maximum(x, 0.0), name="my relu"), 0.7, 0.0).c_star == 1.0
+    line = mf.activation(lambda x: 1.0 * x, name="line")
+    assert np.isnan(mf.phase_diagram(line, 0.7, [0.0, 0.1]).c_star).tolist() == [[True], [False]]

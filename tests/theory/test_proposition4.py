@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import warnings
 
@@ -281,3 +282,188 @@ def test_exponential_begins_at_one() -> None:
     result = mf.check_proposition4("exp")
     assert result.conditions["iii"].witness == pytest.approx(1.0, rel=1e-9)
     assert result.conditions["ii"].evidence["holds_at_limit"] is False
+
+
+CALLABLES = {
+    "tanh": np.tanh,
+    "sin": np.sin,
+    "identity": lambda x: np.asarray(x) * 1.0,
+    "relu": lambda x: np.maximum(x, 0.0),
+    "leaky": lambda x: np.where(x > 0, x, 0.1 * x),
+    "sign": np.sign,
+    "cosine": np.cos,
+    "cube": lambda x: np.asarray(x) ** 3,
+    "square": lambda x: np.square(x),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "selu": lambda x: np.where(x > 0, x, 1.5 * np.expm1(np.minimum(x, 0.0))),
+    "scalar": math.atan,
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_no_verdict_on_a_callable_is_better_than_numerical(name: str) -> None:
+    result = mf.check_proposition4(mf.activation(CALLABLES[name], name=f"my {name}"))
+    verdicts = (*result.conditions.values(), result.conclusion, *result.propositions.values())
+    assert {condition.proof for condition in verdicts} == {"numerical"}
+    for word in ("analytic", "symbolic"):
+        assert word not in str(result)
+
+
+@pytest.mark.parametrize(
+    ("formula", "at"),
+    [
+        ("x+sqrt(abs(x-1))-1", 1.0),
+        ("tanh(x)+0.1*sqrt(abs(x**2-1))-0.1", 1.0),
+        ("tanh(x)+where(x>1,sqrt(x-1),0)", 1.0),
+        ("tanh(x)*abs(x-2)**0.4", 2.0),
+        ("x*abs(x+3)**0.5", -3.0),
+        ("sin(x)+abs(x-10)**0.3-10**0.3", 10.0),
+        ("x+0.001*sqrt(abs(x-0.1))-0.001*sqrt(0.1)", 0.1),
+    ],
+)
+def test_a_slope_that_is_not_square_integrable_leaves_no_edge(formula: str, at: float) -> None:
+    # φ' ~ |x − t|^(−p) with p ≥ ½: E[φ'²] = ∞ at every q > 0, also where t is many standard deviations away.
+    q = np.array([1e-6, 1e-3, 0.01, 0.1, 1.0, 100.0])
+    assert np.all(np.isinf(mf.second_moment(formula, q, derivative=1)))
+    assert np.all(np.isfinite(mf.second_moment(formula, q)))
+    result = mf.check_proposition4(formula)
+    assert result.conditions["ii"].holds is False
+    assert f"not integrable at x = {abs(at):g}" in result.conditions["ii"].reason.replace("-", "")
+    assert (result.satisfied, result.conclusion.holds) == (False, False)
+    assert mf.edge_of_chaos(formula, [0.0, 0.1]).status.tolist() == ["none", "none"]
+    quiet = mf.MeanField(formula, 0.01, 0.0)
+    assert (quiet.chi_1, quiet.phase) == (math.inf, "chaotic")
+
+
+@pytest.mark.filterwarnings("ignore::meanfield.AccuracyWarning")  # such a pole of φ' is integrated to fewer digits
+@pytest.mark.parametrize("power", [0.6, 0.75, 0.9])
+def test_a_steep_slope_that_is_square_integrable_has_an_edge(power: float) -> None:
+    from scipy.integrate import quad
+
+    formula = f"abs(x-1)**{power}-1"
+    result = mf.check_proposition4(formula)
+    assert result.conditions["ii"].holds is True
+
+    def density(x: float) -> float:
+        return power**2 * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+    exponent = 2 * power - 2  # of |x − 1| in φ'², left to quad's own weight on both sides of 1
+    near = sum(quad(density, a, b, weight="alg", wvar=w)[0] for a, b, w in ((0.0, 1.0, (0.0, exponent)), (1.0, 2.0, (exponent, 0.0))))
+    far = sum(quad(lambda x: density(x) * abs(x - 1) ** exponent, a, b)[0] for a, b in ((-20.0, 0.0), (2.0, 20.0)))
+    assert mf.second_moment(formula, 1.0, derivative=1) == pytest.approx(near + far, rel=2e-3)
+
+
+def _jumping(x):
+    return np.tanh(x) + 1e-9 * (np.abs(x) > 1e-7)
+
+
+def _peaked(x):
+    return np.tanh(x) + 1000 * np.exp(-(((x - 50.3) / 0.001) ** 2))
+
+
+JUMPS = {
+    "far below any scale": (_jumping, 1e-7),
+    "one-sided": (lambda x: np.tanh(x) + 1e-9 * (x > 3e-6), 3e-6),
+    "below 0": (lambda x: x - 1e-8 * (x < -2e-5), -2e-5),
+    "at 1": (lambda x: x / (1 + np.abs(x)) + 1e-8 * (x >= 1.2345), 1.2345),
+    "of a wave": (lambda x: np.sin(x) + 1e-7 * (np.abs(x) > 33.3), 33.3),
+}
+
+
+@pytest.mark.parametrize("name", JUMPS)
+def test_a_small_jump_of_a_callable_is_found(name: str) -> None:
+    function, at = JUMPS[name]
+    result = mf.check_proposition4(mf.activation(function, name="mine"))
+    assert (result.satisfied, result.satisfied_strictly, result.conclusion.holds) == (False, False, False)
+    found = re.search(r"jumps at x = (\S+),", result.conditions["ii"].reason)  # χ₁ = ∞
+    assert found is not None
+    assert abs(float(found[1])) == pytest.approx(abs(at), rel=1e-5)
+
+
+def test_a_narrow_peak_of_a_callable_is_found() -> None:
+    result = mf.check_proposition4(mf.activation(_peaked, name="peaked"))
+    evidence = result.conditions["i"].evidence
+    assert evidence["K"] == pytest.approx((1000 + math.tanh(50.3)) / 50.3, rel=1e-6)
+    assert (evidence["K_at"], evidence["K_proof"]) == (pytest.approx(50.3, rel=1e-6), "numerical")
+    assert "samples" in result.conditions["i"].reason
+    assert (result.satisfied, result.conditions["iii"].holds) == (False, False)
+    assert result.conditions["iii"].witness > 50.3**2  # N(50.3; 0, q) falls from there on
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.tanh,
+        np.sin,
+        np.arctan,
+        lambda x: x / (1 + np.exp(-np.maximum(x, -700.0))),
+        lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))),
+        lambda x: np.clip(x, -1, 1),
+        lambda x: np.tanh(x) + 0.2 * np.abs(x - 1.7) - 0.34,
+        lambda x: np.logaddexp(0.0, x) - np.log(2),
+    ],
+)
+def test_no_feature_is_invented(function) -> None:
+    from meanfield.theory.conditions.closer_look import look_closer
+
+    found = look_closer(mf.activation(function, name="mine"))
+    assert (found.jumps, found.features) == ((), ())
+
+
+def test_stairs_of_single_precision_are_no_jumps() -> None:
+    from meanfield.theory.conditions.closer_look import look_closer
+
+    assert look_closer(mf.activation(lambda x: np.tanh(np.float32(x)).astype(float), name="single")).jumps == ()
+
+
+@pytest.mark.parametrize(
+    ("formula", "K", "at"),
+    [
+        ("x*(1+5*exp(-((x-50.3)/0.001)**2))", 6.0, 50.3),
+        ("x*(1+5*exp(-((x-50.3)/0.1)**2))", 6.0, 50.3),
+        ("x*(1+5*exp(-((x+7.77)/0.002)**2))", 6.0, -7.77),
+        ("x*(2-exp(-((x-3.3)/0.01)**2))", 2.0, "inf"),
+        ("x*(1+exp(-x**2/2))", 2.0, "0+"),
+        ("sin(x)", 1.0, "0+"),
+        ("x/(1+x**2)", 1.0, "0+"),
+    ],
+)
+def test_the_bound_of_the_ratio_is_the_formulas(formula: str, K: float, at: float | str) -> None:
+    evidence = mf.check_proposition4(formula).conditions["i"].evidence
+    assert evidence["K"] == pytest.approx(K, rel=1e-9)
+    assert evidence["K_bound"] == pytest.approx(K, rel=1e-12)
+    assert evidence["K_proof"] == "symbolic"
+    assert evidence["K_at"] in ("inf", "-inf", "0+", "0-") if isinstance(at, str) else evidence["K_at"] == pytest.approx(at, rel=1e-6)
+
+
+@pytest.mark.parametrize("width", ["0.1", "0.001"])
+def test_two_lines_with_a_bump_far_out_are_not_two_lines(width: str) -> None:
+    result = mf.check_proposition4(f"x*(1+5*exp(-((x-50.3)/{width})**2))")
+    assert (result.conditions["ii"].holds, result.conditions["ii"].proof) == (True, "analytic")
+    assert "not linear on both sides" in result.conditions["ii"].reason
+
+
+@pytest.mark.parametrize(("formula", "proof"), [("relu", "analytic"), ("max(x, 0.1*x)", "analytic"), ("(x+sqrt(x**2))/2", "numerical")])
+def test_two_lines_are_proven_where_the_formula_is_made_of_lines(formula: str, proof: str) -> None:
+    condition = mf.check_proposition4(formula).conditions["ii"]
+    assert (condition.holds, condition.proof) == (False, proof)
+
+
+def test_a_jump_is_not_bounded_by_its_slope() -> None:
+    evidence = mf.check_proposition4("where(x > 1, 1, 0) + x/4").conditions["i"].evidence
+    assert (evidence["K"], evidence["K_proof"]) == (pytest.approx(1.25, rel=1e-6), "numerical")
+
+
+@pytest.mark.parametrize(
+    ("function", "K"),
+    [
+        (lambda x: np.logaddexp(0.0, x) - np.log(2), 1.0),
+        (lambda x: np.exp(np.minimum(x, 0.0)) - 1.0 + np.maximum(x, 0.0), 1.0),
+        (lambda x: (1.0 + np.tanh(x)) - 1.0, 1.0),
+    ],
+)
+def test_rounding_near_zero_is_no_ratio(function, K: float) -> None:
+    evidence = mf.check_proposition4(mf.activation(function, name="mine")).conditions["i"].evidence
+    found = np.abs(function(np.array([1e-5, -1e-5, 1e6, -1e6])) / np.array([1e-5, -1e-5, 1e6, -1e6]))
+    assert evidence["K"] >= found.max() - 1e-9
+    assert evidence["K"] <= K * (1 + 2e-9)

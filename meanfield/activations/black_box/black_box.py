@@ -85,6 +85,13 @@ class BlackBoxActivation(Activation):
             jumps.append(0.0 if abs(jump) <= (1e3, 1e5)[k] * self.relative_noise * size else jump)
         return Breakpoint(x, *jumps)
 
+    def cut_at(self, jumps: Iterable[float], smooth: Iterable[float]) -> BlackBoxActivation:
+        """The same function with further breakpoints; at those where it is smooth nothing is measured, as it may be steep there."""
+        at, keep = [*(b.location for b in self.breakpoints), *jumps], set(smooth)
+        made = BlackBoxActivation(self._original, [*at, *keep], self._given_name or self.name)
+        made.breakpoints = tuple(Breakpoint(b.location) if b.location in keep else b for b in made.breakpoints)
+        return made
+
     def __reduce__(self) -> Any:
         return _restored, (self._original, self._declared, self._given_name)
 

@@ -35,6 +35,7 @@ _POLISHED = 100  # zeros of one function, those nearest to 0, that are found wit
 _WORK = 20_000  # breakpoints times operations of the formula
 _SINGULAR = 60  # singular points, whose limits often take many digits
 _POLE_WIDTH = 1e-13  # relative distance within which a zero is taken to be the pole beside it
+_NEAR = 64.0  # units in the last place of x within which an infinite slope makes a jump out of rounding
 _TRIGONOMETRIC = frozenset(("sin", "cos", "tan"))
 _PROBES = (0.0137, 0.31, 0.83, 1.73, 4.9, 17.3, 61.7)
 
@@ -179,7 +180,21 @@ def _changes(act: FormulaActivation, x: float) -> bool:
 def _with_jumps(act: FormulaActivation, x: float) -> Breakpoint:
     right, left = (_limits(act, x, side, (0, 1, 2)) for side in (+1, -1))
     value, slope = (_jump(right[k], left[k], abs(right[k + 1]) + abs(left[k + 1]), x) for k in (0, 1))
+    if value and math.isfinite(value) and math.isinf(slope) and abs(value) <= _unsettled(act, x, right[0], left[0]):
+        value = 0.0
     return Breakpoint(x, value, slope)
+
+
+def _unsettled(act: FormulaActivation, x: float, right: float, left: float) -> float:
+    """How far φ moves within a few units of rounding of x: much beside √|x − t|, whose value at t itself is as uncertain as that."""
+    found = 0.0
+    for side, limit_there in ((1.0, right), (-1.0, left)):
+        try:
+            near = float(act.values(np.array([x + side * min(_NEAR * math.ulp(x), _gap(act, x) / 2)]), 0)[0])
+        except ActivationError:
+            continue
+        found = max(found, abs(near - limit_there))
+    return found
 
 
 def _as_pole(act: FormulaActivation, point: Breakpoint) -> Breakpoint:

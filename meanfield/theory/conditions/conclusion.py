@@ -8,25 +8,30 @@ As q → 0 with slopes λ = φ'(0+), β = φ'(0−): E[φ]/√q → (λ − β)/
 
     f(0) → (λ − β)²/(π(λ² + β²)),
 
-which is 0 only where the slopes agree.
+which is 0 only where the slopes agree. It takes φ'(x) → φ'(0±) as x → 0±, more than that φ has these slopes: x + x² sin(1/x) has
+φ'(0) = 1, but E[φ'²] → 3/2, and f(0) → 1/3.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.expectation.moments import MEAN, V1, moment_table
+from meanfield.layers import limits
 from meanfield.theory.conditions.condition import Condition
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.theory.conditions.condition_two import Edge
+    from meanfield.theory.conditions.samples import Samples
 
 STATEMENT = "sup over c in [0, 1] of |f(c) − c| → 0 as σ_b → 0 on the edge of chaos"
-EQUAL = 1e-9  # slopes of a black box that differ by less, relatively, agree
+NEAR_ENOUGH = 1e-3  # relative distance of φ' from φ'(0±) that is none
+BAND, FALLING = 4, 0.95  # octaves of |x|, and the factor by which that distance falls over them at least
 FAR_FROM_ZERO = 1e-2  # a sup|f − c| that has settled above this does not vanish
 SETTLED = 0.02  # relative change over the last three halvings of σ_b
 
@@ -42,7 +47,7 @@ def limit_of_slopes(right: float, left: float) -> float:
     return (right - left) ** 2 / (math.pi * (right * right + left * left))
 
 
-def check_conclusion(act: Activation, conditions: dict[str, Condition], edge: Edge) -> Condition:
+def check_conclusion(act: Activation, values: Samples, conditions: dict[str, Condition], edge: Edge) -> Condition:
     """The verdict on the conclusion, by its limit and by its values at σ_b = 2⁻¹ … 2⁻¹²."""
     one = conditions["i"].evidence
     right, left = float(one["slope_right"]), float(one["slope_left"])
@@ -70,14 +75,31 @@ def check_conclusion(act: Activation, conditions: dict[str, Condition], edge: Ed
     if edge.fixed_point.holds is None or edge.fixed_point.vanishing is None or conditions["i"].holds is None:
         return Condition("conclusion", STATEMENT, None, "numerical", evidence | {"limit": math.nan}, None, "undecided with (i) and (ii)")
     limit = limit_of_slopes(right, left)
-    alike = abs(right - left) <= (0.0 if act.has_formula else EQUAL) * max(abs(right), abs(left)) or limit < 1e-28
-    if alike:
+    if not slope_settles(values, right, left):
+        why = "φ' does not come near φ'(0±) as x → 0±, so f(0) need not vanish"
+        sizes = [s for s in evidence["sup"] if math.isfinite(s)]
+        if len(sizes) >= 4 and _settled(sizes):
+            return Condition(
+                "conclusion", STATEMENT, False, "numerical", evidence | {"limit": sizes[-1]}, sizes[-1], f"{why}: f(0) → {sizes[-1]:.6g}"
+            )
+        return Condition("conclusion", STATEMENT, None, "numerical", evidence | {"limit": math.nan}, None, why)
+    if limits.same_slopes(act, 0.0):
         evidence["limit"] = 0.0
         why = f"φ'(0+) = φ'(0−), so f(0) → 0{_last_text(evidence)}"
         return Condition("conclusion", STATEMENT, True, "analytic", evidence, None, why)
     evidence["limit"] = limit
     why = f"φ'(0−) = {left:.6g} and φ'(0+) = {right:.6g} differ, so f(0) → (λ − β)²/(π(λ² + β²)) = {limit:.6g}, not 0"
     return Condition("conclusion", STATEMENT, False, "analytic", evidence, limit, why)
+
+
+def slope_settles(values: Samples, right: float, left: float) -> bool:
+    """Whether φ'(x) → φ'(0±) as x → 0±, as E[φ'²] → (λ² + β²)/2 takes: by its distance in eight bands of |x|, 2⁻⁵⁶ … 2⁻²⁴."""
+    size = max(abs(right), abs(left))
+    distance = np.maximum(np.abs(values.right_slope - right), np.abs(values.left_slope - left)) / size
+    bands = [
+        float(np.max(distance[(values.x >= 2.0**low) & (values.x < 2.0 ** (low + BAND))], initial=0.0)) for low in range(-56, -24, BAND)
+    ]
+    return bands[0] <= NEAR_ENOUGH or all(a <= FALLING * b for a, b in pairwise(bands))
 
 
 def _along(two: Condition) -> dict[str, Any]:

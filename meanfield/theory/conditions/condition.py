@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation
 
 SHOWN = {True: "yes", False: "no", None: "undecided"}
 
@@ -22,7 +25,8 @@ class Condition:
     holds : bool or None
         None: undecided. A sign that is smaller than its error estimate decides nothing.
     proof : str
-        "symbolic" (exact, from the formula), "analytic" (a theorem covers it) or "numerical" (with a margin, in a stated range).
+        "symbolic" (exact, from the formula), "analytic" (a theorem covers it) or "numerical" (with a margin, in a stated
+        range); never more than "numerical" for a callable, which is known at samples only.
     evidence : dict
         Numbers and words behind the verdict, by name.
     witness : object
@@ -55,6 +59,11 @@ def all_of(verdicts: Iterable[bool | None]) -> bool | None:
     if False in found:
         return False
     return None if None in found else True
+
+
+def as_known(condition: Condition, act: Activation) -> Condition:
+    """The condition with the proof that φ allows: a φ without a formula is known at samples, and nothing said of it is better than that."""
+    return condition if act.has_formula else replace(condition, proof="numerical")
 
 
 def weakest(proofs: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from meanfield.errors import MeanFieldError
 from meanfield.theory.conditions.at_zero import at_zero
 from meanfield.theory.conditions.condition import Condition, all_of, weakest
+from meanfield.theory.conditions.structure import ratio_bound
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -33,6 +34,8 @@ class Ratio:
     at: float | str
     proof: str
     reason: str
+    shown: str = "numerical"  # that the value is the supremum, not only the largest of the samples
+    bound: float = math.inf  # that the formula shows
 
 
 def condition_one(act: Activation, seen: Samples, shape: Shape | None) -> Condition:
@@ -50,6 +53,8 @@ def condition_one(act: Activation, seen: Samples, shape: Shape | None) -> Condit
         "slopes_not_both_zero": slopes,
         "K": ratio.value,
         "K_at": ratio.at,
+        "K_proof": ratio.shown,
+        "K_bound": ratio.bound,
         "ratio_bounded": ratio.bounded,
     }
     failures: list[tuple[str, Any]] = []
@@ -111,6 +116,11 @@ def _ratio(act: Activation, seen: Samples, shape: Shape | None, vanishes: bool |
         return Ratio(None, math.nan, math.nan, "numerical", f"φ can't be sampled: {seen.undefined}")
     with np.errstate(over="ignore", invalid="ignore"):
         ratios = {1.0: np.abs(seen.right) / seen.x, -1.0: np.abs(seen.left) / seen.x}
+    if not act.has_formula:  # so near 0 the ratio is the rounding of φ; the limit there is the slope
+        scale = max(float(np.max(np.abs(v[seen.x <= 1.0]), initial=0.0)) for v in (seen.right, seen.left))
+        near = seen.x < act.relative_noise * scale / SETTLED
+        for values in ratios.values():
+            values[near] = 0.0
     largest, end = max((abs(right), "0+"), (abs(left), "0-"), key=lambda pair: pair[0])
     at: float | str = end
     for sign, values in ratios.items():
@@ -125,10 +135,15 @@ def _ratio(act: Activation, seen: Samples, shape: Shape | None, vanishes: bool |
     if isinstance(at, float):
         largest, at = _sharpened(act, seen, at, largest)
     place = f"at x = {at:.6g}" if isinstance(at, float) else f"as x → {at.replace('inf', '∞')}"
-    found = f"sup|φ(x)/x| = {largest:.6g}, {place}"
+    bound = ratio_bound(act)
+    exact = bound <= largest * (1 + SETTLED)
+    found = f"sup|φ(x)/x| = {largest:.6g}, {place}" if exact else f"|φ(x)/x| ≤ {largest:.6g} at all samples, largest {place}"
+    if not exact and bound < math.inf:
+        found += f"; its formula shows that it is at most {bound:.6g}"
     if grows is None or (seen.undefined and not proven):
         return Ratio(None, largest, at, "numerical", f"{found} as far as was looked; {tail_reason or seen.undefined}")
-    return Ratio(True, largest, at, "symbolic" if proven else "numerical", found)
+    proven = proven or bound < math.inf
+    return Ratio(True, largest, at, "symbolic" if proven else "numerical", found, "symbolic" if exact else "numerical", bound)
 
 
 def _one_sided(act: Activation, side: int) -> float:

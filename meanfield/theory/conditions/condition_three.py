@@ -7,17 +7,21 @@ With g(x) = φ(x)² + φ(−x)², V(q) = ½E[g(√q|Z|)]: it rises at every q wh
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import Q_DV, V
+from meanfield.solve.scan import with_extrema
 from meanfield.theory.conditions.condition import Condition, all_of, weakest
 from meanfield.theory.conditions.samples import clear_sign
 from meanfield.theory.conditions.waves import rising_by_its_spectrum
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
+    from meanfield.arrays import Array
     from meanfield.theory.conditions.condition_two import Edge, Reading
     from meanfield.theory.conditions.samples import Moments, Samples
     from meanfield.theory.conditions.structure import Shape
@@ -65,14 +69,14 @@ def variance_rises(
     if seen.q.size == 0:
         return None, "numerical", seen.unknown or seen.infinite or "E[φ(√q Z)²] has no finite values", None, evidence
     evidence["q_range"] = (float(seen.q[0]), float(seen.q[-1]))
-    fraction = seen[Q_DV] / np.where(seen[V] > 0, seen[V], 1.0)
-    sign = clear_sign(seen[Q_DV], seen.noise[Q_DV])
+    at, fraction, noise = _log_slope(seen)
+    sign = clear_sign(fraction, noise)
     falling = np.flatnonzero(sign < 0)
-    worst = int(np.argmin(fraction))
+    worst = int(falling[np.argmin(fraction[falling])]) if falling.size else int(np.argmin(fraction))
     evidence["smallest_log_slope"] = float(fraction[worst])
-    evidence["at_q"] = float(seen.q[worst])
+    evidence["at_q"] = float(at[worst])
     if falling.size:
-        q = float(seen.q[worst])
+        q = float(at[worst])
         return False, "numerical", f"F'(q) < 0 at q = {q:.6g}: d log V/d log q = {fraction[worst]:.4g}", q, evidence
     downwards = any(b.value_jump < 0 for b in act.breakpoints)
     upwards = any(b.value_jump > 0 for b in act.breakpoints)
@@ -90,10 +94,12 @@ def variance_rises(
     if _square_rises(values, 0.0):
         reason = f"φ(x)² + φ(−x)² rises with |x|, so F rises at every q ({values.x.size} samples of |x| up to {values.x[-1]:.1g})"
         return True, "numerical", reason, None, evidence
+    if seen.unresolved:
+        return None, "numerical", f"F' > 0 as far as the moments go, but {seen.unresolved}", None, evidence
     unseen = np.flatnonzero(sign == 0)
     # Where φ(0) ≠ 0, V hardly moves near q = 0: there a prefix of unseen signs is the one that follows it.
-    if unseen.size and not (unseen[-1] == unseen.size - 1 and seen.q[unseen[-1]] < 2.0**-20):
-        q = float(seen.q[unseen[-1]])
+    if unseen.size and not (unseen[-1] == unseen.size - 1 and at[unseen[-1]] < 2.0**-20):
+        q = float(at[unseen[-1]])
         return None, "numerical", f"F' is within its error at q = {q:.6g}", None, evidence
     range_ = f"F' > 0 for q in [{seen.q[0]:.1g}, {seen.q[-1]:.3g}]"
     if seen.unknown:
@@ -104,6 +110,27 @@ def variance_rises(
     if tail is None:
         return None, "numerical", f"{range_}, but beyond it the sign is not settled", None, evidence
     return True, "numerical", f"{range_}; beyond, {tail}", None, evidence
+
+
+def _log_slope(seen: Moments) -> tuple[Array, Array, Array]:
+    """q, d log V/d log q and its noise at the samples and at the extrema between them: V may fall there only."""
+
+    def slope(q: Array) -> Array:
+        return _ratio(seen.table(Q_DV, q), seen.table(V, q))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        noise = _ratio(seen.noise[Q_DV], seen[V])
+        if seen.unresolved:  # the table misses what was added to the samples
+            return seen.q, _ratio(seen[Q_DV], seen[V]), noise
+        at, fraction = with_extrema(seen.q, _ratio(seen[Q_DV], seen[V]), slope, noise[1:-1])
+    after = np.minimum(np.searchsorted(seen.q, at), seen.q.size - 1)
+    return at, fraction, np.maximum(noise[after], noise[np.maximum(after - 1, 0)])
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    result: Array = part / np.where(whole > 0, whole, 1.0)
+    return result
 
 
 def _square_rises(values: Samples, start: float) -> bool:

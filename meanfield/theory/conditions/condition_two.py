@@ -17,14 +17,16 @@ from meanfield.solve.scan import polish
 from meanfield.theory.conditions.condition import Condition
 from meanfield.theory.conditions.coverage import reached, runs
 from meanfield.theory.conditions.samples import clear_sign
+from meanfield.theory.conditions.structure import piecewise_linear
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array, Mask
-    from meanfield.theory.conditions.samples import Moments
+    from meanfield.theory.conditions.samples import Moments, Samples
 
 STATEMENT = "there is A > 0 such that for every σ_b in [0, A] some σ_w puts (σ_b, σ_w) on the edge of chaos"
+STRAIGHT = 1e-9  # distance of φ from a line, relative to the line, that is its rounding
 ALONG = tuple(2.0**-k for k in range(1, 13))  # σ_b at which F'(q) is shown
 
 
@@ -51,13 +53,13 @@ class Edge:
     origin: str  # status of the point at σ_b = 0
 
 
-def condition_two(act: Activation, seen: Moments, one: Condition) -> Edge:
+def condition_two(act: Activation, seen: Moments, values: Samples, one: Condition) -> Edge:
     """The verdict on (ii) under both readings."""
     zero, slopes = one.evidence["phi(0)_is_zero"], one.evidence["slopes_not_both_zero"]
     at_zero = edge_of_chaos(act, 0.0) if zero and slopes else None
     origin = "none" if at_zero is None else str(at_zero.status)
-    if seen.table.has_jumps:
-        return _without_points(f"χ₁ = ∞ at every q: {seen.table.error(V1, 1.0)[1]}", origin)
+    if seen.table.steep:
+        return _without_points(f"χ₁ = ∞ at every q: {seen.table.steep}", origin)
     if seen.q.size and math.isinf(float(seen[V1][0])):
         return _without_points(f"χ₁ = ∞ at every q: {seen.table.error(V1, float(seen.q[0]))[1]}", origin)
     if seen.q.size < 16:
@@ -67,7 +69,9 @@ def condition_two(act: Activation, seen: Moments, one: Condition) -> Edge:
     if not np.any(seen[V1] > 0):
         return _without_points("χ₁ = 0 at every q: φ is constant", origin)
     if at_zero is not None and origin == "neutral":
-        return _two_lines(act, float(at_zero.sigma_w))
+        proof = _two_lines_shown(act, values, float(one.evidence["slope_right"]), float(one.evidence["slope_left"]))
+        if proof:
+            return _two_lines(act, float(at_zero.sigma_w), proof)
     with np.errstate(divide="ignore", invalid="ignore"):
         square = seen[DEFICIT] / seen[V1]
         noise = seen.noise[DEFICIT] / seen[V1]
@@ -103,14 +107,22 @@ def _without_points(why: str, origin: str, holds: bool | None = False) -> Edge:
     return Edge(Condition("ii", STATEMENT, holds, proof, evidence, witness, why), reading, reading, origin)
 
 
-def _two_lines(act: Activation, sigma_w: float) -> Edge:
+def _two_lines_shown(act: Activation, values: Samples, right: float, left: float) -> str:
+    """How φ is known to be linear on both sides of 0, or "" where a sample says that it is not."""
+    for side, found in ((right, values.right), (-left, values.left)):
+        if np.any(np.abs(found - side * values.x) > STRAIGHT * max(abs(right), abs(left)) * values.x):
+            return ""
+    return "analytic" if piecewise_linear(act) and all(b.location == 0.0 for b in act.breakpoints) else "numerical"
+
+
+def _two_lines(act: Activation, sigma_w: float, proof: str) -> Edge:
     witness = ALONG[-1]
     why = (
         "φ is linear on both sides of 0, so σ_b² = q − V[φ]/V[φ'] = 0 at every q: the edge is the single point "
         f"σ_b = 0, σ_w = {sigma_w:.9g}; "
         f"there is none at σ_b = {witness:.3g} or any other"
     )
-    reading = Reading(False, 0.0, None, math.nan, witness, why, "analytic")
+    reading = Reading(False, 0.0, None, math.nan, witness, why, proof)
     evidence = {
         "A": 0.0,
         "A_at_limit": 0.0,
@@ -121,7 +133,7 @@ def _two_lines(act: Activation, sigma_w: float) -> Edge:
         "sigma_w": sigma_w,
         "status_at_witness": str(edge_of_chaos(act, witness).status),
     }
-    return Edge(Condition("ii", STATEMENT, False, "analytic", evidence, witness, why), reading, reading, "neutral")
+    return Edge(Condition("ii", STATEMENT, False, proof, evidence, witness, why), reading, reading, "neutral")
 
 
 def _fixed_point_reading(seen: Moments, square: Array, sign: Array, usable: Mask, zero: bool | None, slopes: bool | None) -> Reading:
@@ -142,7 +154,10 @@ def _fixed_point_reading(seen: Moments, square: Array, sign: Array, usable: Mask
             return Reading(
                 None, math.nan, True, 0.0, None, "whether σ_b = 0 has a point is undecided: the slopes of φ at 0 are", "numerical"
             )
-        return Reading(True, math.sqrt(max(largest, 0.0)), True, 0.0, None, f"{why}; A = {math.sqrt(max(largest, 0.0)):.6g}", "analytic")
+        # Where rounding hides s(q), or the quadrature has missed what makes it positive, the inequality still says that there is an A.
+        A = math.sqrt(largest) if largest > 0.0 and not seen.unresolved else math.nan
+        shown = "how large A is can't be seen" if math.isnan(A) else f"A = {A:.6g}"
+        return Reading(True, A, True, 0.0, None, f"{why}; {shown}", "analytic")
     positive = np.flatnonzero(sign > 0)
     if positive.size == 0:
         if zero is None or np.any(usable & (sign == 0)):
@@ -171,6 +186,8 @@ def _limit_reading(
     """Only q that are the smallest fixed point of F and attract count."""
     if weak.holds is not True:
         return weak
+    if seen.unresolved:
+        return Reading(None, math.nan, None, math.nan, None, seen.unresolved, "numerical")
     q = seen.q
     excess = _slope_sign(seen, zero)
     there = usable & (square >= 0)

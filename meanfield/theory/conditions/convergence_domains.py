@@ -120,7 +120,7 @@ def convergence_domains(activation: Any) -> ConvergenceDomains:
         far = math.inf
     variance, correlation = _bound(M), min(_bound(M), _bound(C))
     exact_variance = _bound(max(tangent, far))
-    exact_correlation = min(exact_variance, _bound(on_edge)) if not seen.table.has_jumps else 0.0
+    exact_correlation = min(exact_variance, _bound(on_edge)) if not seen.table.steep else 0.0
     return ConvergenceDomains(act, M, C, variance, correlation, exact_variance, exact_correlation, (float(seen.q[0]), float(seen.q[-1])))
 
 

@@ -13,7 +13,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import DEFICIT, V1
 from meanfield.solve.scan import with_extrema
-from meanfield.theory.conditions.condition import SHOWN, Condition, all_of
+from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known
 from meanfield.theory.conditions.samples import FLOOR, Moments, moments, sample
 from meanfield.theory.conditions.structure import structure
 
@@ -90,39 +90,46 @@ def existence_conditions(activation: Any) -> ExistenceConditions:
     (True, inf)
     """
     from meanfield.theory.conditions.at_zero import at_zero
+    from meanfield.theory.conditions.closer_look import look_closer, with_what_was_found
     from meanfield.theory.conditions.condition_three import variance_rises
 
-    act = find_activation(activation)
-    seen, values, shape = moments(act), sample(act), structure(act)
+    given = find_activation(activation)
+    closer = look_closer(given)
+    act = with_what_was_found(given, closer)
+    seen, values, shape = moments(act, closer), sample(act, closer), structure(act)
     rises, proof, reason, witness, evidence = variance_rises(act, seen, values, shape, at_zero(act).vanishes)
-    first = Condition("V", STATEMENT_V, rises, proof, evidence, witness, reason)
-    second = _slope_falls(seen)
+    first = as_known(Condition("V", STATEMENT_V, rises, proof, evidence, witness, reason), act)
+    second = as_known(_slope_falls(seen), act)
     sigma_max, largest = _largest(seen)
-    return ExistenceConditions(act, first, second, sigma_max, largest, all_of((first.holds, second.holds)))
+    return ExistenceConditions(given, first, second, sigma_max, largest, all_of((first.holds, second.holds)))
 
 
 def _slope_falls(seen: Moments) -> Condition:
-    """Whether V[φ'] never rises, from its changes between samples."""
-    if seen.table.has_jumps or seen.q.size < 16 or not np.isfinite(seen[V1][0]):
+    """Whether V[φ'] never rises, from its changes between samples and their extrema."""
+    if seen.table.steep or seen.q.size < 16 or not np.isfinite(seen[V1][0]):
         return Condition("V1", STATEMENT_V1, False, "analytic", {}, 0.0, "V[φ'] is infinite")
-    slopes = seen[V1]
     evidence: dict[str, Any] = {"q_range": (float(seen.q[0]), float(seen.q[-1]))}
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", AccuracyWarning)
+        # A rise shorter than the distance of two samples begins and ends at extrema between them.
+        at, slopes = with_extrema(seen.q, seen[V1], lambda q: seen.table(V1, q), seen.noise[V1][1:-1])
         change = np.diff(slopes)
-        noise = seen.noise[V1][1:] + FLOOR * slopes[:-1]
+        noise = np.interp(at[1:], seen.q, seen.noise[V1]) + FLOOR * slopes[:-1]
     rising = np.flatnonzero(change > noise)
     if rising.size:
         i = int(rising[int(np.argmax(change[rising] / slopes[rising]))])
-        witness = float(math.sqrt(seen.q[i] * seen.q[i + 1]))
+        witness = float(math.sqrt(at[i] * at[i + 1]))
         reason = f"V[φ'] rises at q = {witness:.6g}"
         return Condition("V1", STATEMENT_V1, False, "numerical", evidence, witness, reason)
+    if seen.unresolved:
+        return Condition("V1", STATEMENT_V1, None, "numerical", evidence, None, seen.unresolved)
     reason = f"V[φ'] does not rise between samples of q in [{seen.q[0]:.1g}, {seen.q[-1]:.3g}]"
     return Condition("V1", STATEMENT_V1, True, "numerical", evidence, None, reason)
 
 
 def _largest(seen: Moments) -> tuple[float, float]:
     """sup √|s| and sup √s of s = q − V/V[φ']."""
-    if seen.table.has_jumps or seen.q.size < 16 or not np.isfinite(seen[V1][0]):
+    if seen.table.steep or seen.q.size < 16 or not np.isfinite(seen[V1][0]):
         return math.nan, math.nan
 
     def square(q: Any) -> Any:

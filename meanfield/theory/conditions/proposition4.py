@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.activations import activation as find_activation
-from meanfield.theory.conditions.condition import SHOWN, Condition, all_of
+from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -95,6 +95,7 @@ def check_proposition4(activation: Any) -> Proposition4:
     0.5
     """
     from meanfield.theory.conditions.caveats import caveats
+    from meanfield.theory.conditions.closer_look import look_closer, with_what_was_found
     from meanfield.theory.conditions.conclusion import check_conclusion
     from meanfield.theory.conditions.condition_four import condition_four
     from meanfield.theory.conditions.condition_one import condition_one
@@ -104,16 +105,19 @@ def check_proposition4(activation: Any) -> Proposition4:
     from meanfield.theory.conditions.samples import moments, sample
     from meanfield.theory.conditions.structure import structure
 
-    act = find_activation(activation)
-    shape, values, seen = structure(act), sample(act), moments(act)
+    given = find_activation(activation)
+    closer = look_closer(given)
+    act = with_what_was_found(given, closer)
+    shape, values, seen = structure(act), sample(act, closer), moments(act, closer)
     one = condition_one(act, values, shape)
-    edge = condition_two(act, seen, one)
+    edge = condition_two(act, seen, values, one)
     three = condition_three(act, seen, values, shape, one.evidence["phi(0)_is_zero"], edge)
-    conditions = {"i": one, "ii": edge.condition, "iii": three, "iv": condition_four(seen)}
+    conditions = {name: as_known(c, act) for name, c in {"i": one, "ii": edge.condition, "iii": three, "iv": condition_four(seen)}.items()}
     satisfied = all_of(c.holds for c in conditions.values())
     strictly = all_of((one.holds, edge.limit.holds, three.evidence["holds_at_limit"], conditions["iv"].holds))
-    conclusion = check_conclusion(act, conditions, edge)
-    propositions = {"5": proposition_five(act, values, shape, one, edge.condition), "7": proposition_seven(seen, values, shape)}
+    conclusion = as_known(check_conclusion(act, values, conditions, edge), act)
+    shorter = {"5": proposition_five(act, values, shape, one, edge.condition), "7": proposition_seven(seen, values, shape)}
+    propositions = {name: as_known(c, act) for name, c in shorter.items()}
     return Proposition4(
-        act, satisfied, strictly, conditions, conclusion, caveats(act, conditions, edge, conclusion, satisfied, strictly), propositions
+        given, satisfied, strictly, conditions, conclusion, caveats(act, conditions, edge, conclusion, satisfied, strictly), propositions
     )

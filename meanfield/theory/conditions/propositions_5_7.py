@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.errors import MeanFieldError
+from meanfield.errors import AccuracyWarning, MeanFieldError
 from meanfield.expectation.moments import V1
 from meanfield.theory.conditions.condition import Condition, all_of
 
@@ -86,15 +87,17 @@ def _curvature(act: Activation, values: Samples) -> tuple[Any, int, int]:
     saturated = np.flatnonzero(np.abs(values.right_slope) < 1e-200)
     high = max(int(saturated[0]) if saturated.size else values.x.size, low + 1)
     high = min(high, int(np.searchsorted(values.x, 2.0**40)))
-    try:
-        return act.values(np.ascontiguousarray(values.x[low:high]), 2), low, high
-    except MeanFieldError:
-        return np.ones(high - low), low, high
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)  # only the sign counts
+        try:
+            return act.values(np.ascontiguousarray(values.x[low:high]), 2), low, high
+        except MeanFieldError:
+            return np.ones(high - low), low, high
 
 
 def proposition_seven(seen: Moments, values: Samples, shape: Shape | None) -> Condition:
     """Whether Proposition 7 applies: the decay of V[φ'] as a power of q."""
-    if values.x.size == 0 or seen.q.size == 0 or seen.infinite or seen.table.has_jumps:
+    if values.x.size == 0 or seen.q.size == 0 or seen.infinite or seen.table.steep:
         reason = "does not apply: V[φ] or V[φ'] is infinite"
         return Condition("7", STATEMENT_7, False, "analytic", {}, None, reason)
     bounded, bound = _bounded(values, shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +12,17 @@ import numpy as np
 from meanfield.errors import AccuracyWarning, MeanFieldError
 from meanfield.expectation.moments import DEFICIT, EXCESS, MEAN, Q_DV, V1, MomentTable, V, moment_table
 from meanfield.expectation.rule import build_rule
-from meanfield.solve.scan import octave_grid
+from meanfield.solve.scan import PER_OCTAVE, octave_grid
+from meanfield.theory.conditions.closer_look import NOTHING, CloserLook, missed, sums, unresolved
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
+MISSED = 0.01  # relative error of a sum over fine samples, and the difference from it that shows that the moments miss something
+COMPARED = (-4, 16)  # log₂ q at which that is tried
+BESIDE = 50  # breakpoints that are looked at from near
+DISTANCES = np.concatenate([-np.exp2(np.arange(-24.0, -4.0)), np.exp2(np.arange(-24.0, -4.0))])
 FINE, COARSE = 32, 4  # points for each factor of two of |x|: where φ lives, and far out
 INNER, OUTER = (-20, 40), (-60, 200)  # log₂|x|
 LOWEST, HIGHEST = -32, 20  # log₂ q
@@ -26,7 +31,7 @@ STEP = 4  # octaves
 MOST = 20_000  # nodes of one octave: beyond, φ oscillates all the way and each octave costs twice the last
 ENOUGH = 30  # log₂|x| up to which φ must be known, for its tails to be read off
 SMALLEST, LARGEST = 1e-60, 1e30  # V of ordinary size: below, φ is 0 but for masses far out
-REACH, SAMPLES = 24.0, 480  # standard deviations on both sides; 0 itself is not among the samples
+REACH, SAMPLES = 24.0123, 480  # standard deviations on both sides; neither 0 nor other round numbers are among the samples
 OUTSIDE = 1e-12  # of the integrand's height, at the ends
 FLOOR = 5e-14  # of V: what the series of the moments leave unresolved
 
@@ -70,6 +75,7 @@ class Moments:
     noise: dict[int, Array]
     infinite: str  # why V is infinite from some q on, or ""
     unknown: str  # why it can't be known at any q, or ""
+    unresolved: str = ""  # why it may be wrong, or ""
 
     def __getitem__(self, column: int) -> Array:
         return self.values[column]
@@ -86,9 +92,12 @@ def grid() -> Array:
     return result
 
 
-def sample(act: Activation) -> Samples:
-    """φ and φ' on the grid."""
-    x = grid()
+def sample(act: Activation, closer: CloserLook = NOTHING) -> Samples:
+    """φ and φ' on the grid, beside the breakpoints, and where a closer look has found something."""
+    beside = np.multiply.outer([b.location for b in act.breakpoints[:BESIDE]], 1.0 + DISTANCES).ravel()
+    x = np.unique(np.concatenate([grid(), np.abs(beside), closer.points]))
+    x = x[x > 0.0]
+    x = x[~np.isin(x, np.abs([b.location for b in act.breakpoints]))]  # there φ' may be infinite or not defined
     undefined = ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)
@@ -104,7 +113,7 @@ def sample(act: Activation) -> Samples:
     return Samples(nothing, nothing, nothing, nothing, nothing, undefined)
 
 
-def moments(act: Activation) -> Moments:
+def moments(act: Activation, closer: CloserLook = NOTHING) -> Moments:
     """The moments on 8 points for each octave of q in [2⁻³², 2²⁰], as far as V is finite and φ does not oscillate too fast."""
     table = moment_table(act)
     with warnings.catch_warnings():
@@ -126,7 +135,32 @@ def moments(act: Activation) -> Moments:
         if column in (Q_DV, DEFICIT, EXCESS):
             size = size + values[V]
         noise[column] = (10.0 * relative[column] + FLOOR) * size
-    return Moments(table, q, values, noise, infinite, unknown)
+    found = Moments(table, q, values, noise, infinite, unknown)
+    return _with_missed(act, found, closer) if q.size else found
+
+
+def _with_missed(act: Activation, found: Moments, closer: CloserLook) -> Moments:
+    """The same with V and its slope mended where the quadrature has stepped over a part of φ; to a percent, and with a word about it."""
+    values, noise, q = dict(found.values), dict(found.noise), found.q
+    hidden = unresolved(found.table, closer)
+    if hidden:
+        middle, width = hidden[0]
+        why = f"{act.name} has a feature of width {width:.2g} at x = {middle:.6g}, which the moments don't resolve"
+        value, slope = missed(act, hidden, q)
+        values[V], values[Q_DV] = values[V] + value, values[Q_DV] + slope
+        noise[Q_DV] = noise[Q_DV] + MISSED * np.abs(slope)
+        return replace(found, values=values, noise=noise, unresolved=why)
+    if not np.all(np.abs(closer.y) < LARGEST):
+        return found
+    inside = (q >= 2.0 ** COMPARED[0]) & (q <= 2.0 ** COMPARED[1])
+    few = np.flatnonzero(inside)[:: 2 * PER_OCTAVE]
+    if not closer.x.size or not few.size or np.all(np.abs(sums(closer, q[few])[0] - values[V][few]) <= MISSED * values[V][few]):
+        return found
+    at = np.flatnonzero(inside)
+    value, slope = sums(closer, q[at])
+    values[V], values[Q_DV], noise[Q_DV] = values[V].copy(), values[Q_DV].copy(), noise[Q_DV].copy()
+    values[V][at], values[Q_DV][at], noise[Q_DV][at] = value, slope, MISSED * value
+    return replace(found, values=values, noise=noise, unresolved=f"the moments of {act.name} miss a part of it that fine samples show")
 
 
 def _bottom(act: Activation) -> int:

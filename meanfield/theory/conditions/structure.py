@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from meanfield.activations.formula.tree import Node
 
 INF = math.inf
+LARGEST_FORMULA = 200  # operations that SymPy is asked to differentiate
 SLOW = 0.5  # any power above 0 bounds a logarithm
 
 
@@ -62,6 +63,74 @@ def structure(act: Activation) -> Shape | None:
     except (ActivationError, RecursionError):  # a function that trees don't know, or too deep
         return None
     return _within(tree, -INF, INF)
+
+
+def ratio_bound(act: Activation) -> float:
+    """A bound of |φ(x)/x| that the formula shows, for φ(0) = 0: that of φ/x, or of |φ'|; inf where it shows none.
+
+    Examples
+    --------
+    >>> from meanfield import activation
+    >>> [ratio_bound(activation(f)) for f in ("tanh", "x*(1 + 5*exp(-((x - 50.3)/0.001)**2))", "x**2")]
+    [1.0, 6.0, inf]
+    """
+    from meanfield.activations.formula.sympy_bridge import from_sympy
+
+    expression = act.formula
+    if expression is None or not expression.free_symbols or expression.count_ops() > LARGEST_FORMULA:
+        return INF
+    (x,) = expression.free_symbols
+    found = INF
+    jumps = any(b.value_jump for b in act.breakpoints)  # of which φ' knows nothing
+    for derive in (False,) if jumps else (False, True):
+        try:
+            shape = _within(from_sympy(expression.diff(x) if derive else expression / x), -INF, INF)
+        except (ActivationError, RecursionError, ArithmeticError, ValueError, TypeError, AttributeError, NotImplementedError):
+            continue
+        found = min(found, max(-shape.low, shape.high))
+    return found
+
+
+def piecewise_linear(act: Activation) -> bool:
+    """Whether the formula of φ is made of lines only, so that it is linear between its breakpoints.
+
+    Examples
+    --------
+    >>> from meanfield import activation
+    >>> [piecewise_linear(activation(f)) for f in ("relu", "max(x, 0.1*x) + abs(x)", "x*heaviside(x)", "x + 1e-9*sin(x)")]
+    [True, True, True, False]
+    """
+    from meanfield.activations.formula.sympy_bridge import from_sympy
+
+    if act.formula is None:
+        return False
+    try:
+        return _pieces(from_sympy(act.formula)) <= 1
+    except (ActivationError, RecursionError):
+        return False
+
+
+def _pieces(node: Node) -> float:
+    """The degree of the polynomials that a function is made of; inf where it is made of others."""
+    if node.number is not None or node.op in ("pi", "e"):
+        return 0
+    if node.op == "x":
+        return 1
+    degrees = [_pieces(arg) for arg in node.args]
+    if node.op in ("+", "max", "min", "neg", "abs"):
+        kinked = node.op in ("max", "min", "abs") and max(degrees) > 1  # its kinks are not where a line's are
+        return INF if kinked else max(degrees)
+    if node.op == "*":
+        return sum(degrees)
+    if node.op == "/" and degrees[1] == 0 and node.args[1].number is not None:
+        return degrees[0]
+    if node.op in ("sign", "heaviside"):
+        return 0 if degrees[0] <= 1 else INF
+    if node.op == "where":
+        return max(degrees[1:]) if degrees[0] <= 1 else INF
+    if node.op in ("<", "<=", ">", ">="):
+        return max(degrees)
+    return INF
 
 
 def _within(tree: Node, low: float, high: float) -> Shape:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -14,9 +16,22 @@ from meanfield.errors import ActivationError, DomainError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from meanfield.arrays import Mask
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 DOUBLE_NOISE = 2.0**-52
+estimated: ContextVar[bool] = ContextVar("estimated", default=False)  # see with_estimate
+
+
+@contextmanager
+def with_estimate() -> Iterator[None]:
+    """Inside, lost digits are not announced: the caller's own error estimate tells of them, once."""
+    token = estimated.set(True)
+    try:
+        yield
+    finally:
+        estimated.reset(token)
 
 
 class Activation:
@@ -143,6 +158,21 @@ class Activation:
         (array([0., 2.]), array([0., 1.]))
         """
         return tuple(self.values(x, k) for k in orders)
+
+    def hides(self, points: Array) -> Mask:
+        """For each row of ascending points, whether φ may do something between two of them that its values there do not tell.
+
+        Only a formula knows. False for all where nothing is known but values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from meanfield import activation
+        >>> points = np.linspace([0.0], [1.0], 16, axis=1)
+        >>> activation("exp(-x**2)").hides(points), activation("exp(-(x-0.51)**2/(2*0.0001**2))").hides(points)
+        (array([False]), array([ True]))
+        """
+        return np.zeros(len(points), dtype=np.bool_)
 
     def one_sided(self, x: float, side: int, k: int) -> float:
         """The limit of φ^(k) at x from the right (side = +1) or the left (side = −1).

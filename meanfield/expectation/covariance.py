@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations.activation import with_estimate
 from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.angle_series import AngleSeries
@@ -77,8 +78,9 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     act = find_activation(activation)
     k = derivative_order(derivative)
     first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=correlation_argument("c", c))
-    result = covariances(act, first, second, correlation, k)
-    _warn_if_sampled(act, np.union1d(first, second), k)
+    with with_estimate():
+        result = covariances(act, first, second, correlation, k)
+        _warn_if_sampled(act, np.union1d(first, second), k)
     return unwrap(result)
 
 
@@ -122,8 +124,9 @@ def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
     """
     act = find_activation(activation)
     variances, loss = broadcast(q=variance("q", q), epsilon=within("epsilon", epsilon, 0.0, 2.0))
-    result = decorrelations(act, variances, loss)
-    _warn_if_sampled(act, np.unique(variances), 0)
+    with with_estimate():
+        result = decorrelations(act, variances, loss)
+        _warn_if_sampled(act, np.unique(variances), 0)
     return unwrap(result)
 
 

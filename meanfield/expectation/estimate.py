@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations.activation import with_estimate
 from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning, ActivationError
 from meanfield.expectation.arguments import unwrap, variance
@@ -86,10 +87,11 @@ def estimate(g: Any, q: Any = 1.0) -> Expectation:
     variances = variance("q", q)
     values, errors = np.empty(variances.shape), np.empty(variances.shape)
     reasons = []
-    for index in np.ndindex(variances.shape):
-        values[index], errors[index], reason = _estimate_one(act, float(variances[index]))
-        if reason and reason not in reasons:
-            reasons.append(reason)
+    with with_estimate():
+        for index in np.ndindex(variances.shape):
+            values[index], errors[index], reason = _estimate_one(act, float(variances[index]))
+            if reason and reason not in reasons:
+                reasons.append(reason)
     return Expectation(unwrap(values), unwrap(errors), "; ".join(reasons))
 
 
@@ -128,10 +130,11 @@ def expectation(g: Any, q: Any = 1.0) -> Any:
     variances = variance("q", q)
     values = np.empty(variances.shape)
     worst = 0.0
-    for index in np.ndindex(variances.shape):
-        values[index], error, _ = _estimate_one(act, float(variances[index]))
-        if math.isfinite(values[index]):
-            worst = max(worst, error / (_mean_size(act, float(variances[index])) or 1.0))
+    with with_estimate():
+        for index in np.ndindex(variances.shape):
+            values[index], error, _ = _estimate_one(act, float(variances[index]))
+            if math.isfinite(values[index]):
+                worst = max(worst, error / (_mean_size(act, float(variances[index])) or 1.0))
     if worst > TOLERANCE:
         warnings.warn(f"E[g] of {act.name}: relative error about {worst:.1g}, above {TOLERANCE:g}", AccuracyWarning, stacklevel=2)
     return unwrap(values)

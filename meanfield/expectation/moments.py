@@ -19,7 +19,7 @@ from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.octaves import without_kernels
 from meanfield.expectation.panels import Partition
-from meanfield.expectation.poles import INTEGRABLE, strongest_pole, unbounded_slope
+from meanfield.expectation.poles import INTEGRABLE, not_square_integrable, strongest_pole
 from meanfield.expectation.rule import Rule, build_rule
 
 if TYPE_CHECKING:
@@ -136,8 +136,11 @@ class MomentTable:
             self._delta = f"φ' of {activation.name} jumps at x = {kinks[0].location:.6g}, so φ'' holds a delta there"
         elif orders == (0, 1) and self._jumps:
             self._delta = f"φ of {activation.name} jumps at x = {self._jumps[0]:.6g}, so φ' holds a delta there"
-        elif orders == (0, 1) and (steep := unbounded_slope(activation)) is not None:
-            self._delta = f"(φ')² of {activation.name} is not integrable at x = {steep:.6g}"
+        else:
+            order = max(orders)
+            singular = not_square_integrable(activation, order)
+            if singular is not None:
+                self._delta = f"(φ{chr(39) * order})² of {activation.name} is not integrable at x = {singular:.6g}"
         # Why every column is infinite at every q.
         strength, where = strongest_pole(activation) if self._poles else (0.0, 0.0)
         self._divergent = ""
@@ -427,17 +430,18 @@ class MomentTable:
         shaped = np.where(decayed[:, None], shaped, 0.0)
         series = shaped @ to_series.T
         size = np.abs(shaped)
-        scale = np.min(size, axis=2)  # V, V1, V2 > 0: relative at every q
         if self.columns > 1:
-            smallest = scale[V].copy()
-            scale[[Q_DV, DEFICIT, EXCESS]] = np.max(size[[Q_DV, DEFICIT, EXCESS]], axis=2) + smallest
-            scale[MEAN] = np.sqrt(smallest)
+            smallest = np.min(size[V], axis=1, keepdims=True)
+            for column in (Q_DV, DEFICIT, EXCESS):
+                size[column] = np.max(size[column], axis=1, keepdims=True) + smallest
+            size[MEAN] = np.sqrt(size[V])
+        scale = np.min(size, axis=2)  # V, V1, V2 > 0: relative at every q
         tail = np.max(np.abs(series[:, :, -2:]), axis=2)
-        # A series need not be better than what it is made of.
-        quadrature = np.max(error.reshape(shaped.shape), axis=2)
-        decayed = decayed & (tail <= SERIES_TOLERANCE * scale + quadrature).all(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(scale > 0, (quadrature + tail) / scale, 0.0)
+            quadrature = np.max(np.where(size > 0, error.reshape(shaped.shape) / size, 0.0), axis=2)
+            # A series need not be better than what it is made of.
+            decayed = decayed & (tail <= (SERIES_TOLERANCE + quadrature) * scale).all(axis=0)
+            relative = quadrature + np.where(scale > 0, tail / scale, 0.0)
         return series @ to_monomials.T, relative, decayed
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:

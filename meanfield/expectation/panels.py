@@ -9,7 +9,7 @@ reaches it pays nothing for φ.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
@@ -26,6 +26,11 @@ RESOLVED = 4e-15  # the last Legendre coefficients, relative to the panel's larg
 NOISE = 1e-6  # below this a tail that bisection does not improve is rounding noise of φ, not structure
 ULPS = 4  # of x: a tail no larger than what they make of φ is not worth a bisection. Over a panel it integrates to ULPS · ulp · Δφ
 UNDERFLOW = 1e-295  # smaller values of φ lose their digits to denormal numbers and count as 0
+GRADE = 8.0
+ATOMIC = 256  # floats: a panel no wider has nodes that are hardly distinct
+# Floats on a panel: with more, what rounding shifts its nodes by is nothing; with fewer, it is more than a slope makes good.
+FEWEST_FLOATS, MANY_FLOATS = 1e6, 1e13
+MOST_SEARCHED = 16_384  # intervals of one shell that what φ hides is searched for in
 DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and float64 has room for them there
 MOST_PANELS = 80_000  # of one resolve call, the innermost first: the rest stays as it is, and the error estimate says so
 MOST_JOINED = 10_000  # panels that are tried in pairs for being one
@@ -50,6 +55,18 @@ def _tail_matrix(order: int = ORDER) -> Array:
     nodes, weights = gauss_legendre(order)
     rows = [(2 * k + 1) / 2 * weights * legendre.legval(nodes, [0.0] * k + [1.0]) for k in (order - 3, order - 2, order - 1)]
     return np.array(rows)
+
+
+@lru_cache(maxsize=1)
+def _slope_matrix() -> Array:
+    """Takes values at the nodes on [−1, 1] to the slopes there of the polynomial through them."""
+    unit, _ = gauss_legendre()
+    difference = unit[:, None] - unit + np.eye(ORDER)
+    weights = np.prod(difference, axis=1)
+    matrix: Array = weights[:, None] / weights / difference
+    np.fill_diagonal(matrix, 0.0)
+    np.fill_diagonal(matrix, -matrix.sum(axis=1))
+    return matrix
 
 
 @dataclass(frozen=True)
@@ -145,7 +162,25 @@ def sample(activation: Activation, orders: tuple[int, ...], lower: Array, upper:
     np.clip(nodes, np.nextafter(lower, np.inf)[:, None], np.nextafter(upper, -np.inf)[:, None], out=nodes)
     weights = half[:, None] * unit_weights
     flat = np.ascontiguousarray(nodes.ravel())
-    return nodes, weights, tuple(v.reshape(nodes.shape) for v in activation.several(flat, orders))
+    values = tuple(v.reshape(nodes.shape) for v in activation.several(flat, orders))
+    floats = (upper - lower) / np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
+    coarse = np.flatnonzero((floats > FEWEST_FLOATS) & (floats < MANY_FLOATS))
+    if coarse.size:
+        _move_to_nodes(values, coarse, lower[coarse], half[coarse], nodes[coarse])
+    return nodes, weights, values
+
+
+def _move_to_nodes(values: tuple[Array, ...], which: Indices, lower: Array, half: Array, nodes: Array) -> None:
+    """Take φ⁽ᵏ⁾ on panels of few floats from the floats next to the nodes to the nodes themselves, by the slope of the values' polynomial.
+
+    At |x| = 1000 a panel of width 10⁻⁶ has 10⁷ floats, and nodes that are off by 10⁻⁷ of its width.
+    """
+    unit, _ = gauss_legendre()
+    off = (nodes - lower[:, None]) / half[:, None] - (1.0 + unit)
+    for value in values:
+        with np.errstate(invalid="ignore", over="ignore"):
+            moved = value[which] - off * (value[which] @ _slope_matrix().T)
+        value[which] = np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, value[which])
 
 
 def resolve(
@@ -204,7 +239,7 @@ def resolve(
             absolute.append(tail * largest)
         # Once the nodes of a panel are no longer distinct floats there is nothing left to bisect.
         width = upper - lower
-        atomic = width <= 256 * np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
+        atomic = width <= ATOMIC * np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
         # Where φ overflows, ten bisections isolate the finite part: no integral is finite much further out.
         atomic |= overflowing & (width <= 1e-3 * np.maximum(np.abs(lower), np.abs(upper)))
         # After so many bisections only singularities are left. One is followed to the end, hundreds are not.
@@ -252,6 +287,69 @@ def resolve(
         parent = tuple(a[source] for a in absolute)
         floor = tuple(a[source] for a in floor)
     return Panels.join(done), np.concatenate(owners)[np.argsort(np.concatenate([p.lower for p in done]), kind="stable")]
+
+
+def _graded(cuts: list[float]) -> list[float]:
+    """Cuts between which no piece is more than GRADE times as wide as the one beside it.
+
+    Breakpoints that lie close together, as those declared about a narrow bell, tell of a scale that does not end with them.
+    """
+    graded = set(cuts)
+    for left, middle, right in zip(cuts, cuts[1:], cuts[2:], strict=False):
+        for here, there, side in ((middle - left, right - middle, 1.0), (right - middle, middle - left, -1.0)):
+            step = here * GRADE
+            while step * (1 + 1 / GRADE) < there:
+                graded.add(middle + side * step)
+                step *= GRADE
+    return sorted(graded)
+
+
+def within_sight(activation: Activation, lower: Array, upper: Array, shell: Indices) -> tuple[Array, Array, Indices, Mask]:
+    """Halve intervals until φ hides nothing between the nodes on each (`Activation.hides`).
+
+    Parameters
+    ----------
+    shell : integers from 0 on, like lower
+        Which intervals share one budget of MOST_SEARCHED. Past it they are handed back as they came.
+
+    Returns
+    -------
+    lower, upper : the intervals
+    source : which of those given each is a part of
+    blind : where φ may still hide something
+    """
+    source = np.arange(len(lower))
+    seen: list[tuple[Array, Array, Indices]] = []
+    given = lower, upper
+    held: Indices = np.zeros(int(shell.max()) + 1, dtype=np.intp)
+    full = np.zeros(held.size, dtype=np.bool_)
+    while source.size:
+        hidden = activation.hides(_with_ends(lower, upper))
+        hidden &= upper - lower > ATOMIC * np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
+        held += np.bincount(shell[source[~hidden]], minlength=held.size)
+        full |= held + 2 * np.bincount(shell[source[hidden]], minlength=held.size) > MOST_SEARCHED
+        seen.append((lower[~hidden], upper[~hidden], source[~hidden]))
+        hidden &= ~full[shell[source]]
+        lower, upper, source = lower[hidden], upper[hidden], source[hidden]
+        middle = 0.5 * (lower + upper)
+        lower, upper, source = np.concatenate([lower, middle]), np.concatenate([middle, upper]), np.tile(source, 2)
+    if len(seen) == 1 and not full.any():
+        return *given, np.arange(len(given[0])), np.zeros(len(given[0]), dtype=np.bool_)
+    left = np.flatnonzero(full[shell])
+    lower, upper, source = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    kept = ~full[shell[source]]
+    blind = np.repeat([False, True], [int(kept.sum()), left.size])
+    lower, upper = np.concatenate([lower[kept], given[0][left]]), np.concatenate([upper[kept], given[1][left]])
+    return lower, upper, np.concatenate([source[kept], left]), blind
+
+
+def _with_ends(lower: Array, upper: Array) -> Array:
+    """The nodes of each interval with both its ends, (m, ORDER + 2)."""
+    unit, _ = gauss_legendre()
+    points = np.empty((len(lower), unit.size + 2))
+    points[:, 0], points[:, -1] = lower, upper
+    points[:, 1:-1] = 0.5 * (lower + upper)[:, None] + 0.5 * (upper - lower)[:, None] * unit
+    return points
 
 
 def _for_one_ulp(lower: Array, upper: Array, values: Array) -> Array:
@@ -326,7 +424,7 @@ class Partition:
                 outer = float(np.ldexp(1.0, j + 1 if held is self._shells else j))
                 inner = float(np.ldexp(1.0, j)) if held is self._shells else 0.0
                 for a, b in ((-outer, -inner), (inner, outer)):
-                    cuts = [a, *self._breaks[(self._breaks > a) & (self._breaks < b)], b]
+                    cuts = _graded([a, *self._breaks[(self._breaks > a) & (self._breaks < b)].tolist(), b])
                     pieces += list(pairwise(cuts))
                     homes += [(held, j)] * (len(cuts) - 1)
         if not pieces:
@@ -334,10 +432,19 @@ class Partition:
         ends = np.array(pieces)
         number = np.array([j for _, j in homes])
         is_shell = np.array([held is self._shells for held, _ in homes])
-        floor = tuple(np.where(is_shell, f[number - number.min()], 0.0) for f in self._floors(int(number.min()), int(number.max())))
         # The budget of a shell is its own, so that it does not depend on what was asked for beside it.
         _, budget = np.unique(2 * number + is_shell, return_inverse=True)
-        panels, owner = resolve(self.activation, self.orders, ends[:, 0], ends[:, 1], floor, budget)
+        lower, upper, source, blind = within_sight(self.activation, ends[:, 0], ends[:, 1], budget)
+        number, is_shell, budget = number[source], is_shell[source], budget[source]
+        floor = tuple(np.where(is_shell, f[number - number.min()], 0.0) for f in self._floors(int(number.min()), int(number.max())))
+        panels, owner = resolve(self.activation, self.orders, lower, upper, floor, budget)
+        if blind.any():
+            hidden = blind[owner]
+            tails = tuple(np.where(hidden, np.inf, tail) for tail in panels.tails)
+            # As large as anywhere else, for all that is known: such a panel is not left out for being small.
+            largest = [np.max(size, initial=-np.inf, where=np.isfinite(size)) for size in panels.log_size]
+            sizes = tuple(np.where(hidden, np.maximum(size, most), size) for size, most in zip(panels.log_size, largest, strict=True))
+            panels = replace(panels, tails=tails, stuck=panels.stuck | hidden, log_size=sizes)
         home = 2 * number[owner] + is_shell[owner]
         order = np.argsort(home, kind="stable")
         panels, home = panels.take(order), home[order]

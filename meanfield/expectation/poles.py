@@ -1,4 +1,4 @@
-"""How strong the poles of φ and φ' are: |φ| ~ |x − t|^(−p)."""
+"""How strong the poles of φ are, and the singular points of its derivatives: |φ⁽ᵏ⁾| ~ |x − t|^(−p)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 MOST = 100  # poles, those nearest to 0, that are looked at
+NOISE = 1e-5  # of |φ⁽ᵏ⁾|: smaller changes may be lost digits, which grow like powers too
 INTEGRABLE = 0.995  # |x − t|^(−p) has an integral for p < 1; the rest is the accuracy to which p is measured
 
 
@@ -53,13 +54,28 @@ def strongest_pole(activation: Activation) -> tuple[float, float]:
     return max(((pole_strength(activation, t), t) for t in _poles(activation)), key=lambda pole: round(pole[0], 2), default=(0.0, math.nan))
 
 
-def unbounded_slope(activation: Activation) -> float | None:
-    """The point nearest to 0 beside which φ'² has no integral though φ is finite there, or None: √|x − 1|, but not |x − 1|^0.6."""
-    steep = (b.location for b in activation.breakpoints if math.isfinite(b.value_jump) and math.isinf(b.slope_jump))
-    for point in sorted(steep, key=abs)[:MOST]:
-        try:
-            if 2 * pole_strength(activation, point, 1) > INTEGRABLE:
-                return point
-        except ActivationError:  # φ has values on one side only: a quadrature that meets the other says so
-            continue
-    return None
+def not_square_integrable(activation: Activation, k: int) -> float | None:
+    """A point beside which (φ⁽ᵏ⁾)² has no integral, so that its mean is infinite at every variance; None where there is none.
+
+    Deltas and poles of φ are left out. √|x − t| is the mildest that counts for k = 1, |x − t|^(3/2) for k = 2.
+    """
+    points = activation.breakpoints
+    suspects = sorted((b.location for b in points if not b.value_jump and (k == 1 or not b.slope_jump)), key=abs)[:MOST]
+    if not suspects:
+        return None
+    # 2⁰, 2⁵, 2¹⁰ and 2¹⁵ distances away on both sides, and clear of the next breakpoint.
+    gaps = [min((abs(t - b.location) for b in points if b.location != t), default=math.inf) for t in suspects]
+    distances = np.minimum(1e-9 * np.maximum(np.abs(suspects), 1e-3), np.divide(gaps, 150_000))
+    steps = np.multiply.outer([-1.0, 1.0], 2.0 ** np.array([0, 5, 10, 15]))
+    x = np.array(suspects)[:, None, None] + distances[:, None, None] * steps
+    try:
+        values = activation.values(x.ravel(), k).reshape(x.shape)
+    except ActivationError:
+        return None  # whoever integrates φ⁽ᵏ⁾ meets it again
+    with np.errstate(all="ignore"):
+        changes = np.abs(np.diff(values, axis=2))  # what stays finite beside the singular part is gone from them
+        powers = np.log2(changes[..., :-1] / changes[..., 1:]) / 5
+        # A power law shows the same p twice, noise does not.
+        clear = (changes[..., -1] > NOISE * np.max(np.abs(values), axis=2)) & (np.ptp(powers, axis=2) < 0.05)
+        singular = np.flatnonzero((clear & (2 * np.mean(powers, axis=2) > INTEGRABLE)).any(axis=1))
+    return float(suspects[singular[0]]) if singular.size else None

@@ -124,7 +124,7 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
         return Rule(empty, empty, nothing, nothing, reasons, 0.0, 0.0, signs)
     panels = panels.take(kept)
     nodes, weights, values, source = _cut_for_gaussian(partition, panels, steepness[kept], q_high)
-    tails = tuple(np.where(t > 4 * RESOLVED, t, 0.0) * np.max(np.abs(v), axis=1) for t, v in zip(panels.tails, panels.values, strict=True))
+    tails = tuple(_left_out(t, np.max(np.abs(v), axis=1)) for t, v in zip(panels.tails, panels.values, strict=True))
     size = nodes.shape[1]
     with np.errstate(divide="ignore"):
         mass = power * np.log(np.abs(values[0])) - nodes**2 / (2 * q_high) + np.log(weights)
@@ -140,6 +140,12 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
         float(distance.flat[np.argmax(mass)]) if heaviest > -math.inf else 0.0,
         signs,
     )
+
+
+def _left_out(tails: Array, sizes: Array) -> Array:
+    """The absolute error of φ⁽ᵏ⁾ on panels with these tails; where φ may hide anything (inf), the largest |φ⁽ᵏ⁾| of all."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(tails), np.max(sizes, initial=0.0), np.where(tails > 4 * RESOLVED, tails, 0.0) * sizes)
 
 
 def _steepest_for_powers(near: Array, q_low: float) -> Array:

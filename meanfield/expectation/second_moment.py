@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations.activation import with_estimate
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.arguments import derivative_order, unwrap, variance
 from meanfield.expectation.estimate import TOLERANCE
@@ -64,7 +65,8 @@ def second_moment(activation: Any, q: Any, derivative: int = 0) -> Any:
     """
     act = find_activation(activation)
     k = derivative_order(derivative)
-    values = second_moments(act, variance("q", q), k)
+    with with_estimate():
+        values = second_moments(act, variance("q", q), k)
     return unwrap(values)
 
 
@@ -86,9 +88,9 @@ def second_moments(act: Activation, q: Array, k: int) -> Array:
     else:
         values = table(column, q)
     if positive.size:
-        # The ends and the middle stand for the array: the estimate belongs to the octave, not to the point.
-        ends = {float(positive.min()), float(positive.max()), float(positive.flat[positive.size // 2])}
-        worst = max(table.error(column, e)[0] for e in ends)
+        octaves = np.frexp(positive.ravel())[1]  # the estimate belongs to the octave, not to the point
+        lowest = int(octaves.min())
+        worst = max(table.error(column, math.ldexp(0.75, lowest + int(e)))[0] for e in np.flatnonzero(np.bincount(octaves - lowest)))
         if worst > TOLERANCE:
             warnings.warn(
                 f"V[φ] of {act.name}, derivative {k}: relative error about {worst:.1g}, above {TOLERANCE:g}", AccuracyWarning, stacklevel=3

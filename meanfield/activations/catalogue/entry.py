@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.activations.activation import Activation, Array
 from meanfield.activations.breakpoint import Breakpoint
 from meanfield.errors import ActivationError
+
+if TYPE_CHECKING:
+    from meanfield.activations.formula.blind_spots import BlindSpots
+    from meanfield.activations.formula.tree import Node
+    from meanfield.arrays import Mask
 
 Function = Callable[[Array], "Array | float"]
 Triple = tuple[Function, Function, Function]
@@ -178,11 +183,29 @@ class CatalogueActivation(Activation):
     @functools.cached_property
     def formula(self) -> Any:
         """The SymPy expression of φ in the symbol x."""
-        from meanfield.activations.formula.parse import parse
         from meanfield.activations.formula.sympy_bridge import to_sympy
 
+        return to_sympy(self._tree())
+
+    def _tree(self) -> Node:
+        from meanfield.activations.formula.parse import parse
+
         numbers = {name: value for name, value in self.parameters.items() if isinstance(value, float) and name in self.text}
-        return to_sympy(parse(self.text, numbers, unused=True))
+        return parse(self.text, numbers, unused=True)
+
+    @functools.cached_property
+    def _blind_spots(self) -> BlindSpots | None:
+        """None at the parameters' defaults: what varies on a scale near 1 around 0 hides nothing, and mpmath need not be loaded."""
+        if all(self.parameters[parameter.name] == parameter.default for parameter in self._entry.parameters):
+            return None
+        from meanfield.activations.formula.blind_spots import BlindSpots
+        from meanfield.activations.formula.rewrite import rewritten
+        from meanfield.activations.formula.tree import tape
+
+        return BlindSpots(tape(rewritten(self._tree())))
+
+    def hides(self, points: Array) -> Mask:
+        return super().hides(points) if self._blind_spots is None else self._blind_spots.between(points)
 
     def _raw(self, x: Array, k: int) -> Array:
         return self._pieces(x, k)

@@ -21,6 +21,7 @@ class Field(Protocol):
     eps: Any
     tiny: Any
     nan: Any
+    flat: Any  # exp(−v) and all that it is multiplied by is 0 beyond this v
 
     def rational(self, value: Fraction) -> Any:
         """The number nearest to a fraction."""
@@ -41,6 +42,7 @@ class Doubles:
     eps = np.float64(2.0**-52)
     tiny = np.float64(5e-324)
     nan = np.float64(np.nan)
+    flat = np.float64(1e4)
 
     def rational(self, value: Fraction) -> Any:
         try:
@@ -111,6 +113,7 @@ class ManyDigits:
         self.eps = self.context.ldexp(1, 1 - bits)
         self.tiny = self.context.mpf(0)
         self.nan = self.context.nan
+        self.flat = self.context.ldexp(1, 10**12)  # a power or a logarithm may bring it back: nothing is flat but ∞
 
     def rational(self, value: Fraction) -> Any:
         return self.context.mpf(value.numerator) / value.denominator

@@ -7,17 +7,21 @@ import math
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from meanfield.activations.activation import Activation, Array, shortened
+from meanfield.activations.activation import Activation, Array, estimated, shortened
 from meanfield.activations.formula.fields import Doubles
 from meanfield.activations.formula.jets import Decisions, evaluate
 from meanfield.activations.formula.parse import check_parameter_name, parse
 from meanfield.activations.formula.rewrite import rewritten
 from meanfield.activations.formula.tree import Node, tape
 from meanfield.errors import AccuracyWarning, ActivationError
+
+if TYPE_CHECKING:
+    from meanfield.activations.formula.blind_spots import BlindSpots
+    from meanfield.arrays import Mask
 
 _Bounded: TypeAlias = tuple[Array, Array]  # values, and bounds of their errors
 
@@ -65,6 +69,7 @@ class FormulaActivation(Activation):
         super().__init__(name, (), parameters)
         self._tree = tree
         self._origin = origin
+        self._announced = False
         self._tape = tape(rewritten(tree))
         check_defined(self)
         self.breakpoints = find_breakpoints(self)
@@ -108,6 +113,15 @@ class FormulaActivation(Activation):
             if undefined.any():
                 raise self._undefined(float(x[int(np.argmax(undefined))]), k)
         return results
+
+    @functools.cached_property
+    def _blind_spots(self) -> BlindSpots:
+        from meanfield.activations.formula.blind_spots import BlindSpots
+
+        return BlindSpots(self._tape)
+
+    def hides(self, points: Array) -> Mask:
+        return self._blind_spots.between(points)
 
     def _settled(self, x: Array, k: int, found: _Bounded | None, frozen: Decisions | None, following: _Bounded | None = None) -> Array:
         """φ^(k) from values with bounds of their errors: where those are too wide, with more digits. `following`: φ^(k+1), if at hand."""
@@ -195,8 +209,9 @@ class FormulaActivation(Activation):
             if not np.isfinite(y[left]).all():
                 raise ActivationError(f"{shortened(self.name)} can't be evaluated with reasonable effort at x = {float(x[left[0]])!r}")
             left = left[error[left] > _HARMLESS * _largest_inside(x, y)[left]]
-            if left.size == 0:
+            if left.size == 0 or self._announced or estimated.get():
                 return
+            self._announced = True  # once: one question takes many arrays of points
             warnings.warn(
                 f"{shortened(self.name)} loses digits at {len(left)} of {len(x)} points, x = {float(x[left[0]])!r} among them, "
                 "and evaluating them all with more digits would take too long",

@@ -46,32 +46,44 @@ def evaluate(
     `frozen` fixes the branch that each switching step takes (abs, max, where …), so that a piece of φ can be followed
     up to its end and beyond; `record` collects the branches taken.
     """
+    last: Jet = jets(steps, x, order, field, frozen, record)[-1]
+    return last
+
+
+def jets(
+    steps: Sequence[Step],
+    x: Any,
+    order: int,
+    field: Field,
+    frozen: Decisions | None = None,
+    record: Decisions | None = None,
+) -> list[Any]:
+    """As `evaluate`, of every step of the tape."""
     arithmetic = _Arithmetic(field, order)
-    jets: list[Any] = []
+    found: list[Any] = []
     for index, step in enumerate(steps):
-        args = [jets[arg] for arg in step.args]
+        args = [found[arg] for arg in step.args]
         if step.op == "x":
             one = field.rational(_ONE)
-            jets.append([Ball(x, 0 * one), Ball(one, 0 * one), None][: order + 1])
+            found.append([Ball(x, 0 * one), Ball(one, 0 * one), None][: order + 1])
         elif step.op == "number":
             value = field.rational(step.number or _ZERO)
-            jets.append(arithmetic.constant(value, 0 * value if _is_double(step.number or _ZERO) else abs(value) * field.eps))
+            found.append(arithmetic.constant(value, 0 * value if _is_double(step.number or _ZERO) else abs(value) * field.eps))
         elif step.op in ("pi", "e"):
             value = field.constant(step.op)
-            jets.append(arithmetic.constant(value, value * field.eps))
+            found.append(arithmetic.constant(value, value * field.eps))
         elif step.op in _SWITCHES:
             decision = frozen.get(index) if frozen is not None else None
             if decision is None:
                 decision = _SWITCHES[step.op](args)
             if record is not None:
                 record[index] = decision
-            jets.append(arithmetic.switched(step.op, decision, args))
+            found.append(arithmetic.switched(step.op, decision, args))
         elif step.op in ("and", "or", "not"):
-            jets.append(_logic(step.op, args))
+            found.append(_logic(step.op, args))
         else:
-            jets.append(arithmetic.apply(step.op, args))
-    last: Jet = jets[-1]
-    return last
+            found.append(arithmetic.apply(step.op, args))
+    return found
 
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
@@ -201,16 +213,20 @@ class _Arithmetic:
         return self.flat_far_out(_FLAT[op], args[0][0].value, jet) if op in _FLAT else jet
 
     def flat_far_out(self, ends: tuple[int, ...], v: Any, jet: Jet) -> Jet:
-        """tanh(u) and the like where u overflows: derivatives and errors fall exponentially in u, so they are 0, not 0 · ∞."""
-        far = abs(v) == math.inf
+        """tanh(u) and the like where u is huge: derivatives fall exponentially in u, so they are 0 whatever u' is.
+
+        Not 0 · ∞ where u overflows, and not 0 ± tiny · u'², which would ask for many digits all about a narrow bell.
+        """
+        flat = abs(v) > self.field.flat
         if len(ends) == 1:
-            far = far & ((v < 0) if ends[0] < 0 else (v > 0))
-        if not _any(far):
+            flat = flat & ((v < 0) if ends[0] < 0 else (v > 0))
+        if not _any(flat):
             return jet
         value = jet[0]
         assert value is not None
         exact = Ball(value.value, 0 * value.value)
-        return [self.select(far, exact, value), *(self.select(far, None, part) for part in jet[1:])]
+        overflown = flat & (abs(v) == math.inf)
+        return [self.select(overflown, exact, value), *(self.select(flat, None, part) for part in jet[1:])]
 
     def product(self, a: Jet, b: Jet) -> Jet:
         jet = [self.mul(a[0], b[0])]

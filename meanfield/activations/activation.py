@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 import numpy as np
 
 from meanfield.activations.breakpoint import Breakpoint
+from meanfield.activations.feature import Feature
 from meanfield.errors import ActivationError, DomainError
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Activation:
         The parameters and their values.
     relative_noise : float
         Relative size of the rounding noise in the values: 2.2e-16, or more for a callable that computes in single precision.
+    features : tuple of Feature
+        Places where φ varies on a narrow scale, as far as they are known; other φ than callables find theirs by bisection.
 
     Examples
     --------
@@ -63,6 +66,7 @@ class Activation:
     breakpoints: tuple[Breakpoint, ...]
     parameters: Mapping[str, Any]
     relative_noise: float
+    costly: bool = False  # whether derivatives are numerical, at many values of φ each
     has_formula: ClassVar[bool] = False  # whether `formula` is one, known without SymPy
 
     def __init__(
@@ -76,6 +80,7 @@ class Activation:
         self.breakpoints = breakpoints
         self.parameters = MappingProxyType(dict(parameters or {}))
         self.relative_noise = relative_noise
+        self.features: tuple[Feature, ...] = ()
         self.kept: dict[str, Any] = {}  # see kept.py
 
     @property
@@ -173,6 +178,18 @@ class Activation:
         (array([False]), array([ True]))
         """
         return np.zeros(len(points), dtype=np.bool_)
+
+    def noise(self, x: Array, k: int) -> Array:
+        """How large the noise of φ^(k) at x is, absolute, where `values` differentiates numerically; else 0.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from meanfield import activation
+        >>> activation("relu").noise(np.array([-1.0, 2.0]), 1)
+        array([0., 0.])
+        """
+        return np.zeros(x.shape)
 
     def one_sided(self, x: float, side: int, k: int) -> float:
         """The limit of φ^(k) at x from the right (side = +1) or the left (side = −1).

@@ -353,9 +353,13 @@ class MomentTable:
     def _resolve(self, groups: Iterable[tuple[int, ...]]) -> None:
         """Have the partition's shells and cores at hand that rules for these octaves begin with."""
         lowest, highest = zip(*((group[0], group[-1]) for group in groups), strict=True)
-        cores = tuple({min(math.floor(0.5 * e) - 3, -4) for e in lowest}.union(CORES))
-        outer = max(math.ceil(0.5 * (max(highest) + 1) + math.log2(10.0)), SHELLS.stop)
-        self.partition.ensure(range(min(*cores, SHELLS.start), outer), cores)
+        cores = {min(math.floor(0.5 * e) - 3, -4) for e in lowest}
+        outer = math.ceil(0.5 * (max(highest) + 1) + math.log2(10.0))
+        if self.partition.activation.costly:
+            self.partition.ensure(range(min(cores), outer), tuple(cores))
+        else:
+            cores.update(CORES)
+            self.partition.ensure(range(min(*cores, SHELLS.start), max(outer, SHELLS.stop)), tuple(cores))
 
     def _group_of(self, octave: int) -> tuple[int, ...]:
         """The octaves that are built together with this one."""

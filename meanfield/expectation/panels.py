@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ORDER = 16  # Gauss–Legendre nodes on a panel: exact to degree 31, so for the square of what degree 15 resolves
 RESOLVED = 4e-15  # the last Legendre coefficients, relative to the panel's largest |φ|
 NOISE = 1e-6  # below this a tail that bisection does not improve is rounding noise of φ, not structure
+BLUR = 8.0  # times the noise of numerical differentiation: what that makes of a tail
 ULPS = 4  # of x: a tail no larger than what they make of φ is not worth a bisection. Over a panel it integrates to ULPS · ulp · Δφ
 UNDERFLOW = 1e-295  # smaller values of φ lose their digits to denormal numbers and count as 0
 GRADE = 8.0
@@ -35,6 +36,7 @@ DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and floa
 MOST_PANELS = 80_000  # of one resolve call, the innermost first: the rest stays as it is, and the error estimate says so
 MOST_JOINED = 10_000  # panels that are tried in pairs for being one
 MOST_OF_SHELL = 40_000  # panels of one shell; sin(5x) needs as many on the outermost one at q = 10⁶
+COSTLY = 6  # where derivatives are numerical, the panels are so many times fewer
 SAMPLED = 256  # panels that a shell gets even where it can't be resolved: its mean comes out right to a per cent or so
 MOST_HALVINGS = 2  # at a time
 PER_SWING = 1.2  # panels for one swing of an oscillation from low to high, at least
@@ -211,6 +213,9 @@ def resolve(
     floor = floor or tuple(np.zeros(len(lower)) for _ in orders)
     shell = np.zeros(len(lower), dtype=np.intp) if shell is None else shell
     held: Indices = np.zeros(int(shell.max()) + 1, dtype=np.intp)  # panels done, of each shell
+    scarce = COSTLY if activation.costly else 1
+    most_panels, most_of_shell = MOST_PANELS // scarce, MOST_OF_SHELL // scarce
+    siblings = np.arange(len(lower))  # the first of those that came of one panel
     done: list[Panels] = []
     owners: list[Indices] = []
     total = 0
@@ -231,8 +236,17 @@ def resolve(
             # So is what the spacing of doubles makes of a steep φ: right beside a pole x itself is too coarse.
             with np.errstate(over="ignore"):
                 ulp = _for_one_ulp(lower, upper, np.where(finite, value, 0.0))
+            # Noise is on both halves: a steep place that only begins at the end of a panel is on one.
+            both = np.minimum.reduceat(tail * largest, siblings)[np.cumsum(np.bincount(siblings, minlength=len(lower))) - 1]
             noise = ((tail <= NOISE) | ((tail <= 1e-3) & (tail * largest <= 32 * ulp))) & (tail * largest > 0.2 * parent[k])
+            noise &= both > 0.02 * parent[k]
             noise |= (tail <= NOISE) & (tail * largest <= ULPS * ulp)
+            unsure = np.flatnonzero(~noise & (tail > RESOLVED))
+            if unsure.size and depth:  # nothing is to be found below what numerical differentiation leaves open
+                blur = activation.noise(np.ascontiguousarray(nodes[unsure][:, ::5].ravel()), orders[k]).reshape(unsure.size, -1)
+                quiet = np.zeros(len(lower), dtype=bool)
+                quiet[unsure] = (tail * largest)[unsure] <= BLUR * np.max(blur, axis=1)
+                noise |= quiet
             accepted &= ((tail <= RESOLVED) | noise) & (~infinite | ~finite.any(axis=1))
             overflowing |= infinite
             tails.append(tail)
@@ -255,12 +269,12 @@ def resolve(
             swings = _swings(activation, orders, which, (nodes, values, width))
             need[crowded] = np.maximum(need[crowded], PER_SWING * swings)
             fits = np.ones(unresolved.size, dtype=bool)
-            fits[crowded] = _affordable(shell[which], need[crowded], np.abs(lower[which]), MOST_OF_SHELL - held)
+            fits[crowded] = _affordable(shell[which], need[crowded], np.abs(lower[which]), most_of_shell - held)
             atomic[unresolved[~fits]] = True
             unresolved, need = unresolved[fits], need[fits]
-        if total + len(lower) + unresolved.size > MOST_PANELS or total + len(lower) + np.sum(need) > 2 * MOST_PANELS:
+        if total + len(lower) + unresolved.size > most_panels or total + len(lower) + np.sum(need) > 2 * most_panels:
             inside = np.argsort(np.abs(lower[unresolved]), kind="stable")
-            atomic[unresolved[inside[np.cumsum(need[inside]) > MOST_PANELS - total]]] = True
+            atomic[unresolved[inside[np.cumsum(need[inside]) > most_panels - total]]] = True
         keep = accepted | atomic
         if keep.any():
             panels = Panels.measured(lower, upper, nodes, weights, values, tuple(tails), ~accepted & ~overflowing)
@@ -278,6 +292,7 @@ def resolve(
         source = np.repeat(split, parts)
         step = (upper - lower)[source] / np.repeat(parts, parts)
         position = np.arange(source.size) - np.repeat(np.cumsum(parts) - parts, parts)
+        siblings = np.cumsum(parts) - parts
         begin = lower[source]
         lower, upper = (
             begin + position * step,
@@ -408,6 +423,9 @@ class Partition:
         self.activation = activation
         self.orders = orders
         self._breaks = np.array([b.location for b in activation.breakpoints], dtype=float)
+        # Panels meet at features too, so that none is so wide that its nodes step over one.
+        places = [x for f in activation.features for x in (f.centre - f.scale, f.centre, f.centre + f.scale)]
+        self._cuts = np.unique(np.concatenate([self._breaks, np.array(places, dtype=float)]))
         self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
         self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
         self._coarse: dict[tuple[int, int], tuple[Array, tuple[Array, Array]]] = {}
@@ -424,7 +442,7 @@ class Partition:
                 outer = float(np.ldexp(1.0, j + 1 if held is self._shells else j))
                 inner = float(np.ldexp(1.0, j)) if held is self._shells else 0.0
                 for a, b in ((-outer, -inner), (inner, outer)):
-                    cuts = _graded([a, *self._breaks[(self._breaks > a) & (self._breaks < b)].tolist(), b])
+                    cuts = _graded([a, *self._cuts[(self._cuts > a) & (self._cuts < b)].tolist(), b])
                     pieces += list(pairwise(cuts))
                     homes += [(held, j)] * (len(cuts) - 1)
         if not pieces:

@@ -65,6 +65,12 @@ class ArrayFunction:
         return self._without_nan(y.astype(np.float64), x)
 
     def _each(self, x: Array) -> Array:
+        try:
+            values = [self.function(point) for point in x.tolist()]
+        except Exception:
+            values = []  # below it is told at which x
+        if values and all(type(value) is float for value in values):
+            return self._without_nan(np.array(values), x)
         y = np.empty(x.shape)
         for index, point in enumerate(x.tolist()):
             try:

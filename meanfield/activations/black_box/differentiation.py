@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.polynomial import chebyshev
 
 from meanfield.activations.activation import Array
+
+Indices: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
+Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 DEGREE = 24
 _HALVINGS = 40
 _BATCH = 4_000
+_PATIENCE = 3  # narrower intervals in a row that are no better
+_UNDERFLOW = 1e-290  # smaller values lose their digits to denormal numbers
+_LEFT_OUT = 100.0  # times the last coefficients
 _UNRESOLVED = 1e-3  # of a series: last coefficients larger than that are a step or a peak that it has not seen yet
 
 
@@ -49,66 +56,153 @@ def tail(coefficients: Array) -> tuple[Array, Array]:
     return size[:, -5:].max(axis=1), size.max(axis=1)
 
 
-def differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, right: Array, noise: float) -> Array:
-    """The k-th derivative of f at each x, from values between left ≤ x ≤ right (±inf where there is no breakpoint)."""
+class Derivative(NamedTuple):
+    """A derivative at each x.
+
+    Attributes
+    ----------
+    values : array
+    noise : array
+        What the rounding of f has been magnified to, absolute; 0 where more than that is uncertain.
+    resolved : bool array
+        Whether the series that it comes from can be believed.
+    """
+
+    values: Array
+    noise: Array
+    resolved: Mask
+
+
+def differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, right: Array, start: Array, noise: float) -> Derivative:
+    """The k-th derivative of f at each x, from values between left ≤ x ≤ right (±inf where there is no breakpoint).
+
+    `start` is the width of an interval about x on which f may be expected to be smooth.
+    """
     parts = [
-        _differentiate(f, x[start : start + _BATCH], k, left[start : start + _BATCH], right[start : start + _BATCH], noise)
-        for start in range(0, len(x), _BATCH)
+        _differentiate(f, x[part], k, left[part], right[part], start[part], noise)
+        for part in (slice(begin, begin + _BATCH) for begin in range(0, len(x), _BATCH))
     ]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    if not parts:
+        return Derivative(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_))
+    return Derivative(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, right: Array, noise: float) -> Array:
-    result = np.full(x.shape, np.nan)
+class _Fits(NamedTuple):
+    """The series on distinct intervals."""
+
+    coefficients: Array
+    width: Array
+    last: Array  # the largest of the last coefficients
+    shaken: Array  # the noise of the values
+    small: Mask  # whether the last coefficients are small against those that vary
+    terms: Indices  # how many coefficients there are above the noise
+
+    def error(self, k: int) -> Array:
+        """What is missing from the series and the noise, magnified as by a k-th derivative in mid-interval."""
+        error = (10.0 * self.last + self.shaken) * self.magnified(k)
+        return np.where(np.isfinite(error), error, np.inf)
+
+    def magnified(self, k: int) -> Array:
+        return np.asarray((2.0 * self.terms / self.width) ** k)
+
+    def derivative(self, k: int, row: Indices, at: Array) -> Array:
+        """The k-th derivative of that row's series at a place in [−1, 1] of its interval."""
+        slopes = np.asarray(chebyshev.chebder(self.coefficients, k, axis=1), dtype=np.float64)
+        return _value(slopes, row, at) * (2.0 / self.width[row]) ** k
+
+
+def _fitted(f: Callable[[Array], Array], low: Array, high: Array, noise: float) -> _Fits:
+    width = high - low
+    coefficients = interpolant(f, low, high)
+    last, largest = tail(coefficients)
+    varying = np.abs(coefficients[:, 1:])
+    slope, most = 2.0 * varying.sum(axis=1) / width, varying.max(axis=1)
+    # A node lies where the next double does: off by half a unit in the last place, which moves f by its slope.
+    shaken = noise * (np.maximum(largest, _UNDERFLOW) + 0.25 * np.abs(low + high) * slope)
+    # Coefficients past the last one above the noise hold nothing else, and a derivative magnifies them most.
+    above = np.abs(coefficients) > shaken[:, None]
+    terms = DEGREE - np.argmax(above[:, ::-1], axis=1)
+    coefficients[np.arange(DEGREE) >= terms[:, None]] = 0.0
+    return _Fits(coefficients, width, last, shaken, last <= np.maximum(_UNRESOLVED * most, 16.0 * shaken), terms)
+
+
+def _differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, right: Array, start: Array, noise: float) -> Derivative:
+    result, rounding = np.full(x.shape, np.nan), np.zeros(x.shape)
     best = np.full(x.shape, np.inf)
     # At the ends of its interval φ(x) may be the value from the other side.
     known = np.where((x > left) & (x < right), np.asarray(f(np.ascontiguousarray(x)), dtype=float), np.nan)
     settled = np.zeros(len(x), dtype=np.bool_)
-    width = np.minimum(1.0 + 0.5 * np.abs(x), right - left)
+    fallback = np.zeros((2, len(x)))  # the interval with the smallest error among those that can't be believed
+    # Intervals of neighbouring x are the same ones: their widths are powers of two, their centres multiples of a quarter of that.
+    wanted = np.exp2(np.floor(np.log2(np.minimum(1.0 + 0.5 * np.abs(x), start))))
     active = np.arange(len(x))
     stalled = np.zeros(len(x), dtype=np.int64)
     for _ in range(_HALVINGS):
-        low = np.clip(x[active] - 0.5 * width[active], left[active], right[active] - width[active])
-        high = low + width[active]
-        coefficients = interpolant(f, low, high)
-        last, largest = tail(coefficients)
-        # Predicted error: what is missing from the series plus the noise, magnified as by a derivative in mid-interval.
-        error = (10.0 * last + noise * largest) * (2.0 * DEGREE / width[active]) ** k
-        error[~np.isfinite(error)] = np.inf
-        position = (2.0 * x[active] - low - high) / (high - low)
-        resolved = _resolved(coefficients, position, known[active], noise)
+        at = x[active]
+        width = np.minimum(wanted[active], right[active] - left[active])
+        step = 0.25 * wanted[active]
+        low = np.clip(step * np.rint(at / step) - 0.5 * width, left[active], right[active] - width)
+        high = low + width
+        first, row = _distinct(low, high)
+        fits = _fitted(f, low[first], high[first], noise)
+        error = fits.error(k)[row]
+        # The series must meet φ(x) where that is known: what it leaves out is some times its last coefficients, and a peak
+        # between its nodes is more.
+        told = np.flatnonzero(fits.small[row])
+        position, its = (2.0 * at[told] - low[told] - high[told]) / width[told], row[told]
+        with np.errstate(invalid="ignore"):
+            missed = np.abs(_value(fits.coefficients, its, position) - known[active[told]])
+            agrees = ~(missed > _LEFT_OUT * fits.last[its] + 160.0 * fits.shaken[its])
+        told, position, its = told[agrees], position[agrees], its[agrees]
         # The first series that can be believed replaces those that could not, however small their errors seemed.
-        better = (error < best[active]) | (resolved & ~settled[active] & (error < np.inf))
-        settled[active] |= resolved
-        chosen = active[better]
-        best[chosen] = error[better]
-        local = position[better]
-        result[chosen] = _derivative(coefficients[better], local, k) * (2.0 / width[chosen]) ** k
-        stalled[active] = np.where(better | ~resolved & ~settled[active], 0, stalled[active] + 1)
-        going = (
-            ~(resolved & (last <= 16.0 * noise * largest)) & (stalled[active] < 3) & (width[active] > 1e-13 * (np.abs(x[active]) + 1e-3))
-        )
+        who = active[told]
+        better = (error[told] < best[who]) | (~settled[who] & (error[told] < np.inf))
+        stalled[who] = np.where(better | ~settled[who], 0, stalled[who] + 1)
+        settled[who] = True
+        chosen, its = who[better], its[better]
+        best[chosen] = error[told][better]
+        result[chosen] = fits.derivative(k, its, position[better])
+        exact = fits.last[its] <= 64.0 * fits.shaken[its]
+        rounding[chosen] = np.where(exact, (fits.last + fits.shaken)[its] * fits.magnified(k)[its], 0.0)
+        done = np.zeros(len(active), dtype=np.bool_)
+        done[told] = (fits.last <= 4.0 * fits.shaken)[row[told]]
+        lost = np.flatnonzero(~settled[active] & (error < best[active]))
+        best[active[lost]] = error[lost]
+        fallback[:, active[lost]] = low[lost], high[lost]
+        unseen = np.ones(len(active), dtype=np.bool_)
+        unseen[told] = False
+        stalled[active[unseen & settled[active]]] += 1
+        going = ~done & (stalled[active] < _PATIENCE) & (width > 1e-13 * (np.abs(at) + 1e-3))
         active = active[going]
         if not len(active):
             break
-        width[active] *= 0.5
-    return result
+        wanted[active] = 0.5 * np.minimum(wanted[active], np.exp2(np.ceil(np.log2(width[going]))))
+    lost = np.flatnonzero(~settled & (best < np.inf))
+    if lost.size:
+        low, high = fallback[:, lost]
+        first, row = _distinct(low, high)
+        fits = _fitted(f, low[first], high[first], noise)
+        result[lost] = fits.derivative(k, row, (2.0 * x[lost] - low - high) / (high - low))
+    return Derivative(result, rounding, settled)
 
 
-def _resolved(coefficients: Array, position: Array, known: Array, noise: float) -> Any:
-    """Whether the last coefficients are small against those that vary, and the series meets φ(x) where that is known."""
-    last, largest = tail(coefficients)
-    varying = np.abs(coefficients[:, 1:]).max(axis=1)
-    with np.errstate(all="ignore"):
-        missed = np.abs(_derivative(coefficients, position, 0) - known)
-        floor = 16.0 * noise * largest
-        return np.asarray((last <= np.maximum(_UNRESOLVED * varying, floor)) & ~(missed > _UNRESOLVED * varying + 10.0 * floor))
+def _distinct(low: Array, high: Array) -> tuple[Indices, Indices]:
+    """Which intervals are the first of their kind, and of which of these kinds each is."""
+    order = np.lexsort((high, low))
+    new = np.ones(len(low), dtype=np.bool_)
+    new[1:] = (np.diff(low[order]) != 0) | (np.diff(high[order]) != 0)
+    kind = np.empty(len(low), dtype=np.intp)
+    kind[order] = np.cumsum(new) - 1
+    return order[new], kind
 
 
-def _derivative(coefficients: Array, at: Array, k: int) -> Array:
-    from numpy.polynomial import chebyshev
-
-    c: Any = coefficients.T
-    if k:
-        c = chebyshev.chebder(c, k, axis=0)
-    return np.asarray(chebyshev.chebval(np.clip(at, -1.0, 1.0), c, tensor=False))
+def _value(coefficients: Array, row: Indices, at: Array) -> Array:
+    """The series of that row of coefficients at each point, by Clenshaw's recurrence."""
+    used = np.flatnonzero(coefficients.any(axis=0))
+    columns = np.ascontiguousarray(coefficients.T[: 1 + used.max(initial=0)])
+    at = np.clip(at, -1.0, 1.0)
+    double = 2.0 * at
+    ahead, further = np.zeros(at.shape), np.zeros(at.shape)
+    for column in columns[:0:-1]:
+        ahead, further = column[row] + double * ahead - further, ahead
+    return np.asarray(columns[0][row] + at * ahead - further)

@@ -1,9 +1,7 @@
 """Finding the kinks and jumps of a function known by its values alone.
 
-The line is cut into panels, fine about 0 and growing to |x| = 10⁴. Where the Chebyshev coefficients of a panel have not
-decayed to the noise, the panel is halved; an analytic function is soon resolved, a kink never is. Each stubborn panel is
-then settled by the smooth pieces beside it: a jump by bisection to the last bit, a kink where the pieces, continued,
-meet, a jump of a higher derivative where their derivatives do.
+Each panel that no halving resolves (see pieces.py) is settled by the smooth pieces beside it: a jump by bisection to the
+last bit, a kink where the pieces, continued, meet, a jump of a higher derivative where their derivatives do.
 """
 
 from __future__ import annotations
@@ -16,109 +14,38 @@ import numpy as np
 
 from meanfield.activations.activation import Array
 from meanfield.activations.black_box.differentiation import interpolant, tail
+from meanfield.activations.black_box.pieces import NARROW, OVERLAP, Pieces
 
 _log = logging.getLogger(__name__)
 
-REACH = 1e4
-_MOST_PANELS = 30_000
 _MOST_KINKS = 400
-_SPLIT = 0.4837  # off the middle, so that no cut falls on a round number
-_OVERLAP = 0.03  # a kink between the outermost points of two panels would be seen by neither
-_NARROW = 3e-6
-_SLOW = 3
+_CROWD, _BESIDE = 12, 8.0  # brackets, no further apart than so many of their widths or half of the crowd
+_GATHERED = 512
 
 
-def find_kinks(f: Callable[[Array], Array], noise: float) -> list[float]:
-    """The points of |x| ≤ 10⁴ where f is not smooth, ascending."""
-    edges = np.sinh(np.linspace(-np.arcsinh(REACH), np.arcsinh(REACH), 364) + 0.00731)
-    floor_x, floor = _noise_floor(f, noise)
-    stubborn: list[tuple[float, float]] = []
-    slopes: list[tuple[float, float]] = []
-    low, high = edges[:-1], edges[1:]
-    parent_tail = np.full(low.shape, np.inf)
-    slow = parent_slow = np.full(low.shape, -2)  # halvings in a row after which the coefficients had hardly decayed
-    for level in range(60):
-        if not len(low):
-            break
-        if len(low) > _MOST_PANELS:
-            _log.info("the search for kinks gave up: the function varies too fast")
-            break
-        overlap = _OVERLAP * (high - low)
-        coefficients = interpolant(f, low - overlap, high + overlap)
-        last, largest = tail(coefficients)
-        steep = _steepness(coefficients, high - low)
-        coarse = np.isfinite(steep) & (high - low > 1e-3 * (1.0 + np.abs(low)))
-        slopes += zip(np.maximum(np.abs(low), np.abs(high))[coarse].tolist(), steep[coarse].tolist(), strict=True)
-        expected = np.maximum(np.interp(low, floor_x, floor), np.interp(high, floor_x, floor))
-        # A node's own rounding moves f by its slope times that.
-        expected = expected + 4.0 * noise * np.maximum(np.abs(low), np.abs(high)) * steep
-        rough = np.isfinite(last) & (last > 30.0 * noise * largest + expected)
-        slow = np.where(last > parent_tail / 40.0, slow + 1, 0)
-        if level:  # neighbours i and i + half are the two parts of one panel
-            half = len(low) // 2
-            faded = ~rough[:half] & ~rough[half:] & (parent_slow >= _SLOW)
-            stubborn += zip(low[:half][faded].tolist(), high[half:][faded].tolist(), strict=True)
-        narrow = high - low < _NARROW * (np.minimum(np.abs(low), np.abs(high)) + 0.03)
-        done = rough & narrow
-        stubborn += zip(low[done].tolist(), high[done].tolist(), strict=True)
-        kept = rough & ~narrow
-        low, high, last, parent_slow = low[kept], high[kept], last[kept], slow[kept]
-        cut = low + _SPLIT * (high - low)
-        low, high = np.concatenate([low, cut]), np.concatenate([cut, high])
-        parent_tail, slow = np.tile(last, 2), np.tile(parent_slow, 2)
-    brackets = _distinct(stubborn)
-    sizes, steepest = _accumulated(slopes)
+def find_kinks(f: Callable[[Array], Array], noise: float, pieces: Pieces) -> list[float]:
+    """The points of |x| ≤ 10⁴ where f is not smooth, ascending: those of the stubborn panels of `pieces` that hold one."""
+    inside = sorted(pieces.stubborn, key=lambda pair: abs(pair[0]))[: 8 * _MOST_KINKS]  # a kink may have several brackets
+    brackets, crowds = _crowded(_distinct(inside))
     if len(brackets) > _MOST_KINKS:
         _log.info("the search for kinks found %d places and kept %d", len(brackets), _MOST_KINKS)
         brackets = sorted(sorted(brackets, key=lambda pair: abs(pair[0]))[:_MOST_KINKS])
-    kinks = []
+    kinks = [_gathering(f, low, high, noise) for low, high in crowds]
     for index, (low_end, high_end) in enumerate(brackets):
         left = brackets[index - 1][1] if index else -np.inf
         right = brackets[index + 1][0] if index + 1 < len(brackets) else np.inf
-        drift = float(np.interp(abs(low_end), sizes, steepest)) * abs(low_end)
+        drift = float(np.interp(abs(low_end), pieces.sizes, pieces.steepest)) * abs(low_end)
         kink = _settled(f, low_end, high_end, (left, right), noise, drift)
         if kink is not None:
             kinks.append(kink)
-    return kinks
-
-
-def _noise_floor(f: Callable[[Array], Array], noise: float) -> tuple[Array, Array]:
-    """The absolute noise to expect at x: digits lost inside the function don't make a kink.
-
-    It is measured, by third differences over a few units in the last place, where only rounding is left; and it is
-    never taken below the rounding of the largest values nearer to 0.
-    """
-    side = np.sinh(np.linspace(0.0, np.arcsinh(1.1 * REACH), 300)) * 1.00137 + 1e-3
-    x = np.concatenate([-side[::-1], side])
-    close = x[:, None] + np.abs(x)[:, None] * 2.0**-47 * np.arange(14)
-    with np.errstate(invalid="ignore"):
-        measured = np.abs(np.diff(f(close.ravel()).reshape(close.shape), 3, axis=1)).max(axis=1)
-    further = 1.5 * side + 0.1
-    size = np.maximum(np.abs(f(further)), np.abs(f(-further)))
-    size[~np.isfinite(size)] = 0.0
-    measured[~np.isfinite(measured)] = 0.0
-    padded = np.concatenate([measured[:1], measured, measured[-1:]])
-    measured = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    rounding = np.maximum.accumulate(size)
-    return x, np.maximum(4.0 * measured, 8.0 * noise * np.concatenate([rounding[::-1], rounding]))
-
-
-def _steepness(coefficients: Array, width: Array) -> Array:
-    """About the largest slope on each panel."""
-    return np.asarray(2.0 * np.abs(coefficients[:, 1:]).sum(axis=1) / width)
-
-
-def _accumulated(slopes: list[tuple[float, float]]) -> tuple[Array, Array]:
-    """The largest slope met within each |x|."""
-    table = np.array(sorted(slopes))
-    return table[:, 0], np.maximum.accumulate(table[:, 1])
+    return sorted(set(kinks))
 
 
 def _distinct(found: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """The brackets, narrowest first: neighbours of like width are one, wider ones beside a narrow one are its echo."""
     kept: list[tuple[float, float]] = []
     for low, high in sorted(found, key=lambda pair: pair[1] - pair[0]):
-        margin = 2.0 * _OVERLAP * (high - low)
+        margin = 2.0 * OVERLAP * (high - low)
         near = [pair for pair in kept if pair[0] <= high + margin and low - margin <= pair[1]]
         if not near:
             kept.append((low, high))
@@ -130,6 +57,30 @@ def _distinct(found: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return sorted(kept)
 
 
+def _crowded(brackets: list[tuple[float, float]]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """The brackets that stand alone, and the ends of crowds of them: so many side by side are an oscillation like sin(1/x)."""
+    runs: list[list[tuple[float, float]]] = []
+    for low, high in brackets:
+        if runs and low - runs[-1][-1][1] <= max(_BESIDE * (high - low), 0.5 * (runs[-1][-1][1] - runs[-1][0][0])):
+            runs[-1].append((low, high))
+        else:
+            runs.append([(low, high)])
+    alone = [bracket for run in runs if len(run) < _CROWD for bracket in run]
+    return alone, [(run[0][0], run[-1][1]) for run in runs if len(run) >= _CROWD]
+
+
+def _gathering(f: Callable[[Array], Array], low: float, high: float, noise: float) -> float:
+    """The point about which an oscillation is so fast that no panel resolves it: the middle of what is left of the crowd."""
+    while not low <= 0.0 <= high:
+        edges = np.linspace(low, high, _GATHERED + 1)
+        last, largest = tail(interpolant(f, edges[:-1], edges[1:]))
+        rough = np.flatnonzero(last > 30.0 * noise * largest)
+        if not rough.size or (edges[rough[-1] + 1] - edges[rough[0]]) > 0.7 * (high - low):
+            break
+        low, high = float(edges[rough[0]]), float(edges[rough[-1] + 1])
+    return 0.0 if low <= 0.0 <= high else _rounded(0.5 * (low + high), 0.5 * (high - low))
+
+
 def _settled(f: Callable[[Array], Array], low: float, high: float, gap: tuple[float, float], noise: float, drift: float) -> float | None:
     """The kink in a narrow bracket; None where there is none after all.
 
@@ -138,7 +89,8 @@ def _settled(f: Callable[[Array], Array], low: float, high: float, gap: tuple[fl
     left, right = gap
     before = _side(f, low, -1, low - left, noise)
     after = _side(f, high, +1, right - high, noise)
-    if before is None or after is None:
+    # A piece no wider than the bracket follows a singularity rather than a smooth function beside it.
+    if before is None or after is None or min(before.width, after.width) < 2.0 * (high - low):
         return _by_roughness(f, low, high, noise)
     middle = 0.5 * (low + high)
     width = high - low
@@ -146,12 +98,26 @@ def _settled(f: Callable[[Array], Array], low: float, high: float, gap: tuple[fl
     scale = max(before.size, after.size, 0.1 * drift)
     reach = min(before.width, after.width)
     if abs(gaps[0]) > 1e3 * noise * scale and abs(gaps[0]) > 2.0 * abs(gaps[1]) * width:
-        return _jump(f, low, high, before, after)
+        found = _jump(f, low, high, before, after)
+        return found if _continued(f, (low, found, high), before, after, 0.1 * abs(gaps[0])) else _by_roughness(f, low, high, noise)
     for k in (0, 1, 2):  # the first derivative of the difference that is not lost in the noise has the kink as its root
         significant = abs(gaps[k + 1]) * reach ** (k + 1) > 1e4 * noise * scale * 8.0 ** (k + 1)
         if significant and abs(gaps[k]) <= 2.0 * abs(gaps[k + 1]) * width:
-            return _meeting(before, after, middle, width, k, noise * scale)
+            met = _meeting(before, after, middle, width, k, noise * scale)
+            # What the change of the k + 1st derivative comes to within the bracket, or what noise the pieces carry there.
+            allowed = max(0.3 * abs(gaps[k + 1]) * width ** (k + 1), 1e4 * noise * scale)
+            return met if met is None or _continued(f, (low, met, high), before, after, allowed) else None
     return None
+
+
+def _continued(f: Callable[[Array], Array], ends: tuple[float, float, float], before: _Side, after: _Side, allowed: float) -> bool:
+    """Whether f follows the two pieces all the way from the ends of the bracket to the kink: an oscillation between does not."""
+    low, kink, high = ends
+    part = (np.arange(16) + 0.5) / 16
+    for piece, x in ((before, low + part * (kink - low)), (after, high + part * (kink - high))):
+        if float(np.median(np.abs(f(x) - [piece.at(point) for point in x.tolist()]))) > allowed:
+            return False
+    return True
 
 
 class _Side(NamedTuple):
@@ -175,10 +141,13 @@ def _side(f: Callable[[Array], Array], end: float, side: int, gap: float, noise:
         low, high = (end - width, end) if side < 0 else (end, end + width)
         coefficients = interpolant(f, np.array([low]), np.array([high]))
         last, largest = tail(coefficients)
-        if last[0] <= 20.0 * noise * largest[0]:
+        # Nodes are off by half a unit in the last place, which moves f by its slope.
+        slope = 2.0 * float(np.abs(coefficients[0, 1:]).sum()) / width
+        shaken = noise * (float(largest[0]) + 0.5 * abs(end) * slope)
+        if last[0] <= 20.0 * shaken:
             series = coefficients[0].copy()
             size = np.abs(series)
-            kept = int(np.max(np.flatnonzero(size > 4.0 * noise * largest[0]), initial=0)) + 1
+            kept = int(np.max(np.flatnonzero(size > 4.0 * shaken), initial=0)) + 1
             return _Side(series[:kept], 0.5 * (low + high), high - low, float(largest[0]))
         width *= 0.5
         if width < 1e-9 * (1.0 + abs(end)):
@@ -246,7 +215,7 @@ def _by_roughness(f: Callable[[Array], Array], low: float, high: float, noise: f
             break
         if np.all(last <= 30.0 * noise * largest.max()):
             # Resolved: a steep but smooth place, or a singularity too weak to be placed better.
-            return None if width > 1e-7 * _NARROW * (1.0 + abs(low)) else _rounded(0.5 * (low + high), width)
+            return None if width > 1e-7 * NARROW * (1.0 + abs(low)) else _rounded(0.5 * (low + high), width)
         worst = int(np.argmax(last))
         margin = 0.06 * width  # the singular point may be at the very end
         low, high = float(lows[worst]) - margin, float(highs[worst]) + margin

@@ -73,10 +73,12 @@ class Gate(Layer):
             k_left = np.sqrt(left.q1) * np.sqrt(left.q2) * (1.0 - left.epsilon)
             k_right = np.sqrt(right.q1) * np.sqrt(right.q2) * (1.0 - right.epsilon)
             tangent = k_right * left.tangent + k_left * right.tangent
+        with np.errstate(over="ignore"):
+            q1, q2 = left.q1 * right.q1, left.q2 * right.q2
         after = Part(
             1.0,
-            left.q1 * right.q1,
-            left.q2 * right.q2,
+            q1,
+            q2,
             epsilon,
             left.mean1 * right.mean1,
             left.mean2 * right.mean2,

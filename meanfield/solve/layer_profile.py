@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.layers.layer import MisplacedLayer
 from meanfield.layers.state import State
 from meanfield.solve.angle_recursion import AngleRecursion
 
@@ -75,7 +76,10 @@ def layer_recursion(layer: Layer, q: float) -> LayerRecursion | None:
 
 
 def _fitted(layer: Layer, q: float) -> LayerRecursion | None:
-    start = layer.apply(State.of(q, q, np.zeros(1))).state
+    try:
+        start = layer.apply(State.of(q, q, np.zeros(1))).state
+    except MisplacedLayer:  # a batch of equal inputs: 0/0
+        return None
     loss, variance = float(start.epsilon[0]), float(start.q1)
     near = layer.apply(State.of(q, q, np.array(SMALL))).state.epsilon - loss
     ratios = near / np.array(SMALL)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.activations import Activation
 from meanfield.activations import activation as find_activation
 from meanfield.activations.kept import Kept
+from meanfield.errors import DomainError
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
 from meanfield.theory.arguments import standard_deviation
+from meanfield.theory.built import edge_of_chaos_of, is_build
 from meanfield.theory.edge_of_chaos_search import FAINTEST, HIGHEST, all_roots, hidden, smallest_roots, start_octaves
 
 if TYPE_CHECKING:
-    from meanfield.activations import Activation
     from meanfield.arrays import Array
 
 NEUTRAL = 1e-12  # |F' − 1| below this can't be told from 1
@@ -81,6 +83,8 @@ class EdgeOfChaos:
         >>> [round(p.q, 4) for p in mf.edge_of_chaos("tanh", sigma_b=0.2).all_points()]
         [0.5121]
         """
+        if not isinstance(self.activation, Activation):
+            raise DomainError("all points are listed for plain networks only, not for layers that a function builds")
         sigma_b = float(np.ravel(self.sigma_b)[i])
         return () if math.isnan(sigma_b) else _solutions(self.activation, sigma_b)
 
@@ -98,7 +102,8 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     Parameters
     ----------
     activation : str, callable or Activation
-        Anything `meanfield.activation` accepts.
+        Anything `meanfield.activation` accepts; or ``build(sigma_w, sigma_b)``, which returns a layer: then the points where the
+        gradient's factor at q* is 1, with the smallest sigma_w.
     sigma_b : float or array
         Standard deviation of the biases (σ, not σ²), in [0, 1e100].
 
@@ -132,6 +137,8 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     >>> round(edge.sigma_w, 6), round(edge.q, 6), edge.status
     (1.304146, 0.512079, 'attracting')
     """
+    if is_build(activation):
+        return edge_of_chaos_of(activation, sigma_b)
     act = find_activation(activation)
     sigmas = standard_deviation("sigma_b", sigma_b)
     flat = np.ascontiguousarray(sigmas.ravel())

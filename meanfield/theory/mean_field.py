@@ -14,7 +14,7 @@ from meanfield.expectation.arguments import correlation_argument, unwrap, varian
 from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.moments import V1, moment_table
 from meanfield.layers import limits
-from meanfield.layers.layer import Affine
+from meanfield.layers.layer import Affine, Layer
 from meanfield.layers.limits import is_line
 from meanfield.solve.angle_recursion import limit_slopes
 from meanfield.theory.arguments import one_standard_deviation
@@ -33,10 +33,10 @@ class MeanField:
 
     Parameters
     ----------
-    activation : str, callable or Activation
-        Anything `meanfield.activation` accepts.
+    activation : str, callable, Activation or Layer
+        Anything `meanfield.activation` accepts; or a layer of `meanfield.layers`, for a network of that layer repeated.
     sigma_w, sigma_b : float
-        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100].
+        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100]. A layer brings its own.
 
     Raises
     ------
@@ -57,7 +57,16 @@ class MeanField:
     (0.607047, 0.939807, 'ordered')
     """
 
-    def __init__(self, activation: Any, sigma_w: float, sigma_b: float) -> None:
+    def __new__(cls, activation: Any = None, sigma_w: float | None = None, sigma_b: float | None = None) -> MeanField:
+        if cls is MeanField and isinstance(activation, Layer):
+            from meanfield.theory.layer_field import LayerField
+
+            return super().__new__(LayerField)
+        return super().__new__(cls)
+
+    def __init__(self, activation: Any, sigma_w: float | None = None, sigma_b: float | None = None) -> None:
+        if sigma_w is None or sigma_b is None:
+            raise DomainError("MeanField of an activation needs sigma_w and sigma_b; of a layer, the layer alone")
         self.activation = find_activation(activation)
         self.sigma_w = one_standard_deviation("sigma_w", sigma_w)
         self.sigma_b = one_standard_deviation("sigma_b", sigma_b)

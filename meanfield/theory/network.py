@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.expectation.arguments import correlation_argument, variance, within
+from meanfield.expectation.arguments import variance
 from meanfield.layers.concatenate import Concatenate
 from meanfield.layers.cotangent import at_output, total
 from meanfield.layers.gate import Gate
@@ -17,7 +17,7 @@ from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
 from meanfield.layers.state import State
 from meanfield.solve.walk import walk
-from meanfield.theory.trajectory import Trajectory
+from meanfield.theory.trajectory import Trajectory, started
 
 if TYPE_CHECKING:
     from meanfield.simulation.simulation import Simulation
@@ -120,15 +120,15 @@ class Network:
         >>> round(float(relu.q1[-1]), 9), round(float(relu.gradient[0]), 9)
         (256.0, 256.0)
         """
-        pair = variance("q", q)
-        if pair.shape not in ((), (2,)) or not np.all(pair > 0.0):
+        if np.any(variance("q", q) == 0.0):
             raise DomainError(f"q = {q!r} is out of range: one variance or a pair (q1, q2), each in [1e-280, 1e280]")
-        first, second = (float(pair), float(pair)) if pair.ndim == 0 else (float(pair[0]), float(pair[1]))
-        loss, start = _start(c, epsilon)
+        start = 0.5 if c is None and epsilon is None else c
+        first, second, loss = started(q, start, epsilon)
         found = walk(self.layers, State.of(first, second, loss))
         moments = found.moments
         correlation = 1.0 - moments.epsilon
-        correlation[0] = start
+        if start is not None:
+            correlation[0] = float(start)
         with np.errstate(over="ignore"):
             gradient = np.exp(found.log_gradient)
         return Trajectory(
@@ -193,18 +193,10 @@ class Network:
         return "\n".join(rows)
 
 
-def _start(c: float | None, epsilon: float | None) -> tuple[float, float]:
-    """ε and c of the start."""
-    if c is not None and epsilon is not None:
-        raise DomainError("give the start as c or as epsilon = 1 − c, one of the two")
-    value = within("epsilon", epsilon, 0.0, 2.0) if epsilon is not None else correlation_argument("c", 0.5 if c is None else c)
-    if value.ndim:
-        raise DomainError(f"{'c' if epsilon is None else 'epsilon'} must be one number, not an array of shape {value.shape}")
-    number = float(value)
-    return (number, 1.0 - number) if epsilon is not None else (1.0 - number, number)
-
-
 def _exactness(layer: Layer, place: str) -> Iterator[Exactness]:
+    if isinstance(layer, Repeat) and not isinstance(layer.layer, Sequence):
+        yield from _exactness(layer.layer, place)
+        return
     kind, why = layer.exactness()
     yield Exactness(place, kind, why)
     inside: tuple[Layer, ...] = ()
@@ -212,8 +204,8 @@ def _exactness(layer: Layer, place: str) -> Iterator[Exactness]:
         inside = layer.branch.layers
     elif isinstance(layer, Sequence):
         inside = layer.layers
-    elif isinstance(layer, Repeat):
-        inside = layer.layer.layers if isinstance(layer.layer, Sequence) else (layer.layer,)
+    elif isinstance(layer, Repeat) and isinstance(layer.layer, Sequence):
+        inside = layer.layer.layers
     elif isinstance(layer, Concatenate):
         inside = layer.branches
     elif isinstance(layer, Gate):

@@ -23,6 +23,7 @@ from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.layers.limits import is_line
 from meanfield.theory.arguments import standard_deviation
+from meanfield.theory.built import is_build, phase_diagram_of
 from meanfield.theory.correlation import SMALLEST, depth_scale
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.variance import scan_range
@@ -103,7 +104,8 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     Parameters
     ----------
     activation : str, callable or Activation
-        Anything `meanfield.activation` accepts.
+        Anything `meanfield.activation` accepts; or ``build(sigma_w, sigma_b)``, which returns a layer. Where that is residual with
+        sigma_w in its weights and sigma_b in its biases it costs what a plain diagram does; other layers are asked cell by cell.
     sigma_w, sigma_b : float or one-dimensional array
         Standard deviations of the weights times √fan_in, and of the biases.
     n_jobs : int, optional
@@ -133,6 +135,8 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     >>> diagram.phase.tolist(), round(float(diagram.c_star[0, 2]), 6)
     ([[-1, -1, 1]], 0.122104)
     """
+    if is_build(activation):
+        return phase_diagram_of(activation, _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b), n_jobs, progress)
     act = find_activation(activation)
     weights, biases = _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b)
     shape = (biases.size, weights.size)

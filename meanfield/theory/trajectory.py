@@ -72,11 +72,7 @@ def checked_depth(depth: Any) -> int:
 def propagate(net: MeanField, depth: int, q: Any, c: float | None, epsilon: float | None, hold_variance: bool) -> Trajectory:
     """See `MeanField.propagate`."""
     layers = checked_depth(depth)
-    pair = variance("q", q)
-    if pair.shape not in ((), (2,)):
-        raise DomainError(f"q must be one variance or a pair (q1, q2), not an array of shape {pair.shape}")
-    first, second = (float(pair), float(pair)) if pair.ndim == 0 else (float(pair[0]), float(pair[1]))
-    loss = _start(c, epsilon)
+    first, second, loss = started(q, c, epsilon)
     rule = net.rule
     if rule.w == 0.0 and rule.b == 0.0 and rule.a == 0.0 and layers:
         raise DomainError("sigma_w = 0 and sigma_b = 0 leave every layer at 0: no correlation is defined")
@@ -87,10 +83,15 @@ def propagate(net: MeanField, depth: int, q: Any, c: float | None, epsilon: floa
     return Trajectory(path.q1, path.q2, correlation, path.epsilon, path.gradient)
 
 
-def _start(c: float | None, epsilon: float | None) -> float:
+def started(q: Any, c: float | None, epsilon: float | None) -> tuple[float, float, float]:
+    """(q1, q2, ε) at the start."""
+    pair = variance("q", q)
+    if pair.shape not in ((), (2,)):
+        raise DomainError(f"q must be one variance or a pair (q1, q2), not an array of shape {pair.shape}")
+    first, second = (float(pair), float(pair)) if pair.ndim == 0 else (float(pair[0]), float(pair[1]))
     if (c is None) == (epsilon is None):
         raise DomainError("give the start as c or as epsilon = 1 − c, one of the two")
     value = correlation_argument("c", c) if epsilon is None else within("epsilon", epsilon, 0.0, 2.0)
     if value.ndim:
         raise DomainError(f"{'c' if epsilon is None else 'epsilon'} must be one number, not an array of shape {value.shape}")
-    return 1.0 - float(value) if epsilon is None else float(value)
+    return first, second, 1.0 - float(value) if epsilon is None else float(value)

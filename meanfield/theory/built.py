@@ -1,0 +1,198 @@
+"""The plane of σ_w and σ_b for layers: `build(sigma_w, sigma_b)` in the place of an activation.
+
+Where the layer is K ↦ a K + b + w V[φ] with b ∝ σ_b², w ∝ σ_w² and a constant, its variances and correlations are those of the plain
+network at σ_w √(w/((1 − a) σ_w²)) and σ_b √(b/((1 − a) σ_b²)), and its slopes a + (1 − a) times those. Other layers are asked cell by cell.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meanfield.activations import Activation
+from meanfield.errors import DomainError
+from meanfield.layers.layer import Layer, as_layer
+from meanfield.theory.arguments import standard_deviation
+from meanfield.theory.correlation import depth_scale
+from meanfield.theory.mean_field import MeanField
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+    from meanfield.theory.edge_of_chaos import EdgeOfChaos
+    from meanfield.theory.phase_diagram import PhaseDiagram
+
+Build = Callable[[float, float], Layer]
+PROBES = 256  # cells, beside a row and a column, at which the layer is looked at for the form above
+ALIKE = 1e-13
+LOWEST, HIGHEST, POINTS = 0.02, 50.0, 81  # σ_w at which other layers are looked at for a factor of 1
+
+
+def is_build(spec: Any) -> bool:
+    """Whether it is a function of two arguments: activations have one."""
+    if not callable(spec) or isinstance(spec, Activation):
+        return False
+    try:
+        parameters = inspect.signature(spec).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters) == 2
+
+
+@dataclass(frozen=True)
+class Family:
+    """a, w/σ_w², b/σ_b², μ and φ of all layers that a function builds."""
+
+    a: float
+    per_weight: float
+    per_bias: float
+    mu: float
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class Built:
+    """Stands in results for the activation: what was built."""
+
+    name: str
+
+
+def built_layer(build: Build, sigma_w: float, sigma_b: float) -> Layer:
+    """The layer at one point."""
+    made = build(sigma_w, sigma_b)
+    if not isinstance(made, Layer):
+        raise DomainError(f"build({sigma_w!r}, {sigma_b!r}) must return a layer, not {type(made).__name__}")
+    return as_layer(made)
+
+
+def family(build: Build, weights: Array, biases: Array) -> Family | None:
+    """The form above, seen at 1, on a row, a column and some cells; None where it does not hold."""
+    rule = built_layer(build, 1.0, 1.0).affine()
+    if rule is None or rule.a >= 1.0:
+        return None
+    found = Family(rule.a, rule.w, rule.b, rule.mu, rule.activation)
+    rng = np.random.default_rng(0)
+    cells = [(float(w), float(biases[0])) for w in weights] + [(float(weights[0]), float(b)) for b in biases]
+    if weights.size * biases.size > len(cells):
+        cells += [(float(rng.choice(weights)), float(rng.choice(biases))) for _ in range(PROBES)]
+    for w, b in cells:
+        seen = built_layer(build, w, b).affine()
+        if seen is None or seen.activation is not found.activation:
+            return None
+        pairs = ((seen.a, found.a), (seen.mu, found.mu), (seen.w, found.per_weight * w * w), (seen.b, found.per_bias * b * b))
+        if any(abs(x - y) > ALIKE * max(abs(x), abs(y)) for x, y in pairs):
+            return None
+    return found
+
+
+def edge_of_chaos_of(build: Build, sigma_b: Any) -> EdgeOfChaos:
+    """Where the gradient's factor at q* is 1, for each σ_b. See `edge_of_chaos`."""
+    from meanfield.theory.edge_of_chaos import EdgeOfChaos, edge_of_chaos
+
+    biases = standard_deviation("sigma_b", sigma_b)
+    flat = np.ravel(biases)
+    shared = family(build, np.array([0.5, 1.0, 2.0]), flat) if flat.size else None
+    name: Any = Built(str(built_layer(build, 1.0, 1.0)))
+    if shared is not None:
+        step = 1.0 - shared.a
+        plain = edge_of_chaos(shared.activation, biases * math.sqrt(shared.per_bias / step))
+        scale = math.sqrt(step / (shared.per_weight * shared.mu)) if shared.per_weight > 0.0 else math.inf
+        slope = shared.a + step * plain.variance_slope
+        return EdgeOfChaos(name, _shaped(biases), plain.sigma_w * scale, plain.q, slope, plain.stable, plain.status, plain.reason)
+    points = [_crossing(build, float(b)) for b in flat]
+    columns = [np.array(column).reshape(biases.shape) for column in zip(*points, strict=True)] if points else [np.empty(biases.shape)] * 6
+    columns = [c[()] if biases.ndim == 0 else c for c in columns]
+    return EdgeOfChaos(name, _shaped(biases), *columns)
+
+
+def _shaped(array: Array) -> Any:
+    return float(array) if array.ndim == 0 else array
+
+
+def _crossing(build: Build, sigma_b: float) -> tuple[float, float, float, bool, str, str]:
+    """(σ_w, q, F', stable, status, reason) with the smallest σ_w."""
+    from scipy.optimize import brentq
+
+    def excess(log_weight: float) -> float:
+        return math.log(MeanField(built_layer(build, math.exp(log_weight), sigma_b)).chi_1)
+
+    logs = np.linspace(math.log(LOWEST), math.log(HIGHEST), POINTS)
+    before = None
+    for log_weight in logs:
+        now = excess(float(log_weight))
+        if before is not None and math.isfinite(now) and math.isfinite(before[1]) and (now > 0.0) != (before[1] > 0.0):
+            weight = math.exp(brentq(excess, before[0], float(log_weight), xtol=1e-14, rtol=1e-14))
+            net = MeanField(built_layer(build, weight, sigma_b))
+            if abs(net.chi_1 - 1.0) <= 1e-9:
+                slope = float(net.variance_slope(net.q_star)) if 0.0 < net.q_star < math.inf else 1.0
+                status = "attracting" if slope < 1.0 - 1e-9 else "neutral" if slope <= 1.0 + 1e-9 else "repelling"
+                return weight, net.q_star, slope, status == "attracting", status, ""
+        before = (float(log_weight), now)
+    reason = f"the gradient's factor at q* crosses 1 nowhere for σ_w in [{LOWEST:g}, {HIGHEST:g}]"
+    return math.nan, math.nan, math.nan, False, "none", reason
+
+
+def phase_diagram_of(build: Build, weights: Array, biases: Array, n_jobs: int | None, progress: bool) -> PhaseDiagram:
+    """All quantities on a grid. See `phase_diagram`."""
+    from meanfield.theory.phase_diagram import PhaseDiagram, phase_diagram
+
+    shared = family(build, weights, biases) if weights.size and biases.size else None
+    name: Any = Built(str(built_layer(build, 1.0, 1.0)))
+    if shared is not None and shared.mu == 1.0:
+        step = 1.0 - shared.a
+        stretched = (math.sqrt(shared.per_weight / step), math.sqrt(shared.per_bias / step))
+        plain = phase_diagram(shared.activation, weights * stretched[0], biases * stretched[1], n_jobs=n_jobs, progress=progress)
+        slope, chi = shared.a + step * plain.variance_slope, shared.a + step * plain.chi_1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # f' ≥ 0: its distance from 1, less by the factor 1 − a.
+            loss = -np.expm1(-1.0 / plain.xi_c) * step
+            xi_c = np.where(plain.xi_c == 0.0, -1.0 / math.log(shared.a) if shared.a > 0.0 else 0.0, -1.0 / np.log1p(-loss))
+            xi_c = np.where(np.isinf(plain.xi_c), np.inf, xi_c)
+        return PhaseDiagram(
+            name,
+            weights,
+            biases,
+            plain.q_star,
+            slope,
+            plain.epsilon_star,
+            plain.c_star,
+            chi,
+            _scales(slope),
+            xi_c,
+            np.where(plain.phase == 0, np.inf, _scales(chi)),
+            plain.phase,
+        )
+    return _cell_by_cell(name, build, weights, biases)
+
+
+def _scales(slopes: Array) -> Array:
+    """`depth_scale` of an array."""
+    size = np.abs(slopes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = -1.0 / np.log(size)
+    found = np.where((size == 0.0) | np.isinf(size), 0.0, found)
+    result: Array = np.where(np.abs(size - 1.0) <= 1e-14, np.inf, found)
+    return result
+
+
+def _cell_by_cell(name: Any, build: Build, weights: Array, biases: Array) -> PhaseDiagram:
+    from meanfield.theory.phase_diagram import PhaseDiagram
+
+    shape = (biases.size, weights.size)
+    out, phase = np.full((8, *shape), np.nan), np.zeros(shape, dtype=np.int8)
+    for j, b in enumerate(biases):
+        for i, w in enumerate(weights):
+            net = MeanField(built_layer(build, float(w), float(b)))
+            scales = net.depth_scales
+            slope = math.exp(-1.0 / scales.xi_q) if scales.xi_q else 0.0
+            if 0.0 < net.q_star < math.inf:
+                slope = float(net.variance_slope(net.q_star))
+            out[:, j, i] = (net.q_star, slope, net.epsilon_star, net.c_star, net.chi_1, depth_scale(slope), scales.xi_c, scales.xi_grad)
+            phase[j, i] = {"ordered": -1, "critical": 0, "chaotic": 1}[net.phase]
+    q_star, slopes, epsilon, c, chi, xi_q, xi_c, xi_grad = out
+    return PhaseDiagram(name, weights, biases, q_star, slopes, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)

@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.conditions import existence_conditions as existence_conditions
     from meanfield.theory.correlation import DepthScales as DepthScales
     from meanfield.theory.depth import propagation_depth as propagation_depth
+    from meanfield.theory.depth_law import DepthLaw as DepthLaw
+    from meanfield.theory.depth_law import DepthLaws as DepthLaws
     from meanfield.theory.edge_of_chaos import EdgeOfChaos as EdgeOfChaos
     from meanfield.theory.edge_of_chaos import edge_of_chaos as edge_of_chaos
     from meanfield.theory.edge_of_chaos import edge_of_chaos_curve as edge_of_chaos_curve
@@ -89,6 +91,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "meanfield.theory.correlation": ("DepthScales",),
     "meanfield.theory.depth": ("propagation_depth",),
+    "meanfield.theory.depth_law": ("DepthLaw", "DepthLaws"),
     "meanfield.theory.edge_of_chaos": ("EdgeOfChaos", "edge_of_chaos", "edge_of_chaos_curve"),
     "meanfield.theory.finite_width": ("FiniteWidth", "finite_width"),
     "meanfield.theory.gain": ("gain",),

@@ -32,6 +32,8 @@ from meanfield.theory.variance import FixedPoint, variance_slope
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
+    from meanfield.layers.layer import Affine
+    from meanfield.theory.depth_law import DepthLaws
 
 LOWEST, HIGHEST = 2.0**-60, 2.0**60  # between which fixed points of a layer's variance are looked for
 STEP = 1e-3  # of log q, for the slope of a variance map that has no formula
@@ -299,6 +301,24 @@ class LayerField(MeanField):
         correlation = -1.0 / math.log1p(-point.loss) if resolved else depth_scale(point.slope)
         gradient = math.inf if abs(self.chi_1 - 1.0) <= CRITICAL else depth_scale(self.chi_1)
         return DepthScales(depth_scale(slope), correlation, gradient)
+
+    @property
+    def rule_or_none(self) -> Affine | None:
+        """The layer's maps as a, b, w, μ and φ, where they have that form."""
+        return self._affine
+
+    @property
+    def branch_factor(self) -> float:
+        """The gradient's factor of a residual layer's branch at variance 1."""
+        assert isinstance(self.layer, Residual)
+        step = self.layer.branch.apply(State.of(1.0, 1.0, 0.5))
+        return float(total(step.pull(at_output(step.state))))
+
+    @cached_property
+    def depth_law(self) -> DepthLaws:
+        from meanfield.theory.depth_law import layer_laws
+
+        return layer_laws(self)
 
     def _where(self, q: Any) -> float:
         at = self._at(q)

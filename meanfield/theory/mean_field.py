@@ -23,6 +23,7 @@ from meanfield.theory.variance import FixedPoint, fixed_points, limit, variance_
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
+    from meanfield.theory.depth_law import DepthLaws
     from meanfield.theory.trajectory import Trajectory
 
 CRITICAL = 1e-12  # |χ₁ − 1| up to this is called critical
@@ -269,6 +270,23 @@ class MeanField:
         resolved = point.epsilon > 0.0 and 0.0 < point.loss < 0.9
         correlation = -1.0 / math.log1p(-point.loss) if resolved else depth_scale(point.slope)
         return DepthScales(depth_scale(slope), correlation, gradient)
+
+    @cached_property
+    def depth_law(self) -> DepthLaws:
+        """How q, 1 − c and the gradient depend on the depth: a `DepthLaw` each, of a kind, an exponent and a constant.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> from meanfield import layers as L
+        >>> print(mf.MeanField(L.Residual(L.LayerNorm(), "relu", L.Dense(2**0.5))).depth_law)
+        variance: 1 l^1
+        1 - c: 44.4132 (log l)^-2
+        gradient: l^1
+        """
+        from meanfield.theory.depth_law import plain_laws
+
+        return plain_laws(self)
 
     def _at(self, q: Any) -> float:
         if q is None:

@@ -158,3 +158,41 @@ def test_phase_diagrams_of_layers() -> None:
 def test_what_can_not_be_asked(ask: object, word: str) -> None:
     with pytest.raises(mf.DomainError, match=word):
         ask()  # type: ignore[operator]
+
+
+def test_depth_laws() -> None:
+    """Exponents of the literature, and the recursion itself."""
+    relu = mf.MeanField(L.Residual("relu", L.Dense(2**0.5))).depth_law
+    assert (relu.variance.kind, relu.gradient.kind) == ("exponential", "exponential")
+    assert (relu.variance.exponent, relu.gradient.exponent) == pytest.approx((math.log(2), math.log(2)), rel=1e-12)
+    tanh = mf.MeanField(L.Residual("tanh", L.Dense(1.0, 0.5))).depth_law
+    limit, _, rate = REFERENCE["B2_asym"]["value"]
+    assert (tanh.variance.kind, tanh.variance.exponent, tanh.variance.constant) == ("power", 1.0, pytest.approx(1.25, rel=1e-12))
+    assert (tanh.gradient.kind, tanh.gradient.exponent) == ("stretched", pytest.approx(rate, rel=1e-9))
+    assert tanh.correlation.constant == pytest.approx(1.0 - limit, rel=1e-11)
+    swish = L.Sequence(L.Gate(L.Dense(1.0), L.Dense(1.0) >> "silu"), L.Dense(1.0))
+    for block, exponent in (
+        (L.Residual(L.LayerNorm(), "relu", L.Dense(2**0.5)), 1.0),
+        (L.Residual(L.LayerNorm(), "tanh", L.Dense(1.0), scale=0.3), 1.1778072323041817),
+        (L.Residual(L.RMSNorm(), swish), REFERENCE["E1_slopes"]["value"]["silu"][2]),
+    ):
+        law = mf.MeanField(block).depth_law
+        assert (law.gradient.kind, law.variance.kind) == ("power", "power")
+        assert law.gradient.exponent == pytest.approx(exponent, rel=1e-12)
+        deep = mf.Network(L.Repeat(block, 100_000)).propagate()
+        assert deep.q1[-1] == pytest.approx(law.variance.constant * 1e5, rel=1e-3)
+        local = math.log(deep.gradient[0] / deep.gradient[50_000]) / math.log(deep.q1[50_000] / deep.q1[0])
+        assert local == pytest.approx(exponent, rel=0.1)
+    kinked = mf.MeanField(L.Residual(L.LayerNorm(), "relu", L.Dense(2**0.5))).depth_law.correlation
+    assert (kinked.kind, kinked.exponent) == ("logarithmic", -2.0)
+    assert kinked.constant == pytest.approx(4.5 * math.pi**2, rel=1e-5)  # 4/κ² of ReLU
+    line = REFERENCE["C1_tanh"]["value"][3]
+    smooth = mf.MeanField(L.Sequence(L.LayerNorm(), "tanh", L.Dense(1.0, math.sqrt(line)))).depth_law.correlation
+    assert (smooth.kind, smooth.exponent) == ("power", -1.0)
+    deep = mf.Network(L.Repeat(L.Sequence(L.LayerNorm(), "tanh", L.Dense(1.0, math.sqrt(line))), 10**6)).propagate()
+    assert deep.epsilon[-1] * 1e6 == pytest.approx(smooth.constant, rel=1e-4)
+    edge = mf.edge_of_chaos("tanh", 0.2)
+    plain = mf.MeanField("tanh", edge.sigma_w, 0.2).depth_law
+    assert plain.correlation == mf.DepthLaw("power", -1.0, pytest.approx(mf.asymptotics("tanh", 0.2).constant, rel=1e-9))
+    assert plain.gradient == mf.DepthLaw("bounded", 0.0, 1.0)
+    assert mf.MeanField("tanh", 2.5, 0.3).depth_law.gradient.exponent == pytest.approx(math.log(mf.MeanField("tanh", 2.5, 0.3).chi_1))

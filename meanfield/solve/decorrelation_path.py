@@ -13,7 +13,7 @@ from meanfield.expectation.held_profiles import has_profile
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Integers
 
 NEAREST, FURTHEST = 2.0**-40, 2.0**40  # variances that pieces of the table are built for
 
@@ -24,20 +24,41 @@ def decorrelation_path(act: Activation, weight: float, q: Array, epsilon: float,
     As `MeanField.propagate`, to about 1e-10, at the price of a look-up for each layer. None where the table can't say: φ jumps or has
     poles or too many features, or the variances pass far out.
     """
+    if layers == 0:
+        return np.array([epsilon])
+    asked = q[:layers]
+    after = q[np.minimum(np.arange(1, asked.size + 1), q.size - 1)]
+    nothing = np.zeros(asked.size)
+    return along_table(act, asked, weight / after, nothing, nothing, epsilon, layers)
+
+
+def pieces_of(q: Array) -> Integers:
+    """The number of the table's piece that each variance lies on."""
+    found: Integers = np.floor(np.log(q) / math.log(4.0)).astype(np.int64)
+    return found
+
+
+def has_table(act: Activation) -> bool:
+    """Whether a correlation table follows 1 − f at all: not where φ jumps or has poles."""
+    return not jumps(act) and has_profile(act)
+
+
+def along_table(
+    act: Activation, q: Array, gain: Array, carry: Array, loss: Array, epsilon: float, layers: int | None = None
+) -> Array | None:
+    """ε_0 = epsilon ≤ 1, ε_1, … with ε' = loss + carry ε + gain D(q, ε), arrays of one entry a layer; the last stands for all after it."""
     from meanfield.solve.decorrelation_path_kernels import iterate_decorrelation
 
-    out = np.empty(layers + 1)
-    out[0] = epsilon
-    if layers == 0:
-        return out
-    asked = q[:layers]
-    if jumps(act) or not has_profile(act) or not NEAREST <= asked.min() <= asked.max() <= FURTHEST:
+    if not has_table(act) or not NEAREST <= q.min() <= q.max() <= FURTHEST:
         return None
-    pieces = np.unique(np.floor(np.log(asked) / math.log(4.0)).astype(int)).tolist()
+    pieces = np.unique(pieces_of(q)).tolist()
     table = correlation_table(act)
     packed = table.packed(pieces)
     if table.refused(pieces):
         return None
-    path = np.ascontiguousarray(q[: layers + 1])
-    iterate_decorrelation(path, weight, out, packed.first, packed.start, packed.count, packed.low, packed.high, packed.coefficients)
+    out = np.empty((q.size if layers is None else layers) + 1)
+    out[0] = epsilon
+    path, gains, carries, losses = (np.ascontiguousarray(part) for part in (q, gain, carry, loss))
+    tables = (packed.first, packed.start, packed.count, packed.low, packed.high, packed.coefficients)
+    iterate_decorrelation(path, gains, carries, losses, out, *tables)
     return out

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 SAME = 1e-12  # log q that moves less than this keeps its series: h(θ) changes by as little, relative to itself
 
 
-@kernel("void(float64[::1], float64, float64[::1], int64, int64[::1], int64[::1], float64[::1], float64[::1], float64[:,:,::1])")
+@kernel(
+    "void(float64[::1], float64[::1], float64[::1], float64[::1], float64[::1], "
+    "int64, int64[::1], int64[::1], float64[::1], float64[::1], float64[:,:,::1])"
+)
 def iterate_decorrelation(
     q: Array,
-    weight: float,
+    gain: Array,
+    carry: Array,
+    loss: Array,
     epsilon: Array,
     first: int,
     start: Integers,
@@ -27,9 +32,9 @@ def iterate_decorrelation(
     high: Array,
     series: Array,
 ) -> None:
-    """Fill epsilon[1 …] from epsilon[0] ≤ 1: ε' = σ_w² h(θ; q) ε/q', q' the variance one layer on.
+    """Fill epsilon[1 …] from epsilon[0] ≤ 1: ε' = loss + carry ε + gain h(θ; q) ε, with arrays of one entry a layer.
 
-    The pieces are those of `PackedPieces`; every q but the last lies on one of them. Where q ends, it stands still.
+    The pieces are those of `PackedPieces`; every q lies on one of them. Where the arrays end, they stand still.
     """
     nodes, terms = series.shape[1], series.shape[2]
     chebyshev = np.empty(nodes)
@@ -38,7 +43,7 @@ def iterate_decorrelation(
     log_q, root, stretch = 0.0, 0.0, 1.0
     for layer in range(epsilon.size - 1):
         here = q[min(layer, q.size - 1)]
-        after = q[min(layer + 1, q.size - 1)]
+        at = min(layer, q.size - 1)
         moved = layer == 0 or (layer < q.size and here != q[layer - 1])
         if moved:
             log_q = math.log(here)
@@ -68,4 +73,4 @@ def iterate_decorrelation(
         for k in range(terms - 1, 0, -1):
             b1, b2 = 2.0 * t * b1 - b2 + row[k], b1
         h = t * b1 - b2 + row[0]
-        epsilon[layer + 1] = min(max(weight * h * epsilon[layer] / after, 0.0), 1.0)
+        epsilon[layer + 1] = min(max(loss[at] + (carry[at] + gain[at] * h) * epsilon[layer], 0.0), 1.0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import AccuracyWarning, DomainError
+from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.second_moment import second_moments
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at, decorrelations_at
@@ -18,6 +19,7 @@ from meanfield.layers.gaussian_map import MERGED
 from meanfield.layers.limits import VISIBLE, is_two_lines
 from meanfield.layers.slopes import mean_square_slopes
 from meanfield.solve.angle_recursion import CRITICAL, AngleRecursion, limit_slopes, recursion_at, recursion_of_slopes, straight_recursion
+from meanfield.solve.decorrelation_path import FURTHEST, NEAREST, along_table, has_table, pieces_of
 from meanfield.solve.moving_profiles import WIDEST, evenly, iterate_moving, iterate_two_lines, profiles_needed
 from meanfield.solve.variance_path import variance_path
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
     from meanfield.layers.layer import Affine
 
+ACUTE = math.sqrt(0.5)  # x at θ = π/2, where the correlation table ends
+PER_PIECE = 16  # layers, each a quadrature, that cost what one more piece of the correlation table does
 FEW = 24  # layers at one variance that are cheaper one by one than by fitting its profile
 
 
@@ -193,6 +197,14 @@ class _Path:
                 )
                 layer = straight
                 continue
+            end = self._tabled(q, layer, settled) if here <= ACUTE else layer
+            if end > layer:
+                ahead = np.ascontiguousarray(q[layer:end])
+                losses = along_table(self.act, ahead, self._gains(layer, end), *self._besides(q, layer, end), 2.0 * here * here)
+                if losses is not None:
+                    x[layer - first : end - first + 1] = np.sqrt(0.5 * losses)
+                    layer = end
+                    continue
             end = self._slow_stretch(q, layer, max(settled, layer + 1)) if smooth and layer < settled else layer + 1
             if end > layer + 1:
                 gain = self._gains(layer, end)
@@ -270,6 +282,21 @@ class _Path:
         if q == 0.0:
             return decorrelation_at(self.act, 0.0, loss)
         return float(decorrelations_at(self.act, q, np.array([loss]))[0])
+
+    def _tabled(self, q: Array, layer: int, settled: int) -> int:
+        """The end of a stretch of moving layers that is worth the pieces of the correlation table it still needs; `layer` for none."""
+        ahead = q[layer : min(settled, self.depth)]
+        outside = np.flatnonzero(~((ahead >= NEAREST) & (ahead <= FURTHEST)))
+        ahead = ahead[: int(outside[0])] if outside.size else ahead
+        if self.weight == 0.0 or ahead.size == 0 or not has_table(self.act):
+            return layer
+        pieces = pieces_of(ahead)
+        missing = set(correlation_table(self.act).missing(np.unique(pieces).tolist()))
+        fresh = np.zeros(ahead.size, dtype=np.int64)
+        for piece in missing:
+            fresh[int(np.argmax(pieces == piece))] = 1
+        worth = np.flatnonzero(np.arange(1, ahead.size + 1) >= PER_PIECE * np.cumsum(fresh))
+        return layer + int(worth[-1]) + 1 if worth.size else layer
 
     def _slow_stretch(self, q: Array, layer: int, settled: int) -> int:
         """The end of a stretch of layers worth interpolating in log q; layer + 1 where they are better done one by one."""

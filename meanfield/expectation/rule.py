@@ -150,8 +150,7 @@ def _left_out(tails: Array, sizes: Array) -> Array:
 
 def _steepest_for_powers(near: Array, q_low: float) -> Array:
     """The steepness that z¹⁰ exp(−z²/2) asks for on panels from |x| = near on: that of z = 6, where it has fallen back to 1."""
-    with np.errstate(divide="ignore", under="ignore"):
-        with np.errstate(over="ignore"):  # ∞ for near = 1e-300 is no minimum
+    with np.errstate(divide="ignore", under="ignore", over="ignore"):  # ∞ for near = 1e-300 is no minimum
         steep: Array = np.minimum(1.0 / q_low, 36.0 / near**2) / (2 * GAUSSIAN_DROP)
     return steep
 

@@ -12,6 +12,7 @@ from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
+from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
@@ -27,6 +28,7 @@ __all__ = [
     "Identity",
     "Layer",
     "LayerNorm",
+    "Maxout",
     "Mixture",
     "RMSNorm",
     "Repeat",

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.errors import DomainError
 from meanfield.layers.activation import Activation
 from meanfield.layers.concatenate import Concatenate, Mixture
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
+from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
@@ -60,8 +62,9 @@ class _Block:
         x = self._inputs()
         backs: list[Back] = []
         self._observe(x, gram[:, 0], epsilon[:, 0])
+        wanted = _wanted(self, ensemble.turns, None)
         for index, layer in enumerate(ensemble.turns):
-            x, back = forward(self, layer, x, None)
+            x, back = forward(self, layer, x, wanted[index])
             self._observe(x, gram[:, index + 1], epsilon[:, index + 1])
             if ensemble.gradients:
                 backs.append(back)
@@ -154,6 +157,8 @@ def forward(block: _Block, layer: Layer, x: Any, out: int | None) -> tuple[Any, 
         return _concatenate(block, layer, x, out)
     if isinstance(layer, Mixture):
         return _mixture(block, layer, x)
+    if isinstance(layer, Maxout):
+        return _maxout(block, layer, x)
     assert isinstance(layer, Gate), layer
     return _gate(block, layer, x, out)
 
@@ -230,10 +235,9 @@ def _activation(block: _Block, layer: Activation, x: Any) -> tuple[Any, Back]:
 
 
 def _sequence(block: _Block, layers: tuple[Layer, ...], x: Any, out: int | None) -> tuple[Any, Back]:
-    choosing = max((i for i, layer in enumerate(layers) if _chooses(layer)), default=-1)
     backs: list[Back] = []
-    for index, layer in enumerate(layers):
-        x, back = forward(block, layer, x, out if index == choosing else None)
+    for layer, wanted in zip(layers, _wanted(block, layers, out), strict=True):
+        x, back = forward(block, layer, x, wanted)
         backs.append(back)
 
     def through(delta: Any) -> Any:
@@ -242,6 +246,21 @@ def _sequence(block: _Block, layers: tuple[Layer, ...], x: Any, out: int | None)
         return delta
 
     return x, through
+
+
+def _wanted(block: _Block, layers: tuple[Layer, ...], out: int | None) -> list[int | None]:
+    """The width asked of each layer, so that `out` units come out at the end and maxouts find as many times more as they take together."""
+    result: list[int | None] = [None] * len(layers)
+    target, pieces = out, 1
+    for index in range(len(layers) - 1, -1, -1):
+        layer = layers[index]
+        if isinstance(layer, Maxout):
+            pieces *= layer.pieces
+        elif _chooses(layer):
+            if target or pieces > 1:
+                result[index] = (target or block.ensemble.width) * pieces
+            target, pieces = None, 1
+    return result
 
 
 def _chooses(layer: Layer) -> bool:
@@ -323,8 +342,26 @@ def _mixture(block: _Block, layer: Mixture, x: Any) -> tuple[Any, Back]:
     return block.xp.concat([y for y, _ in made], axis=1), back
 
 
+def _maxout(block: _Block, layer: Maxout, x: Any) -> tuple[Any, Back]:
+    """The largest of units that stand side by side; units that are left over go unseen."""
+    xp, pieces = block.xp, layer.pieces
+    after = x.shape[1] // pieces
+    if after == 0:
+        raise DomainError(f"{layer} has {x.shape[1]} units in front of it; give the networks a larger width")
+    grouped = xp.reshape(x[:, : after * pieces], (block.size, after, pieces, x.shape[2]))
+    y = xp.max(grouped, axis=2)
+    won = xp.where(grouped == y[:, :, None, :], xp.ones_like(grouped), xp.zeros_like(grouped))
+    unseen = xp.zeros_like(x[:, after * pieces :])
+
+    def back(delta: Any) -> Any:
+        pulled = xp.reshape(won * delta[:, :, None, :], (block.size, after * pieces, x.shape[2]))
+        return xp.concat([pulled, unseen], axis=1)
+
+    return y, back
+
+
 def _gate(block: _Block, layer: Gate, x: Any, out: int | None) -> tuple[Any, Back]:
-    width = out if _chooses(layer.left) and _chooses(layer.right) else x.shape[1]
+    width = out or block.ensemble.width if _chooses(layer.left) and _chooses(layer.right) else x.shape[1]
     left, back_left = forward(block, layer.left, x, width)
     right, back_right = forward(block, layer.right, x, width)
     return left * right, lambda delta: back_left(delta * right) + back_right(delta * left)

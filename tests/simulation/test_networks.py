@@ -52,6 +52,13 @@ NETWORKS = {
     "branch without weights behind": mf.Network(L.Dense(1.0), L.Repeat(L.Residual(L.Dense(1.2, 0.3), "relu", scale=0.7), 3), L.Dense(1.0)),
     "post-norm": mf.Network(L.Repeat(L.Residual("gelu", L.Dense(1.3, 0.2), skip=0.9) >> L.LayerNorm(), 3)),
     "squeeze and excite": mf.Network(L.Dense(1.0), L.Gate(L.Identity(), L.Sequence(L.Dense(1.0), "sigmoid")), L.Dense(1.2)),
+    "maxout": mf.Network(L.Repeat(L.Dense(1.0) >> L.Maxout(2), 3), L.Dense(1.1, 0.2), L.Maxout(5), L.RMSNorm(), L.Dense(1.0)),
+    "maxout in a branch": mf.Network(
+        L.Dense(1.0),
+        L.Residual(L.Dense(1.0), L.Maxout(3), L.Dense(1.0)),
+        L.Concatenate(L.Identity(), L.Dense(1.0) >> L.Maxout(4)),
+        L.Dense(1.0),
+    ),
 }
 RATE = 1e-4 / len(NETWORKS)  # the whole table's false-alarm rate is 1e-4
 

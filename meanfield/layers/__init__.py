@@ -7,6 +7,7 @@ Not here: what happens after many layers (meanfield.theory) and random networks 
 from __future__ import annotations
 
 from meanfield.layers.activation import Activation
+from meanfield.layers.attention import Attention
 from meanfield.layers.concatenate import Concatenate, Mixture
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
@@ -19,6 +20,7 @@ from meanfield.layers.sequence import Repeat, Sequence
 
 __all__ = [
     "Activation",
+    "Attention",
     "BatchNorm",
     "Concatenate",
     "Convolution",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.layers.attention import Attention
 from meanfield.layers.concatenate import Concatenate, Mixture
 from meanfield.layers.dense import Convolution
 from meanfield.layers.gate import Gate
@@ -69,8 +70,13 @@ class NetworkEnsemble:
 
     @property
     def columns(self) -> int:
-        """Inputs that run through a network together: more than two where a batch is normalised."""
-        return max([2, *(layer.batch for layer in every(self.network.layers) if isinstance(layer, BatchNorm))])
+        """Inputs that run through a network together: more than two where a batch is normalised or tokens attend to each other."""
+        return max([2, *companies(self.network)])
+
+    @property
+    def normalises_batch(self) -> bool:
+        """Whether a layer normalises over the inputs."""
+        return any(isinstance(layer, BatchNorm) for layer in every(self.network.layers))
 
     @property
     def sites(self) -> int:
@@ -100,6 +106,12 @@ class NetworkEnsemble:
     def seeds(self, block: int, count: int) -> list[Any]:
         """Independent seeds for one block."""
         return np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(count)
+
+
+def companies(network: Network) -> set[int]:
+    """How many inputs the layers want that mix inputs: batches and sequences."""
+    layers = every(network.layers)
+    return {layer.batch if isinstance(layer, BatchNorm) else layer.tokens for layer in layers if isinstance(layer, (BatchNorm, Attention))}
 
 
 def _turns(layer: Layer) -> Iterator[Layer]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from meanfield.errors import DomainError
 from meanfield.layers.activation import Activation
+from meanfield.layers.attention import Attention
 from meanfield.layers.concatenate import Concatenate, Mixture
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from meanfield.simulation.network_ensemble import NetworkEnsemble
 
 Back = Callable[[Any], Any]
+HEADS = 4  # of attention, each with logits as wide as the network: their mean does not depend on how many
 KEPT = 4_000_000  # numbers of a matrix up to which the way back finds it kept; larger ones are drawn again from their seed
 
 
@@ -112,7 +114,7 @@ class _Block:
         result = np.zeros((self.size, len(backs) + 1))
         delta = self.library.normal(self.library.generator(self.backward_seed), tuple(x.shape))
         delta = self.library.owned(delta)
-        if self.ensemble.columns > 2:
+        if self.ensemble.normalises_batch:
             delta = delta - self.xp.mean(delta, axis=2, keepdims=True)
         before = self._norm(delta)
         for index in range(len(backs) - 1, -1, -1):
@@ -159,6 +161,8 @@ def forward(block: _Block, layer: Layer, x: Any, out: int | None) -> tuple[Any, 
         return _mixture(block, layer, x)
     if isinstance(layer, Maxout):
         return _maxout(block, layer, x)
+    if isinstance(layer, Attention):
+        return _attention(block, layer, x, out)
     assert isinstance(layer, Gate), layer
     return _gate(block, layer, x, out)
 
@@ -265,7 +269,7 @@ def _wanted(block: _Block, layers: tuple[Layer, ...], out: int | None) -> list[i
 
 def _chooses(layer: Layer) -> bool:
     """Whether the layer can give its output another width."""
-    if isinstance(layer, (Dense, Concatenate)):
+    if isinstance(layer, (Dense, Concatenate, Attention)):
         return True
     if isinstance(layer, Sequence):
         return any(map(_chooses, layer.layers))
@@ -358,6 +362,46 @@ def _maxout(block: _Block, layer: Maxout, x: Any) -> tuple[Any, Back]:
         return xp.concat([pulled, unseen], axis=1)
 
     return y, back
+
+
+def _attention(block: _Block, layer: Attention, x: Any, out: int | None) -> tuple[Any, Back]:
+    """Heads side by side, each with queries and keys as wide as the network, and one matrix over all their values."""
+    width = block.ensemble.width
+    sizes = [size for size in _parts((1.0,) * HEADS, width) if size]
+    made = [_head(block, layer, x, size) for size in sizes]
+    ends = np.cumsum([0, *sizes]).tolist()
+    y, mixed = _dense(block, Dense(1.0), block.xp.concat([values for values, _ in made], axis=1), out)
+
+    def back(delta: Any) -> Any:
+        inner = mixed(delta)
+        total = None
+        for (_, pull), (low, high) in zip(made, pairwise(ends), strict=True):
+            part = pull(inner[:, low:high])
+            total = part if total is None else total + part
+        return total
+
+    return y, back
+
+
+def _head(block: _Block, layer: Attention, x: Any, size: int) -> tuple[Any, Back]:
+    xp, width, turned = block.xp, block.ensemble.width, block.xp.matrix_transpose
+    q, back_q = _dense(block, Dense(1.0), x, width)
+    k, back_k = _dense(block, Dense(1.0), x, width)
+    v, back_v = _dense(block, Dense(layer.sigma_v), x, size)
+    scale = layer.sigma_qk / math.sqrt(width)
+    w = scale * xp.matmul(turned(q), k)  # rows are the tokens that ask
+    if layer.kind == "softmax":
+        w = xp.exp(w - xp.max(w, axis=2, keepdims=True))
+        w = w / xp.sum(w, axis=2, keepdims=True)
+
+    def back(delta: Any) -> Any:
+        towards = xp.matmul(turned(delta), v)
+        if layer.kind == "softmax":  # w_t (δ_t − Σ w δ) along each row
+            towards = w * (towards - xp.sum(w * towards, axis=2, keepdims=True))
+        towards = scale * towards
+        return back_v(xp.matmul(delta, w)) + back_q(xp.matmul(k, turned(towards))) + back_k(xp.matmul(q, towards))
+
+    return xp.matmul(v, turned(w)), back
 
 
 def _gate(block: _Block, layer: Gate, x: Any, out: int | None) -> tuple[Any, Back]:

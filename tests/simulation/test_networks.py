@@ -59,6 +59,11 @@ NETWORKS = {
         L.Concatenate(L.Identity(), L.Dense(1.0) >> L.Maxout(4)),
         L.Dense(1.0),
     ),
+    "batch of tokens, softmax": mf.Network(
+        L.Dense(1.0), L.Repeat(L.Residual(L.LayerNorm(), L.Attention(1.2, 1.5, tokens=6), scale=0.7), 2), "gelu", L.Dense(1.3)
+    ),
+    "batch of tokens, linear": mf.Network(L.Dense(1.0), L.Attention(0.4, 0.7, tokens=5, kind="linear"), L.Dense(1.0)),
+    "batch of tokens, uniform": mf.Network(L.Dense(1.0), L.Attention(0.0, 1.3, tokens=5), "relu", L.Dense(1.0)),
 }
 RATE = 1e-4 / len(NETWORKS)  # the whole table's false-alarm rate is 1e-4
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from meanfield.simulation.network_ensemble import NetworkEnsemble
 
 Back = Callable[[Any], Any]
-HEADS = 4  # of attention, each with logits as wide as the network: their mean does not depend on how many
+HEADS = 8  # of attention, each with logits as wide as the network: their mean does not depend on how many
 KEPT = 4_000_000  # numbers of a matrix up to which the way back finds it kept; larger ones are drawn again from their seed
 
 

@@ -85,6 +85,11 @@ def test_a_wrong_theory_is_seen() -> None:
     assert replace(sim, ensemble=replace(sim.ensemble, network=wrong)).compare().consistent is False
 
 
+def test_an_unknown_gradient_is_told_from_a_small_width() -> None:
+    sim = NETWORKS["batch of tokens, uniform"].simulate(width=50, networks=20, progress=False)
+    assert "Not known to the theory: log gradient (layers 0-1)" in str(sim.compare())
+
+
 def test_the_same_seed_gives_the_same_numbers() -> None:
     net = NETWORKS["pre-norm"]
     one = net.simulate(width=64, networks=70, seed=3, progress=False)

@@ -15,6 +15,7 @@ from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
 from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
+from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
 
@@ -32,6 +33,7 @@ __all__ = [
     "LayerNorm",
     "Maxout",
     "Mixture",
+    "PostActivation",
     "RMSNorm",
     "Repeat",
     "Residual",

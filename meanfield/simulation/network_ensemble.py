@@ -13,6 +13,7 @@ from meanfield.layers.dense import Convolution
 from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Layer
 from meanfield.layers.normalise import BatchNorm
+from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
 
@@ -131,7 +132,7 @@ def every(layers: tuple[Layer, ...]) -> Iterator[Layer]:
 
 def inside(layer: Layer) -> tuple[Layer, ...]:
     """The layers that a layer is made of."""
-    if isinstance(layer, Residual):
+    if isinstance(layer, (Residual, PostActivation)):
         return layer.branch.layers
     if isinstance(layer, Sequence):
         return layer.layers

@@ -23,6 +23,7 @@ from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
 from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
+from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
 from meanfield.simulation.ensemble import SMALLEST, Samples
@@ -147,6 +148,8 @@ def forward(block: _Block, layer: Layer, x: Any, out: int | None) -> tuple[Any, 
         return _sequence(block, (layer.layer,) * layer.times, x, out)
     if isinstance(layer, Residual):
         return _residual(block, layer, x)
+    if isinstance(layer, PostActivation):
+        return _sequence(block, (layer.sum, Activation(layer.activation)), x, None)
     if isinstance(layer, Identity):
         return x, lambda delta: delta
     if isinstance(layer, Dropout):

@@ -13,6 +13,7 @@ from meanfield.layers.concatenate import Concatenate
 from meanfield.layers.cotangent import at_output, total
 from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Exactness, Layer, MisplacedLayer
+from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
 from meanfield.layers.state import State
@@ -208,7 +209,7 @@ def _exactness(layer: Layer, place: str) -> Iterator[Exactness]:
     kind, why = layer.exactness()
     yield Exactness(place, kind, why)
     inside: tuple[Layer, ...] = ()
-    if isinstance(layer, Residual):
+    if isinstance(layer, (Residual, PostActivation)):
         inside = layer.branch.layers
     elif isinstance(layer, Sequence):
         inside = layer.layers

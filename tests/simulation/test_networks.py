@@ -64,6 +64,12 @@ NETWORKS = {
     ),
     "batch of tokens, linear": mf.Network(L.Dense(1.0), L.Attention(0.4, 0.7, tokens=5, kind="linear"), L.Dense(1.0)),
     "batch of tokens, uniform": mf.Network(L.Dense(1.0), L.Attention(0.0, 1.3, tokens=5), "relu", L.Dense(1.0)),
+    "activation behind the sum": mf.Network(
+        L.Dense(1.4, 0.1), "relu", L.Repeat(L.PostActivation(L.Dense(2**0.5), "relu", L.Dense(1.0)), 3), L.Dense(0.7)
+    ),
+    "tanh behind the sum": mf.Network(
+        L.Repeat(L.PostActivation(L.RMSNorm(), L.Dense(0.9, 0.3), activation="tanh", skip=0.8), 3), L.LayerNorm(), L.Dense(1.0)
+    ),
 }
 RATE = 1e-4 / len(NETWORKS)  # the whole table's false-alarm rate is 1e-4
 

@@ -15,6 +15,7 @@ from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
 from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
+from meanfield.layers.pool import AveragePool, GlobalAveragePool
 from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
@@ -22,12 +23,14 @@ from meanfield.layers.sequence import Repeat, Sequence
 __all__ = [
     "Activation",
     "Attention",
+    "AveragePool",
     "BatchNorm",
     "Concatenate",
     "Convolution",
     "Dense",
     "Dropout",
     "Gate",
+    "GlobalAveragePool",
     "Identity",
     "Layer",
     "LayerNorm",

@@ -69,6 +69,10 @@ class Attention(Layer):
     def mixes(self) -> bool:
         return True
 
+    @property
+    def mixes_inputs(self) -> bool:
+        return True
+
     def exactness(self) -> tuple[str, str]:
         return "approximate", "exact for many wide heads where every pair of tokens is alike; the gradient through it is not known: nan"
 

@@ -50,6 +50,10 @@ class Gate(Layer):
             raise MisplacedLayer("one branch ends in a concatenation or a maxout, so that the widths of the two sides differ", self)
 
     @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.left, self.right
+
+    @property
     def mixes(self) -> bool:
         return self.left.mixes and self.right.mixes
 

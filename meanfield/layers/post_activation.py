@@ -73,6 +73,14 @@ class PostActivation(Layer):
         """The layers of the branch."""
         return self.sum.branch
 
+    @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.branch.layers
+
+    @property
+    def mixes_inputs(self) -> bool:
+        return True
+
     def exactness(self) -> tuple[str, str]:
         return "simulated", f"variance and gradient by the density of one unit; 1 − c from {PAIRS:,} pairs of a fixed seed, to about 0.2 %"
 

@@ -56,6 +56,10 @@ class Residual(Layer):
         if self.branch.changes_width:
             raise MisplacedLayer("its branch ends in a concatenation or a maxout, so that the widths of the two sides differ", self)
 
+    @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.branch.layers
+
     def apply(self, state: State) -> Step:
         try:
             step = self.branch.apply(state)

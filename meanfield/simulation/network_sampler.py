@@ -23,6 +23,7 @@ from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
 from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
+from meanfield.layers.pool import AveragePool, GlobalAveragePool
 from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
@@ -51,7 +52,6 @@ class _Block:
         self.xp: Any = self.library.xp
         start, backward, layers = ensemble.seeds(block, 3)
         self.start_seed, self.backward_seed, self._layers = start, backward, layers
-        self.sites = ensemble.sites
 
     def generator(self) -> Any:
         """The next random stream."""
@@ -78,8 +78,9 @@ class _Block:
         ensemble = self.ensemble
         columns, c = ensemble.columns, ensemble.c
         generator = self.library.generator(self.start_seed)
-        shape = (self.size, ensemble.width, columns * self.sites)
-        normal = np.array(self.library.fetch(self.library.normal(generator, shape))).reshape(self.size, ensemble.width, columns, self.sites)
+        sites = ensemble.sites
+        shape = (self.size, ensemble.width, columns * sites)
+        normal = np.array(self.library.fetch(self.library.normal(generator, shape))).reshape(self.size, ensemble.width, columns, sites)
         if columns == 2:
             values = normal.copy()
             values[:, :, 1] = c * normal[:, :, 0] + math.sqrt((1 - c) * (1 + c)) * normal[:, :, 1]
@@ -93,7 +94,7 @@ class _Block:
 
     def _observe(self, x: Any, gram: Array, epsilon: Array) -> None:
         """Means over units and sites of the first two inputs' products."""
-        values = np.asarray(self.library.fetch(x)).reshape(self.size, x.shape[1], -1, self.sites)
+        values = np.asarray(self.library.fetch(x)).reshape(self.size, x.shape[1], self.ensemble.columns, -1)
         a, b = values[:, :, 0].reshape(self.size, -1), values[:, :, 1].reshape(self.size, -1)
         count = a.shape[1]
         for i, j, product in ((0, 0, a * a), (1, 1, b * b), (0, 1, a * b)):
@@ -128,7 +129,7 @@ class _Block:
         return result
 
     def _norm(self, delta: Any) -> Array:
-        values = np.asarray(self.library.fetch(delta)).reshape(self.size, delta.shape[1], -1, self.sites)
+        values = np.asarray(self.library.fetch(delta)).reshape(self.size, delta.shape[1], self.ensemble.columns, -1)
         seen = values if self.ensemble.columns > 2 else values[:, :, :1]
         result: Array = (seen * seen).reshape(self.size, -1).sum(axis=1)
         return result
@@ -162,6 +163,8 @@ def forward(block: _Block, layer: Layer, x: Any, out: int | None) -> tuple[Any, 
         return _concatenate(block, layer, x, out)
     if isinstance(layer, Mixture):
         return _mixture(block, layer, x)
+    if isinstance(layer, (AveragePool, GlobalAveragePool)):
+        return _pooled(block, x, layer.sites)
     if isinstance(layer, Maxout):
         return _maxout(block, layer, x)
     if isinstance(layer, Attention):
@@ -211,7 +214,8 @@ def _dense(block: _Block, layer: Dense, x: Any, out: int | None) -> tuple[Any, B
 
 def _convolution(block: _Block, layer: Convolution, x: Any, out: int | None) -> tuple[Any, Back]:
     """On a ring of sites: taps shifted copies of x side by side, through one matrix."""
-    sites, columns, channels = block.sites, x.shape[2] // block.sites, x.shape[1]
+    columns, channels = block.ensemble.columns, x.shape[1]
+    sites = x.shape[2] // columns
     offsets = [tap - layer.taps // 2 for tap in range(layer.taps)]
     parted = block.xp.reshape(x, (block.size, channels, columns, sites))
     shifted = block.xp.concat([block.xp.roll(parted, -offset, axis=3) for offset in offsets], axis=1)
@@ -347,6 +351,18 @@ def _mixture(block: _Block, layer: Mixture, x: Any) -> tuple[Any, Back]:
         return block.xp.concat([inner(delta[:, low:high]) for (_, inner), (low, high) in zip(made, bounds, strict=True)], axis=1)
 
     return block.xp.concat([y for y, _ in made], axis=1), back
+
+
+def _pooled(block: _Block, x: Any, window: int | None) -> tuple[Any, Back]:
+    """Means over windows of sites that stand side by side."""
+    xp, shape = block.xp, tuple(x.shape)
+    assert window is not None
+    y = xp.mean(xp.reshape(x, (*shape[:2], shape[2] // window, window)), axis=3)
+
+    def back(delta: Any) -> Any:
+        return xp.reshape(xp.repeat(delta[:, :, :, None] / window, window, axis=3), shape)
+
+    return y, back
 
 
 def _maxout(block: _Block, layer: Maxout, x: Any) -> tuple[Any, Back]:

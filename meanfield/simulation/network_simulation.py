@@ -12,10 +12,12 @@ from meanfield.errors import DomainError
 from meanfield.expectation.arguments import correlation_argument, variance
 from meanfield.layers.arguments import one_of, whole
 from meanfield.layers.attention import Attention
+from meanfield.layers.layer import every
 from meanfield.layers.normalise import BatchNorm
+from meanfield.layers.pool import GlobalAveragePool
 from meanfield.simulation.blocks import run
 from meanfield.simulation.comparison import Comparison, normal_deviates, sidak
-from meanfield.simulation.network_ensemble import NetworkEnsemble, companies, every
+from meanfield.simulation.network_ensemble import NetworkEnsemble, companies
 from meanfield.simulation.random_matrices import BACKENDS
 from meanfield.simulation.simulation import Simulation
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from meanfield.theory.network import Network
 
 DEEPEST = 100_000
+MOST_SITES = 4096
 EXPANDED = 0.3  # relative variance between networks up to which a bias of its size is believed
 BIAS = 1.0  # the bias of a mean at finite width is taken to be up to this times the variance between networks, relative
 
@@ -109,6 +112,10 @@ def _checked(
     turns = sum(getattr(layer, "times", 1) for layer in network.layers)
     if turns > DEEPEST:
         raise DomainError(f"the network has {turns} layers; explicit networks of at most {DEEPEST} are drawn")
+    if any(isinstance(layer, GlobalAveragePool) and layer.sites is None for layer in every(network.layers)):
+        raise DomainError("a mean over infinitely many sites can't be drawn: say how many, GlobalAveragePool(sites)")
+    if ensemble.sites > MOST_SITES:
+        raise DomainError(f"the network has {ensemble.sites} sites at its input; explicit networks of at most {MOST_SITES} are drawn")
     together = companies(network)
     if len(together) > 1:
         raise DomainError(f"batches or sequences of different sizes {sorted(together)} can't be simulated together")

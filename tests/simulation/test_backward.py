@@ -15,6 +15,7 @@ LAYERS = {
     "softmax attention": L.Attention(1.3, 0.8, tokens=4),
     "linear attention": L.Attention(0.7, 0.8, tokens=4, kind="linear"),
     "activation behind the sum": L.PostActivation(L.Dense(1.0), "tanh", L.Dense(0.8), activation="silu", skip=0.7, scale=1.3),
+    "mean over sites": L.Sequence(L.AveragePool(2), "tanh", L.GlobalAveragePool(3)),
 }
 
 

@@ -7,27 +7,36 @@ Not here: what happens after many layers (meanfield.theory) and random networks 
 from __future__ import annotations
 
 from meanfield.layers.activation import Activation
+from meanfield.layers.attention import Attention
 from meanfield.layers.concatenate import Concatenate, Mixture
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
+from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
+from meanfield.layers.pool import AveragePool, GlobalAveragePool
+from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
 
 __all__ = [
     "Activation",
+    "Attention",
+    "AveragePool",
     "BatchNorm",
     "Concatenate",
     "Convolution",
     "Dense",
     "Dropout",
     "Gate",
+    "GlobalAveragePool",
     "Identity",
     "Layer",
     "LayerNorm",
+    "Maxout",
     "Mixture",
+    "PostActivation",
     "RMSNorm",
     "Repeat",
     "Residual",

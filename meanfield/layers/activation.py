@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,8 +76,8 @@ def _applied(act: Function_, part: Part, layer: Layer) -> tuple[Part, Any]:
         return _of_masked(act, part, part.law)
     if isinstance(part.law, OnSphere):
         return _of_batch(act, part, part.law)
-    assert isinstance(part.law, Unknown)
-    raise MisplacedLayer(f"its input is not Gaussian: {part.law.reason}; put a layer with weights before it, or simulate", layer)
+    reason = part.law.reason if isinstance(part.law, Unknown) else "sums have gone through activations"
+    raise MisplacedLayer(f"its input is not Gaussian: {reason}; put a layer with weights before it, or simulate", layer)
 
 
 def _of_gaussian(act: Function_, part: Part, source: Source) -> tuple[Part, Any]:
@@ -101,7 +101,12 @@ def _pulled(cotangent: Cotangent, act: Function_, factor: Callable[[Function_], 
     for each in cotangent.behind:
         both = compose(each.activation, act)
         found.append(Behind(both, each.before * factor(both), each.before, keep))
-    return Cotangent(0.0 * cotangent.free, tuple(found))
+    # Behind a `PostActivation`: E|δ|² φ'(z)² over the Gaussian z, which only weights can stand in front of.
+    free = 0.0 * cotangent.free
+    if cotangent.along is not None:
+        along = cotangent.along
+        free = free + along.weights @ (along.norms * act.values(along.nodes, 1) ** 2)
+    return Cotangent(free, tuple(found))
 
 
 def _slopes(act: Function_, q: Array) -> Array:
@@ -120,7 +125,11 @@ def _of_function(act: Function_, part: Part, law: Function) -> tuple[Part, Any]:
         return gaussian_map.second_moment(slope_of(outer, law.activation), source.q1)
 
     def slope(behind: Cotangent) -> Cotangent:
-        return _pulled(behind, act, factor)
+        pulled = _pulled(replace(behind, along=None), act, factor)
+        if behind.along is None:
+            return pulled
+        between = act.values(law.activation.values(behind.along.nodes, 0), 1)  # φ₂'(φ₁(z))
+        return replace(pulled, along=replace(behind.along, norms=behind.along.norms * between**2))
 
     return after, slope
 

@@ -58,6 +58,10 @@ class Concatenate(Layer):
         return tuple(width / total for width in self.widths)
 
     @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.branches
+
+    @property
     def mixes(self) -> bool:
         return all(branch.mixes for branch in self.branches)
 
@@ -118,6 +122,10 @@ class Mixture(Layer):
         if not pairs or any(len(pair) != 2 for pair in pairs):
             raise DomainError("shares must map activations to their share of the units, {'relu': 0.5, 'tanh': 0.5}")
         object.__setattr__(self, "inner", Concatenate(*(as_layer(act) for act, _ in pairs), widths=[share for _, share in pairs]))
+
+    @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.inner.branches
 
     @property
     def mixes(self) -> bool:

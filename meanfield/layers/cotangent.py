@@ -35,6 +35,23 @@ class Behind:
     keep: float = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class Along:
+    """A gradient that has come along a skip through an activation, and depends on the unit's value here.
+
+    Attributes
+    ----------
+    nodes, weights : ndarray
+        Values of the variable that the unit's value is a function of, and their probabilities.
+    norms : ndarray
+        E|δ|² given the variable.
+    """
+
+    nodes: Array
+    weights: Array
+    norms: Array
+
+
 @dataclass(frozen=True)
 class Cotangent:
     """E|δ|² on units of one kind, of the first input, vector norms.
@@ -45,10 +62,13 @@ class Cotangent:
         Of the gradient that is independent of the values here: it came out of weights.
     behind : tuple of Behind
         The rest. A mask or a batch normalisation in front has to know of it.
+    along : Along, optional
+        What depends on the unit's value in another way, behind a `PostActivation`.
     """
 
     free: Array
     behind: tuple[Behind, ...] = ()
+    along: Along | None = None
 
     @property
     def norm(self) -> Array:
@@ -56,12 +76,13 @@ class Cotangent:
         result = self.free
         for each in self.behind:
             result = result + each.norm
-        return result
+        return result if self.along is None else result + self.along.weights @ self.along.norms
 
     def scaled(self, factor: float | Array) -> Cotangent:
         """|δ|² times a factor."""
         behind = tuple(replace(each, norm=each.norm * factor, before=each.before * factor) for each in self.behind)
-        return Cotangent(self.free * factor, behind)
+        along = None if self.along is None else replace(self.along, norms=self.along.norms * factor)
+        return Cotangent(self.free * factor, behind, along)
 
 
 Cotangents = tuple[Cotangent, ...]
@@ -88,4 +109,11 @@ def scaled(cotangents: Cotangents, factor: float | Array) -> Cotangents:
 
 def added(first: Cotangents, second: Cotangents) -> Cotangents:
     """Independent gradients that meet: their norms add."""
-    return tuple(Cotangent(a.free + b.free, a.behind + b.behind) for a, b in zip(first, second, strict=True))
+    return tuple(_sum(a, b) for a, b in zip(first, second, strict=True))
+
+
+def _sum(a: Cotangent, b: Cotangent) -> Cotangent:
+    along = a.along or b.along
+    if a.along is not None and b.along is not None:
+        along = replace(a.along, norms=a.along.norms + b.along.norms)
+    return Cotangent(a.free + b.free, a.behind + b.behind, along)

@@ -47,7 +47,11 @@ class Gate(Layer):
         if not (self.left.mixes or self.right.mixes):
             raise MisplacedLayer("neither branch has weights, so that they are not independent: write the product as one activation", self)
         if self.left.changes_width != self.right.changes_width:
-            raise MisplacedLayer("one branch ends in a concatenation, so that the widths of the two sides differ", self)
+            raise MisplacedLayer("one branch ends in a concatenation or a maxout, so that the widths of the two sides differ", self)
+
+    @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.left, self.right
 
     @property
     def mixes(self) -> bool:

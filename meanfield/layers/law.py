@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
+    from meanfield.layers.density import Density
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ class OnSphere(Law):
 
     batch: int
     spread: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ByUnit(Law):
+    """The values are random walks of single units: their densities for the two inputs, and pairs of values."""
+
+    first: Density
+    second: Density
+    pairs: tuple[Array, Array]
+    turn: int
 
 
 @dataclass(frozen=True)

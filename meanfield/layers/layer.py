@@ -11,6 +11,8 @@ from meanfield.layers.cotangent import Pullback
 from meanfield.layers.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meanfield.activations import Activation
     from meanfield.layers.sequence import Repeat, Sequence
 
@@ -79,6 +81,26 @@ class Layer(ABC):
         """Whether what comes out can't be added to what went in."""
         return False
 
+    @property
+    def inside(self) -> tuple[Layer, ...]:
+        """The layers that it is made of."""
+        return ()
+
+    @property
+    def mixes_inputs(self) -> bool:
+        """Whether it acts on more than a pair of inputs at once, so that pairs of sites don't go through it by themselves."""
+        return False
+
+    @property
+    def asks_for_sites(self) -> bool:
+        """Whether it needs the pairs of different sites."""
+        return False
+
+    @property
+    def carries_sites(self) -> bool:
+        """Whether it takes the pairs of sites along by itself."""
+        return False
+
     def exactness(self) -> tuple[str, str]:
         """ "exact", "approximate" or "simulated", and why."""
         return "exact", ""
@@ -112,6 +134,13 @@ def as_layer(spec: Any) -> Layer:
     from meanfield.layers.activation import Activation
 
     return Activation(spec)
+
+
+def every(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    """All layers, those inside others included."""
+    for layer in layers:
+        yield layer
+        yield from every(layer.inside)
 
 
 @dataclass(frozen=True)

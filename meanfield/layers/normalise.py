@@ -152,6 +152,10 @@ class BatchNorm(Layer):
         object.__setattr__(self, "batch", whole("batch", self.batch, SMALLEST_BATCH, 10**6))
         object.__setattr__(self, "epsilon", number("epsilon", self.epsilon, 0.0, 1e100))
 
+    @property
+    def mixes_inputs(self) -> bool:
+        return True
+
     def exactness(self) -> tuple[str, str]:
         if self.epsilon > 0.0:
             return "approximate", "every pair of the batch alike, epsilon to first order"

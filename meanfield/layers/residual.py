@@ -54,7 +54,11 @@ class Residual(Layer):
         if not self.branch.mixes:
             raise MisplacedLayer("its branch has no weights: write the sum as one activation", self)
         if self.branch.changes_width:
-            raise MisplacedLayer("its branch ends in a concatenation, so that the widths of the two sides differ", self)
+            raise MisplacedLayer("its branch ends in a concatenation or a maxout, so that the widths of the two sides differ", self)
+
+    @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.branch.layers
 
     def apply(self, state: State) -> Step:
         try:

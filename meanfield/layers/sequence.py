@@ -9,6 +9,7 @@ from meanfield.errors import DomainError
 from meanfield.layers.arguments import whole
 from meanfield.layers.cotangent import Cotangents, Pullback
 from meanfield.layers.layer import Affine, Layer, MisplacedLayer, Step, as_layer
+from meanfield.layers.sites import step
 from meanfield.layers.state import State
 
 MOST_TURNS = 10**8
@@ -37,6 +38,14 @@ class Sequence(Layer):
         object.__setattr__(self, "layers", tuple(found))
 
     @property
+    def inside(self) -> tuple[Layer, ...]:
+        return self.layers
+
+    @property
+    def carries_sites(self) -> bool:
+        return True
+
+    @property
     def mixes(self) -> bool:
         return any(layer.mixes for layer in self.layers)
 
@@ -51,7 +60,7 @@ class Sequence(Layer):
         pulls: list[Pullback] = []
         for index, layer in enumerate(self.layers):
             try:
-                state, pull = layer.apply(state)
+                state, pull = step(layer, state)
             except MisplacedLayer as error:
                 raise error.inside(index + 1) from None
             pulls.append(pull)
@@ -103,6 +112,14 @@ class Repeat(Layer):
         object.__setattr__(self, "times", whole("times", times, 1, MOST_TURNS))
 
     @property
+    def inside(self) -> tuple[Layer, ...]:
+        return (self.layer,)
+
+    @property
+    def carries_sites(self) -> bool:
+        return True
+
+    @property
     def mixes(self) -> bool:
         return self.layer.mixes
 
@@ -113,7 +130,7 @@ class Repeat(Layer):
     def apply(self, state: State) -> Step:
         pulls: list[Pullback] = []
         for _ in range(self.times):
-            state, pull = self.layer.apply(state)
+            state, pull = step(self.layer, state)
             pulls.append(pull)
 
         def back(cotangents: Cotangents) -> Cotangents:

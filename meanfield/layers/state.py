@@ -49,9 +49,17 @@ class Part:
 
 @dataclass(frozen=True)
 class State:
-    """Two inputs between two layers."""
+    """Two inputs between two layers.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+    sites : State, optional
+        Three pairs of different sites, see `meanfield.layers.sites`, where a mean over sites will ask for them.
+    """
 
     parts: tuple[Part, ...]
+    sites: State | None = None
 
     @staticmethod
     def of(q1: float | Array, q2: float | Array, epsilon: float | Array, tangent: float | Array | None = None) -> State:
@@ -93,7 +101,7 @@ class State:
 
     def with_laws(self, law: Law) -> State:
         """The same moments, with another law for every part."""
-        return State(tuple(replace(part, law=law) for part in self.parts))
+        return replace(self, parts=tuple(replace(part, law=law) for part in self.parts))
 
 
 def sum_of(arrays: Sequence[Array]) -> Array:

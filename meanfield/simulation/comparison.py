@@ -87,7 +87,12 @@ class Comparison:
                 f"The ensemble disagrees with the theory: |z| = {self.max_abs_z:.2f} for {_shown(name)} at layer {layer}, "
                 f"the largest of {self.tests}, allowed {self.threshold:.2f}."
             )
-        parts = [f"{_shown(name)} ({_ranges(~mask)})" for name, mask in self.judged.items() if not mask.all()]
+        unknown = {name: ~mask & np.isnan(self.predicted[name]) for name, mask in self.judged.items()}
+        parts = [f"{_shown(name)} ({_ranges(mask)})" for name, mask in unknown.items() if mask.any()]
+        if parts:
+            told += f" Not known to the theory: {', '.join(parts)}."
+        small = {name: ~mask & ~unknown[name] for name, mask in self.judged.items()}
+        parts = [f"{_shown(name)} ({_ranges(mask)})" for name, mask in small.items() if mask.any()]
         if parts:
             told += f" Width too small for the first-order theory, not judged: {', '.join(parts)}."
         return told

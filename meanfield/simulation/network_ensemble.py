@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.layers.concatenate import Concatenate, Mixture
+from meanfield.layers.attention import Attention
 from meanfield.layers.dense import Convolution
-from meanfield.layers.gate import Gate
-from meanfield.layers.layer import Layer
+from meanfield.layers.layer import Layer, every
 from meanfield.layers.normalise import BatchNorm
-from meanfield.layers.residual import Residual
+from meanfield.layers.pool import AveragePool, GlobalAveragePool
 from meanfield.layers.sequence import Repeat, Sequence
 
 if TYPE_CHECKING:
@@ -69,14 +69,22 @@ class NetworkEnsemble:
 
     @property
     def columns(self) -> int:
-        """Inputs that run through a network together: more than two where a batch is normalised."""
-        return max([2, *(layer.batch for layer in every(self.network.layers) if isinstance(layer, BatchNorm))])
+        """Inputs that run through a network together: more than two where a batch is normalised or tokens attend to each other."""
+        return max([2, *companies(self.network)])
+
+    @property
+    def normalises_batch(self) -> bool:
+        """Whether a layer normalises over the inputs."""
+        return any(isinstance(layer, BatchNorm) for layer in every(self.network.layers))
 
     @property
     def sites(self) -> int:
-        """Sites of a convolution, on a ring; 1 without one."""
-        taps = [layer.taps for layer in every(self.network.layers) if isinstance(layer, Convolution)]
-        return max(2 * max(taps), 8) if taps else 1
+        """Sites of the input, on a ring; 1 without convolutions and means over sites."""
+        layers = list(every(self.network.layers))
+        taps = [layer.taps for layer in layers if isinstance(layer, Convolution)]
+        pools = [layer.sites or 1 for layer in layers if isinstance(layer, GlobalAveragePool)]
+        left = pools[0] if pools else (max(2 * max(taps), 8) if taps else 1)
+        return left * math.prod(map(_window, self.network.layers))
 
     @property
     def block_size(self) -> int:
@@ -102,6 +110,12 @@ class NetworkEnsemble:
         return np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(count)
 
 
+def companies(network: Network) -> set[int]:
+    """How many inputs the layers want that mix inputs: batches and sequences."""
+    layers = every(network.layers)
+    return {layer.batch if isinstance(layer, BatchNorm) else layer.tokens for layer in layers if isinstance(layer, (BatchNorm, Attention))}
+
+
 def _turns(layer: Layer) -> Iterator[Layer]:
     if isinstance(layer, Repeat):
         for _ in range(layer.times):
@@ -110,23 +124,10 @@ def _turns(layer: Layer) -> Iterator[Layer]:
         yield layer
 
 
-def every(layers: tuple[Layer, ...]) -> Iterator[Layer]:
-    """All layers, those inside others included."""
-    for layer in layers:
-        yield layer
-        yield from every(inside(layer))
-
-
-def inside(layer: Layer) -> tuple[Layer, ...]:
-    """The layers that a layer is made of."""
-    if isinstance(layer, Residual):
-        return layer.branch.layers
-    if isinstance(layer, Sequence):
-        return layer.layers
+def _window(layer: Layer) -> int:
+    """How many sites become one in it."""
+    if isinstance(layer, AveragePool):
+        return layer.sites
     if isinstance(layer, Repeat):
-        return (layer.layer,)
-    if isinstance(layer, Concatenate):
-        return layer.branches
-    if isinstance(layer, Mixture):
-        return layer.inner.branches
-    return (layer.left, layer.right) if isinstance(layer, Gate) else ()
+        return int(_window(layer.layer) ** layer.times)
+    return math.prod(map(_window, layer.layers)) if isinstance(layer, Sequence) else 1

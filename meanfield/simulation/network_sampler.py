@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.errors import DomainError
 from meanfield.layers.activation import Activation
+from meanfield.layers.attention import Attention
 from meanfield.layers.concatenate import Concatenate, Mixture
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
+from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
+from meanfield.layers.pool import AveragePool, GlobalAveragePool
+from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
 from meanfield.simulation.ensemble import SMALLEST, Samples
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from meanfield.simulation.network_ensemble import NetworkEnsemble
 
 Back = Callable[[Any], Any]
+HEADS = 8  # of attention, each with logits as wide as the network: their mean does not depend on how many
 KEPT = 4_000_000  # numbers of a matrix up to which the way back finds it kept; larger ones are drawn again from their seed
 
 
@@ -46,7 +52,6 @@ class _Block:
         self.xp: Any = self.library.xp
         start, backward, layers = ensemble.seeds(block, 3)
         self.start_seed, self.backward_seed, self._layers = start, backward, layers
-        self.sites = ensemble.sites
 
     def generator(self) -> Any:
         """The next random stream."""
@@ -60,8 +65,9 @@ class _Block:
         x = self._inputs()
         backs: list[Back] = []
         self._observe(x, gram[:, 0], epsilon[:, 0])
+        wanted = _wanted(self, ensemble.turns, None)
         for index, layer in enumerate(ensemble.turns):
-            x, back = forward(self, layer, x, None)
+            x, back = forward(self, layer, x, wanted[index])
             self._observe(x, gram[:, index + 1], epsilon[:, index + 1])
             if ensemble.gradients:
                 backs.append(back)
@@ -72,8 +78,9 @@ class _Block:
         ensemble = self.ensemble
         columns, c = ensemble.columns, ensemble.c
         generator = self.library.generator(self.start_seed)
-        shape = (self.size, ensemble.width, columns * self.sites)
-        normal = np.array(self.library.fetch(self.library.normal(generator, shape))).reshape(self.size, ensemble.width, columns, self.sites)
+        sites = ensemble.sites
+        shape = (self.size, ensemble.width, columns * sites)
+        normal = np.array(self.library.fetch(self.library.normal(generator, shape))).reshape(self.size, ensemble.width, columns, sites)
         if columns == 2:
             values = normal.copy()
             values[:, :, 1] = c * normal[:, :, 0] + math.sqrt((1 - c) * (1 + c)) * normal[:, :, 1]
@@ -87,7 +94,7 @@ class _Block:
 
     def _observe(self, x: Any, gram: Array, epsilon: Array) -> None:
         """Means over units and sites of the first two inputs' products."""
-        values = np.asarray(self.library.fetch(x)).reshape(self.size, x.shape[1], -1, self.sites)
+        values = np.asarray(self.library.fetch(x)).reshape(self.size, x.shape[1], self.ensemble.columns, -1)
         a, b = values[:, :, 0].reshape(self.size, -1), values[:, :, 1].reshape(self.size, -1)
         count = a.shape[1]
         for i, j, product in ((0, 0, a * a), (1, 1, b * b), (0, 1, a * b)):
@@ -109,7 +116,7 @@ class _Block:
         result = np.zeros((self.size, len(backs) + 1))
         delta = self.library.normal(self.library.generator(self.backward_seed), tuple(x.shape))
         delta = self.library.owned(delta)
-        if self.ensemble.columns > 2:
+        if self.ensemble.normalises_batch:
             delta = delta - self.xp.mean(delta, axis=2, keepdims=True)
         before = self._norm(delta)
         for index in range(len(backs) - 1, -1, -1):
@@ -122,7 +129,7 @@ class _Block:
         return result
 
     def _norm(self, delta: Any) -> Array:
-        values = np.asarray(self.library.fetch(delta)).reshape(self.size, delta.shape[1], -1, self.sites)
+        values = np.asarray(self.library.fetch(delta)).reshape(self.size, delta.shape[1], self.ensemble.columns, -1)
         seen = values if self.ensemble.columns > 2 else values[:, :, :1]
         result: Array = (seen * seen).reshape(self.size, -1).sum(axis=1)
         return result
@@ -142,6 +149,8 @@ def forward(block: _Block, layer: Layer, x: Any, out: int | None) -> tuple[Any, 
         return _sequence(block, (layer.layer,) * layer.times, x, out)
     if isinstance(layer, Residual):
         return _residual(block, layer, x)
+    if isinstance(layer, PostActivation):
+        return _sequence(block, (layer.sum, Activation(layer.activation)), x, None)
     if isinstance(layer, Identity):
         return x, lambda delta: delta
     if isinstance(layer, Dropout):
@@ -154,6 +163,12 @@ def forward(block: _Block, layer: Layer, x: Any, out: int | None) -> tuple[Any, 
         return _concatenate(block, layer, x, out)
     if isinstance(layer, Mixture):
         return _mixture(block, layer, x)
+    if isinstance(layer, (AveragePool, GlobalAveragePool)):
+        return _pooled(block, x, layer.sites)
+    if isinstance(layer, Maxout):
+        return _maxout(block, layer, x)
+    if isinstance(layer, Attention):
+        return _attention(block, layer, x, out)
     assert isinstance(layer, Gate), layer
     return _gate(block, layer, x, out)
 
@@ -199,7 +214,8 @@ def _dense(block: _Block, layer: Dense, x: Any, out: int | None) -> tuple[Any, B
 
 def _convolution(block: _Block, layer: Convolution, x: Any, out: int | None) -> tuple[Any, Back]:
     """On a ring of sites: taps shifted copies of x side by side, through one matrix."""
-    sites, columns, channels = block.sites, x.shape[2] // block.sites, x.shape[1]
+    columns, channels = block.ensemble.columns, x.shape[1]
+    sites = x.shape[2] // columns
     offsets = [tap - layer.taps // 2 for tap in range(layer.taps)]
     parted = block.xp.reshape(x, (block.size, channels, columns, sites))
     shifted = block.xp.concat([block.xp.roll(parted, -offset, axis=3) for offset in offsets], axis=1)
@@ -230,10 +246,9 @@ def _activation(block: _Block, layer: Activation, x: Any) -> tuple[Any, Back]:
 
 
 def _sequence(block: _Block, layers: tuple[Layer, ...], x: Any, out: int | None) -> tuple[Any, Back]:
-    choosing = max((i for i, layer in enumerate(layers) if _chooses(layer)), default=-1)
     backs: list[Back] = []
-    for index, layer in enumerate(layers):
-        x, back = forward(block, layer, x, out if index == choosing else None)
+    for layer, wanted in zip(layers, _wanted(block, layers, out), strict=True):
+        x, back = forward(block, layer, x, wanted)
         backs.append(back)
 
     def through(delta: Any) -> Any:
@@ -244,9 +259,24 @@ def _sequence(block: _Block, layers: tuple[Layer, ...], x: Any, out: int | None)
     return x, through
 
 
+def _wanted(block: _Block, layers: tuple[Layer, ...], out: int | None) -> list[int | None]:
+    """The width asked of each layer, so that `out` units come out at the end and maxouts find as many times more as they take together."""
+    result: list[int | None] = [None] * len(layers)
+    target, pieces = out, 1
+    for index in range(len(layers) - 1, -1, -1):
+        layer = layers[index]
+        if isinstance(layer, Maxout):
+            pieces *= layer.pieces
+        elif _chooses(layer):
+            if target or pieces > 1:
+                result[index] = (target or block.ensemble.width) * pieces
+            target, pieces = None, 1
+    return result
+
+
 def _chooses(layer: Layer) -> bool:
     """Whether the layer can give its output another width."""
-    if isinstance(layer, (Dense, Concatenate)):
+    if isinstance(layer, (Dense, Concatenate, Attention)):
         return True
     if isinstance(layer, Sequence):
         return any(map(_chooses, layer.layers))
@@ -323,8 +353,78 @@ def _mixture(block: _Block, layer: Mixture, x: Any) -> tuple[Any, Back]:
     return block.xp.concat([y for y, _ in made], axis=1), back
 
 
+def _pooled(block: _Block, x: Any, window: int | None) -> tuple[Any, Back]:
+    """Means over windows of sites that stand side by side."""
+    xp, shape = block.xp, tuple(x.shape)
+    assert window is not None
+    y = xp.mean(xp.reshape(x, (*shape[:2], shape[2] // window, window)), axis=3)
+
+    def back(delta: Any) -> Any:
+        return xp.reshape(xp.repeat(delta[:, :, :, None] / window, window, axis=3), shape)
+
+    return y, back
+
+
+def _maxout(block: _Block, layer: Maxout, x: Any) -> tuple[Any, Back]:
+    """The largest of units that stand side by side; units that are left over go unseen."""
+    xp, pieces = block.xp, layer.pieces
+    after = x.shape[1] // pieces
+    if after == 0:
+        raise DomainError(f"{layer} has {x.shape[1]} units in front of it; give the networks a larger width")
+    grouped = xp.reshape(x[:, : after * pieces], (block.size, after, pieces, x.shape[2]))
+    y = xp.max(grouped, axis=2)
+    won = xp.where(grouped == y[:, :, None, :], xp.ones_like(grouped), xp.zeros_like(grouped))
+    unseen = xp.zeros_like(x[:, after * pieces :])
+
+    def back(delta: Any) -> Any:
+        pulled = xp.reshape(won * delta[:, :, None, :], (block.size, after * pieces, x.shape[2]))
+        return xp.concat([pulled, unseen], axis=1)
+
+    return y, back
+
+
+def _attention(block: _Block, layer: Attention, x: Any, out: int | None) -> tuple[Any, Back]:
+    """Heads side by side, each with queries and keys as wide as the network, and one matrix over all their values."""
+    width = block.ensemble.width
+    sizes = [size for size in _parts((1.0,) * HEADS, width) if size]
+    made = [_head(block, layer, x, size) for size in sizes]
+    ends = np.cumsum([0, *sizes]).tolist()
+    y, mixed = _dense(block, Dense(1.0), block.xp.concat([values for values, _ in made], axis=1), out)
+
+    def back(delta: Any) -> Any:
+        inner = mixed(delta)
+        total = None
+        for (_, pull), (low, high) in zip(made, pairwise(ends), strict=True):
+            part = pull(inner[:, low:high])
+            total = part if total is None else total + part
+        return total
+
+    return y, back
+
+
+def _head(block: _Block, layer: Attention, x: Any, size: int) -> tuple[Any, Back]:
+    xp, width, turned = block.xp, block.ensemble.width, block.xp.matrix_transpose
+    q, back_q = _dense(block, Dense(1.0), x, width)
+    k, back_k = _dense(block, Dense(1.0), x, width)
+    v, back_v = _dense(block, Dense(layer.sigma_v), x, size)
+    scale = layer.sigma_qk / math.sqrt(width)
+    w = scale * xp.matmul(turned(q), k)  # rows are the tokens that ask
+    if layer.kind == "softmax":
+        w = xp.exp(w - xp.max(w, axis=2, keepdims=True))
+        w = w / xp.sum(w, axis=2, keepdims=True)
+
+    def back(delta: Any) -> Any:
+        towards = xp.matmul(turned(delta), v)
+        if layer.kind == "softmax":  # w_t (δ_t − Σ w δ) along each row
+            towards = w * (towards - xp.sum(w * towards, axis=2, keepdims=True))
+        towards = scale * towards
+        return back_v(xp.matmul(delta, w)) + back_q(xp.matmul(k, turned(towards))) + back_k(xp.matmul(q, towards))
+
+    return xp.matmul(v, turned(w)), back
+
+
 def _gate(block: _Block, layer: Gate, x: Any, out: int | None) -> tuple[Any, Back]:
-    width = out if _chooses(layer.left) and _chooses(layer.right) else x.shape[1]
+    width = out or block.ensemble.width if _chooses(layer.left) and _chooses(layer.right) else x.shape[1]
     left, back_left = forward(block, layer.left, x, width)
     right, back_right = forward(block, layer.right, x, width)
     return left * right, lambda delta: back_left(delta * right) + back_right(delta * left)

@@ -11,10 +11,13 @@ import numpy as np
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import correlation_argument, variance
 from meanfield.layers.arguments import one_of, whole
+from meanfield.layers.attention import Attention
+from meanfield.layers.layer import every
 from meanfield.layers.normalise import BatchNorm
+from meanfield.layers.pool import GlobalAveragePool
 from meanfield.simulation.blocks import run
 from meanfield.simulation.comparison import Comparison, normal_deviates, sidak
-from meanfield.simulation.network_ensemble import NetworkEnsemble, every
+from meanfield.simulation.network_ensemble import NetworkEnsemble, companies
 from meanfield.simulation.random_matrices import BACKENDS
 from meanfield.simulation.simulation import Simulation
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from meanfield.theory.network import Network
 
 DEEPEST = 100_000
+MOST_SITES = 4096
 EXPANDED = 0.3  # relative variance between networks up to which a bias of its size is believed
 BIAS = 1.0  # the bias of a mean at finite width is taken to be up to this times the variance between networks, relative
 
@@ -53,7 +57,7 @@ def simulate_network(
     q : float or pair of floats
         Mean squares of the inputs' Gaussian components.
     c : float
-        Their correlation, in [−1, 1]. Where a batch is normalised all its inputs have it, and q is one number.
+        Their correlation, in [−1, 1]. Where inputs form a batch or a sequence all pairs have it, and q is one number.
     seed : int or None
         The same seed gives the same numbers, whatever n_jobs is.
     gradients, progress, n_jobs, backend, device
@@ -108,17 +112,26 @@ def _checked(
     turns = sum(getattr(layer, "times", 1) for layer in network.layers)
     if turns > DEEPEST:
         raise DomainError(f"the network has {turns} layers; explicit networks of at most {DEEPEST} are drawn")
-    batches = {layer.batch for layer in every(network.layers) if isinstance(layer, BatchNorm)}
-    if len(batches) > 1:
-        raise DomainError(f"batch normalisations of different batches {sorted(batches)} can't be simulated together")
-    if batches:
-        batch = batches.pop()
+    if any(isinstance(layer, GlobalAveragePool) and layer.sites is None for layer in every(network.layers)):
+        raise DomainError("a mean over infinitely many sites can't be drawn: say how many, GlobalAveragePool(sites)")
+    if ensemble.sites > MOST_SITES:
+        raise DomainError(f"the network has {ensemble.sites} sites at its input; explicit networks of at most {MOST_SITES} are drawn")
+    together = companies(network)
+    if len(together) > 1:
+        raise DomainError(f"batches or sequences of different sizes {sorted(together)} can't be simulated together")
+    if together:
+        inputs = together.pop()
         if first != second:
-            raise DomainError(f"q = {q!r} is out of range: one number where a batch is normalised")
-        if ensemble.c < -1.0 / (batch - 1):
-            raise DomainError(f"c = {ensemble.c!r} is out of range: {batch} inputs that are alike have c ≥ {-1.0 / (batch - 1):.6g}")
+            raise DomainError(f"q = {q!r} is out of range: one number where a batch is normalised or tokens attend to each other")
+        if ensemble.c < -1.0 / (inputs - 1):
+            raise DomainError(f"c = {ensemble.c!r} is out of range: {inputs} inputs that are alike have c ≥ {-1.0 / (inputs - 1):.6g}")
         if ensemble.sites > 1:
-            raise DomainError("convolutions with batch normalisation can't be simulated: the batch would run over the sites too")
+            raise DomainError("convolutions with batch normalisation or attention can't be simulated: both would run over the sites too")
+        kinds = {type(layer) for layer in every(network.layers)}
+        if {BatchNorm, Attention} <= kinds:
+            raise DomainError(
+                "batch normalisation and attention can't be simulated together: inputs would be a batch and a sequence at once"
+            )
     return ensemble
 
 

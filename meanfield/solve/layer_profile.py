@@ -67,7 +67,10 @@ def layer_recursion(layer: Layer, q: float) -> LayerRecursion | None:
     with _lock:
         if key in _kept:
             return _kept[key]
-    made = _fitted(layer, q)
+    try:
+        made = _fitted(layer, q)
+    except MisplacedLayer:  # it doesn't take every correlation, or tells no tangent
+        made = None
     with _lock:
         while len(_kept) >= HELD:
             _kept.pop(next(iter(_kept)))
@@ -80,7 +83,7 @@ def _fitted(layer: Layer, q: float) -> LayerRecursion | None:
         start = layer.apply(State.of(q, q, np.zeros(1))).state
     except MisplacedLayer:  # a batch of equal inputs: 0/0
         return None
-    loss, variance = float(start.epsilon[0]), float(start.q1)
+    loss, variance = float(start.epsilon[0]), float(np.ravel(start.q1)[0])
     near = layer.apply(State.of(q, q, np.array(SMALL))).state.epsilon - loss
     ratios = near / np.array(SMALL)
     jumping = False

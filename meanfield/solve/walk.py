@@ -20,6 +20,7 @@ from meanfield.layers.layer import Layer, MisplacedLayer
 from meanfield.layers.normalise import LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat
+from meanfield.layers.sites import step
 from meanfield.layers.state import State
 from meanfield.solve.layer_profile import layer_recursion
 from meanfield.solve.moving_profiles import through
@@ -144,8 +145,8 @@ def _stretches(layer: Layer, state: State) -> Iterator[Stretch]:
 
 
 def _is_plain(state: State) -> bool:
-    """One kind of units, Gaussian, one pair of inputs."""
-    return len(state.parts) == 1 and state.parts[0].law == GAUSSIAN and state.parts[0].epsilon.ndim == 0
+    """One kind of units, Gaussian, one pair of inputs, no sites to follow."""
+    return state.sites is None and len(state.parts) == 1 and state.parts[0].law == GAUSSIAN and state.parts[0].epsilon.ndim == 0
 
 
 def _moments(state: State) -> tuple[float, ...]:
@@ -159,7 +160,7 @@ def _one_by_one(layer: Layer, state: State, turns: int) -> tuple[Stretch, bool]:
     pulls: list[Pullback] = []
     before = _moments(state)
     for turn in range(turns):
-        state, pull = layer.apply(state)
+        state, pull = step(layer, state)
         now = _moments(state)
         rows.append(now)
         pulls.append(pull)
@@ -182,7 +183,7 @@ def _columns(rows: list[tuple[float, ...]]) -> Moments:
 def _stands_still(layer: Layer, before: tuple[float, ...], now: tuple[float, ...], state: State) -> bool:
     q1, q2 = now[:2]
     same = abs(q1 - before[0]) <= STILL * q1 and abs(q2 - before[1]) <= STILL * q2
-    if not same or not all(math.isfinite(v) for v in now):
+    if not same or state.sites is not None or not all(math.isfinite(v) for v in now):
         return False
     if abs(now[2] - before[2]) <= 4e-16 * before[2] and now[3:] == before[3:]:
         return True  # nothing moves at all

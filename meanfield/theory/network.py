@@ -12,9 +12,11 @@ from meanfield.expectation.arguments import variance
 from meanfield.layers.concatenate import Concatenate
 from meanfield.layers.cotangent import at_output, total
 from meanfield.layers.gate import Gate
-from meanfield.layers.layer import Exactness, Layer, MisplacedLayer
+from meanfield.layers.layer import Exactness, Layer, MisplacedLayer, every
+from meanfield.layers.post_activation import PostActivation
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
+from meanfield.layers.sites import step, with_independent_sites
 from meanfield.layers.state import State
 from meanfield.solve.walk import walk
 from meanfield.theory.trajectory import Trajectory, started
@@ -63,14 +65,18 @@ class Network:
 
     def _check(self) -> None:
         """Find a misplaced layer now, not when it is asked about: once through each layer's second turn."""
-        state = State.of(1.0, 1.0, 0.5)
+        state = self._input(1.0, 1.0, 0.5)
         for index, layer in enumerate(self.layers):
             try:
                 inner = layer.layer if isinstance(layer, Repeat) else layer
                 for _ in range(min(2, layer.times) if isinstance(layer, Repeat) else 1):
-                    state = inner.apply(state).state
+                    state = step(inner, state).state
             except MisplacedLayer as error:
                 raise error.inside(index + 1) from None
+
+    def _input(self, q1: float, q2: float, epsilon: float) -> State:
+        state = State.of(q1, q2, epsilon)
+        return with_independent_sites(state) if any(layer.asks_for_sites for layer in every(self.layers)) else state
 
     def __repr__(self) -> str:
         return f"Network({', '.join(map(str, self.layers))})"
@@ -124,7 +130,7 @@ class Network:
             raise DomainError(f"q = {q!r} is out of range: one variance or a pair (q1, q2), each in [1e-280, 1e280]")
         start = 0.5 if c is None and epsilon is None else c
         first, second, loss = started(q, start, epsilon)
-        found = walk(self.layers, State.of(first, second, loss))
+        found = walk(self.layers, self._input(first, second, loss))
         moments = found.moments
         correlation = 1.0 - moments.epsilon
         if start is not None:
@@ -175,13 +181,14 @@ class Network:
     def __str__(self) -> str:
         """Layer by layer, what it does to variance, correlation and gradient, from q = 1 and c = ½."""
         rows = [f"{'':>4} {'layer':<44} {'turns':>7} {'q':>11} {'c':>10} {'gradient':>10}"]
-        state = State.of(1.0, 1.0, 0.5)
+        state = self._input(1.0, 1.0, 0.5)
         rows.append(f"{'':>4} {'input':<44} {'':>7} {1.0:>11.5g} {0.5:>10.5g} {'':>10}")
         for index, layer in enumerate(self.layers):
             inner, times = (layer.layer, layer.times) if isinstance(layer, Repeat) else (layer, 1)
             found = walk((layer,), state)
             behind = found.state.whole
-            factor = float(total(inner.apply(state).pull(at_output(inner.apply(state).state))))
+            once = step(inner, state)
+            factor = float(total(once.pull(at_output(once.state))))
             text = str(inner) if len(str(inner)) <= 44 else str(inner)[:43] + "…"
             rows.append(
                 f"{index + 1:>4} {text:<44} {times if times > 1 else '':>7} {float(behind.q1):>11.5g} "
@@ -200,7 +207,7 @@ def _exactness(layer: Layer, place: str) -> Iterator[Exactness]:
     kind, why = layer.exactness()
     yield Exactness(place, kind, why)
     inside: tuple[Layer, ...] = ()
-    if isinstance(layer, Residual):
+    if isinstance(layer, (Residual, PostActivation)):
         inside = layer.branch.layers
     elif isinstance(layer, Sequence):
         inside = layer.layers

@@ -64,6 +64,13 @@ def test_stdin_is_either(capsys, monkeypatch, text):
     assert answer(capsys, "-").startswith(str(NET if "block" in text or "repeat" in text else mf.Network(mf.layers.Dense(1.0))))
 
 
+def test_help_has_an_example(capsys):
+    assert main(["network", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert 'type = "residual"' in shown
+    assert "meanfield network block.toml --propagate" in shown
+
+
 def test_json_is_the_library_s_answer(capsys, file):
     found = json.loads(answer(capsys, file, "--propagate", "--q", "1,0.5", "--c", "0.2", "--json"))
     t = NET.propagate((1.0, 0.5), 0.2)

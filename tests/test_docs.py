@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_python_blocks_run(page, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("command", [command for command in commands("meanfield") if not command.startswith("meanfield report")])
 def test_command_runs(command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples" / "networks", tmp_path / "examples" / "networks")
     words = shlex.split(command)[1:]
     # `check` tells by its exit status what it found.
     assert main(words) in ((0, 1, 3) if words[0] == "check" else (0,))

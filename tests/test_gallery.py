@@ -96,3 +96,40 @@ def test_deeper_networks_get_a_smaller_bias(run):
     left = run("sigma_b_by_depth")
     assert np.all(np.diff([item.sigma_b for item in left["advice"]]) <= 0)
     assert np.all(np.diff(left["layers"]) < 0)
+
+
+def test_residual_networks_grow_as_published(run):
+    left = run("residual_growth")
+    depth, tanh, relu = left["DEPTH"], left["tanh"], left["relu"]
+    np.testing.assert_allclose(relu.q1, 2.0 ** np.arange(depth + 1), rtol=1e-12)
+    assert left["slope"] == pytest.approx(2 * (4 / 3) / math.sqrt(2 * math.pi), rel=1e-15)
+    # The next terms: √l beside l, log l beside √l.
+    assert tanh.q1[-1] / depth == pytest.approx(1.0, abs=2 / math.sqrt(depth))
+    assert left["last"] == pytest.approx(left["slope"], rel=1 / math.sqrt(depth))
+    ends = {int(size): (c, g) for size, c, g in zip(left["depths"], left["correlation"], left["gradient"], strict=True)}
+    assert ends[1000][0] == pytest.approx(0.593229671432484, abs=1e-4)
+    assert ends[1000][1] == pytest.approx(math.e, abs=2e-3)
+
+
+def test_dropout_has_two_universality_classes(run):
+    left = run("dropout_depth")
+    assert (left["exponents"]["tanh"], left["exponents"]["relu"]) == pytest.approx((1 / 2, 1 / 3), abs=0.01)
+    for values in left["found"].values():
+        assert np.all(np.diff(values[:, 0]) > 0)
+        assert np.all(values[:, 0] > 0)
+
+
+def test_normalisations_as_published(run):
+    left = run("normalisations")
+    batches, growth = left["batches"], left["growth"]
+    np.testing.assert_allclose(growth["linear"], (batches - 2) / (batches - 3), rtol=1e-11)
+    assert left["limits"]["relu"] == pytest.approx(math.pi / (math.pi - 1), rel=1e-12)
+    for phi, limit in left["limits"].items():
+        assert np.all(growth[phi] > limit)
+    assert left["exponent"]["tanh"] == pytest.approx(1.178, abs=5e-4)
+    for phi, exponent in left["exponent"].items():
+        gradient = left["gradients"][phi, "pre"]
+        assert math.log(gradient[100] / gradient[1000]) / math.log(10) == pytest.approx(exponent, rel=0.02)
+    post = left["gradients"]["tanh", "post"]
+    assert math.log(post[0]) / 1000 == pytest.approx(math.log((1 + left["exponent"]["tanh"]) / 2), rel=1e-10)
+    np.testing.assert_allclose(left["gradients"]["relu", "post"], 1.0, rtol=1e-10)

@@ -8,6 +8,7 @@ from meanfield.cli.catalogue import activations
 from meanfield.cli.check import check
 from meanfield.cli.depth import depth
 from meanfield.cli.edge_of_chaos import eoc
+from meanfield.cli.network import network
 from meanfield.cli.phase import phase
 from meanfield.cli.report import report
 from meanfield.cli.simulate import simulate
@@ -24,6 +25,7 @@ application.command()(phase)
 application.command()(depth)
 application.command()(check)
 application.command()(simulate)
+application.command()(network)
 application.command()(report)
 application.command()(activations)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from meanfield.cli.beside_theory import check_correlation, check_least, layers_shown, print_csv, sampled_columns, variances
 from meanfield.cli.options import AsJson, Formula, Parameters, Verbose, check_one_format, check_word, figure_option
 from meanfield.errors import DomainError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from meanfield.simulation.beside_theory import Beside
 
 QUANTITIES = ("q1", "q2", "c", "gradient")
-_LAYERS_SHOWN = 14  # of a table
 
 
 def simulate(
@@ -60,14 +60,11 @@ def simulate(
     check_word("--quantity", quantity, QUANTITIES)
     if quantity == "gradient" and output is not None and not gradients:
         raise DomainError("--quantity gradient needs the backward pass; leave --no-gradients out")
-    for option, value, least in (("--width", width, 1), ("--depth", depth, 0), ("--networks", networks, 1), ("--seed", seed, 0)):
-        if value < least:
-            raise DomainError(f"{option} {value} is out of range; give {least} or more")
-    if not (-1.0 <= c <= 1.0):
-        raise DomainError(f"--c {c!r} is out of range; a correlation lies in [-1, 1]")
+    check_least(("--width", width, 1), ("--depth", depth, 0), ("--networks", networks, 1), ("--seed", seed, 0))
+    check_correlation(c)
     if jobs == 0:
         raise DomainError("--jobs 0 is out of range; give 1 or more, or -1 for all cores")
-    start = _variances(q)
+    start = variances(q)
     for option, sigma in (("--sigma-w", 0.0 if sigma_w is None else sigma_w), ("--sigma-b", sigma_b)):
         if not (0.0 <= sigma < math.inf):
             raise DomainError(f"{option} {sigma!r} is out of range; a standard deviation is a finite number, 0 or more")
@@ -102,19 +99,9 @@ def simulate(
     if as_json:
         _print_json(sim, found, verdict)
     elif as_csv:
-        _print_csv(found)
+        print_csv(found)
     else:
         _print_table(sim, found, verdict)
-
-
-def _variances(text: str) -> float | tuple[float, float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in (1, 2) or not all(0.0 < value < math.inf for value in values):
-        raise DomainError(f"--q {text!r} is out of range; give one positive number, or two with a comma between them")
-    return values[0] if len(values) == 1 else (values[0], values[1])
 
 
 def _on_the_edge(phi: Any, sigma_b: float) -> float:
@@ -144,31 +131,12 @@ def _print_json(sim: Simulation, found: dict[str, Beside], verdict: Comparison) 
     )
 
 
-def _print_csv(found: dict[str, Beside]) -> None:
-    from meanfield.cli.machine_output import write_csv
-
-    header = ["layer", *(f"{name}{part}" for name in found for part in ("", "_standard_error", "_infinite_width", "_z"))]
-    columns = [column.tolist() for one in found.values() for column in (one.mean, one.standard_error, one.infinite_width, one.z)]
-    write_csv(header, zip(range(len(columns[0])), *columns, strict=True))
-
-
 def _print_table(sim: Simulation, found: dict[str, Beside], verdict: Comparison) -> None:
     from meanfield.cli.table import print_table
 
     ensemble = sim.plain
-    layers = _shown(sim.depth)
     sigmas = f"σ_w = {ensemble.sigma_w:.6g}, σ_b = {ensemble.sigma_b:.6g}"
-    header, columns = ["layer"], [[str(layer) for layer in layers]]
-    for name, one in found.items():
-        if name == "q2" and _same_inputs(sim):
-            continue
-        header += [name, "± error", "N → ∞", "z"]
-        columns += [
-            [f"{one.mean[i]:.6g}" for i in layers],
-            [f"{one.standard_error[i]:.1e}" for i in layers],
-            [f"{one.infinite_width[i]:.6g}" for i in layers],
-            [_score(one, i) for i in layers],
-        ]
+    header, columns = sampled_columns(found, layers_shown(sim.depth), second=not _same_inputs(sim))
     networks = f"{ensemble.networks} random network{'s' * (ensemble.networks > 1)}"
     shape = f"width {ensemble.widths[0]}, depth {sim.depth}"
     print_table(
@@ -185,21 +153,9 @@ def _print_table(sim: Simulation, found: dict[str, Beside], verdict: Comparison)
     )
 
 
-def _score(one: Beside, layer: int) -> str:
-    z = float(one.z[layer])
-    return "—" if math.isnan(z) else f"{z:.2f}" + (" " if one.judged[layer] else "?")
-
-
 def _same_inputs(sim: Simulation) -> bool:
     first, second = sim.plain.start[:, 0], sim.plain.start[:, 1]
     return bool(abs(first @ first - second @ second) <= 1e-12 * (first @ first))
-
-
-def _shown(depth: int) -> list[int]:
-    """Layers of a table: all of a few, spread over many."""
-    if depth < _LAYERS_SHOWN:
-        return list(range(depth + 1))
-    return sorted({round(depth * i / (_LAYERS_SHOWN - 1)) for i in range(_LAYERS_SHOWN)})
 
 
 def _draw(sim: Simulation, quantity: str, path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a layer does to the joint law of two inputs; networks are built from layers.
 
-Lives here: one file a kind of layer, the state that passes between them, their limits at variances 0 and infinity.
+Lives here: one file a kind of layer, the state that passes between them, their limits at variances 0 and infinity, and networks as plain
+data.
 Not here: what happens after many layers (meanfield.theory) and random networks (meanfield.simulation).
 """
 
@@ -10,6 +11,7 @@ from meanfield.layers.activation import Activation
 from meanfield.layers.attention import Attention
 from meanfield.layers.concatenate import Concatenate, Mixture
 from meanfield.layers.dense import Convolution, Dense
+from meanfield.layers.description import from_description, to_description
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Identity, Layer
@@ -41,4 +43,6 @@ __all__ = [
     "Repeat",
     "Residual",
     "Sequence",
+    "from_description",
+    "to_description",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.layers import gaussian_map
-from meanfield.layers.composition import compose, slope_of
+from meanfield.layers.composition import MOST_IN_A_ROW, compose, in_a_row, slope_of
 from meanfield.layers.cotangent import Behind, Cotangent, Cotangents
 from meanfield.layers.law import Function, Gaussian, Masked, OnSphere, Source, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
@@ -71,6 +71,8 @@ def _applied(act: Function_, part: Part, layer: Layer) -> tuple[Part, Any]:
     if isinstance(part.law, Gaussian):
         return _of_gaussian(act, part, Source(part.q1, part.q2, part.epsilon))
     if isinstance(part.law, Function):
+        if in_a_row(act) + in_a_row(part.law.activation) > MOST_IN_A_ROW:
+            raise MisplacedLayer(f"more than {MOST_IN_A_ROW} activations in a row; write them as one formula", layer)
         return _of_function(act, part, part.law)
     if isinstance(part.law, Masked):
         return _of_masked(act, part, part.law)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meanfield.simulation.network_ensemble import NetworkEnsemble
+
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Mask
     from meanfield.simulation.comparison import Comparison
@@ -20,7 +22,7 @@ class Beside:
     mean, standard_error : ndarray
         Over networks.
     infinite_width : ndarray
-        The recursion's value.
+        The theory's value.
     z : ndarray
         The sample against the theory at its own width, as in `Comparison`.
     judged : ndarray of bool
@@ -56,8 +58,11 @@ def beside_theory(sim: Simulation, verdict: Comparison, q: Any = 1.0, c: float =
     """
     from meanfield.theory.mean_field import MeanField
 
-    ensemble = sim.plain
-    theory = MeanField(ensemble.activation, ensemble.sigma_w, ensemble.sigma_b).propagate(sim.depth, q=q, c=c)
+    ensemble = sim.ensemble
+    if isinstance(ensemble, NetworkEnsemble):
+        theory = ensemble.network.propagate(q, c)
+    else:
+        theory = MeanField(ensemble.activation, ensemble.sigma_w, ensemble.sigma_b).propagate(sim.depth, q=q, c=c)
     found = {}
     for name, z in verdict.z_scores.items():
         estimate = getattr(sim, name)

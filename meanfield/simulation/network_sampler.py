@@ -122,7 +122,8 @@ class _Block:
         for index in range(len(backs) - 1, -1, -1):
             delta = backs[index](delta)
             norm = self._norm(delta)
-            result[:, index] = result[:, index + 1] + np.log(norm / before)
+            died = (norm == 0.0) & (result[:, index + 1] < np.inf)  # and stays 0; one that overflowed is no longer known
+            result[:, index] = np.where(died, -np.inf, result[:, index + 1] + np.log(norm / before))
             scale = np.where((norm > 0.0) & np.isfinite(norm), 1.0 / np.sqrt(norm), 0.0)
             delta = delta * self.library.put(np.ascontiguousarray(scale[:, None, None]))
             before = np.where(scale > 0.0, 1.0, np.nan)

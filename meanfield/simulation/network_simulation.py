@@ -156,7 +156,9 @@ def compare_network(sim: Simulation, false_alarm: float) -> Comparison:
     for name in wanted:
         if name == "gradient":
             assert sim.log_gradient is not None
-            estimate, value = sim.log_gradient, np.log(theory.gradient)
+            estimate = sim.log_gradient
+            with np.errstate(divide="ignore"):  # a gradient of 0, behind an activation of steps
+                value = np.log(theory.gradient)
             bias = BIAS * estimate.standard_deviation**2
         elif name == "c":
             estimate, value = sim.c, theory.c
@@ -165,7 +167,8 @@ def compare_network(sim: Simulation, false_alarm: float) -> Comparison:
             bias = BIAS * (own * np.abs(value) + own / np.where(loss > 0.0, loss, np.inf) + spread * loss)
         else:
             estimate, value = getattr(sim, name), getattr(theory, name)
-            bias = BIAS * spread * value
+            with np.errstate(invalid="ignore"):  # an infinite variance has no spread, and is not judged
+                bias = BIAS * spread * value
         with np.errstate(invalid="ignore", divide="ignore"):
             floor = 1e-12 * np.maximum(np.abs(value), 1e-3)
             z = (estimate.mean - value) / np.sqrt(estimate.standard_error**2 + bias**2 + floor**2)

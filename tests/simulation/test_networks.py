@@ -142,3 +142,14 @@ def test_bad_arguments(options: dict[str, object], word: str) -> None:
         NETWORKS["residual"].simulate(**options)  # type: ignore[arg-type]
     with pytest.raises(mf.DomainError, match="alike"):
         NETWORKS["batch norm"].simulate(c=-0.9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_gradients_of_steps_and_infinite_variances_are_not_judged() -> None:
+    """Steps stop gradients, and poles have no variance: 0 and inf, no nan and no warning."""
+    steps = mf.Network(L.Dense(1.0), "sign", L.Dense(1.0)).simulate(width=20, networks=5, progress=False)
+    assert steps.gradient is not None
+    assert steps.gradient.mean[:2].tolist() == [0.0, 0.0]
+    assert steps.compare().judged["gradient"].tolist() == [False, False, True, True]
+    poles = mf.Network(L.Dense(1.0), "tan(x)", L.Dense(1.0)).simulate(width=20, networks=5, progress=False)
+    assert poles.compare().judged["q1"].tolist()[2:] == [False, False]

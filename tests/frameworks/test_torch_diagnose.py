@@ -463,3 +463,121 @@ def test_dropout_is_on_as_in_training():
     assert {"exploding", "wrong scale"} <= found.kinds
     assert "with the dropout before it" in found.verdict
     assert not he[2].training
+
+
+class Mobile(nn.Module):
+    """An EfficientNet in small: inverted bottlenecks with batch normalisation, squeeze and excitation."""
+
+    class Block(nn.Module):
+        def __init__(self, inputs, outputs, stride=1):
+            super().__init__()
+            wide = 4 * inputs
+            self.expand = nn.Sequential(nn.Conv2d(inputs, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.SiLU())
+            self.deep = nn.Sequential(nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.SiLU())
+            self.squeeze, self.excite = nn.Conv2d(wide, 4, 1), nn.Conv2d(4, wide, 1)
+            self.project = nn.Sequential(nn.Conv2d(wide, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+            self.skip = stride == 1 and inputs == outputs
+
+        def forward(self, x):
+            h = self.deep(self.expand(x))
+            h = self.project(h * torch.sigmoid(self.excite(F.silu(self.squeeze(F.adaptive_avg_pool2d(h, 1))))))
+            return x + h if self.skip else h
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.SiLU())
+        self.blocks = nn.Sequential(self.Block(8, 8), self.Block(8, 12, 2), self.Block(12, 12))
+        self.top = nn.Sequential(nn.Conv2d(12, 32, 1, bias=False), nn.BatchNorm2d(32), nn.SiLU())
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(32, 10))
+
+    def forward(self, x):
+        return self.head(self.top(self.blocks(self.stem(x))))
+
+
+class Attending(nn.Module):
+    """Layer normalisation, attention and an MLP, each in a residual branch."""
+
+    def __init__(self, width=24):
+        super().__init__()
+        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(0.1), nn.Linear(4 * width, width))
+
+    def attend(self, x):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return self.proj(torch.softmax(q @ k.transpose(-2, -1) / 5, -1) @ v)
+
+    def forward(self, x):
+        x = x + self.attend(self.first(x))
+        return x + self.mlp(self.second(x))
+
+
+class Windowed(Attending):
+    """Attention within windows of four, shifted by one."""
+
+    def attend(self, x):
+        x = torch.roll(x, 1, 1)
+        return torch.roll(super().attend(x.reshape(-1, 4, 24)).reshape(x.shape), -1, 1)
+
+
+class Vision(nn.Module):
+    """A DeiT, or with windows a Swin, in small."""
+
+    def __init__(self, block):
+        super().__init__()
+        self.patch, self.norm, self.head = nn.Conv2d(3, 24, 4, 4), nn.LayerNorm(24), nn.Linear(24, 10)
+        self.blocks = nn.Sequential(*[block() for _ in range(3)])
+        for part in self.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.trunc_normal_(part.weight, std=0.02)
+                nn.init.zeros_(part.bias)
+
+    def forward(self, x):
+        x = self.blocks(self.patch(x).flatten(2).transpose(1, 2))
+        return self.head(self.norm(x).mean(1))
+
+
+@pytest.mark.parametrize(
+    ("make", "reasons"),
+    [
+        (
+            Mobile,
+            {"in a gate: mul": 2, "BatchNorm2d behind it": 11, "residual branch with a normalisation": 4, "behind AdaptiveAvgPool2d": 1},
+        ),
+        (lambda: Vision(Attending), {"followed by matmul": 3, "residual branch with a normalisation": 9, "behind mean": 1}),
+        (lambda: Vision(Windowed), {"followed by matmul": 3, "residual branch with a normalisation": 9, "behind mean": 1}),
+    ],
+    ids=["EfficientNet", "DeiT", "Swin"],
+)
+def test_models_of_normalised_and_gated_layers_say_what_was_judged(make, reasons):
+    torch.manual_seed(0)
+    model = make()
+    found = diagnose(model, torch.randn(8, 3, 16, 16))
+    why = dict(found.unjudged)
+    assert {words: sum(words in text for text in why.values()) for words in reasons} == reasons
+    layers = [name for name, part in model.named_modules() if isinstance(part, (nn.Linear, nn.Conv2d))]
+    assert "Nothing departs" not in found.verdict
+    judged = len(layers) - len(why)
+    assert f"{judged} of {len(layers)} layers were judged" in found.verdict or f"None of {len(layers)} layers could be" in found.verdict
+    assert not any(found[name].findings for name in why if "normalisation" not in {item.kind for item in found[name].findings})
+
+
+def test_lazy_layers_and_failing_gradients_are_errors():
+    lazy = nn.Sequential(nn.LazyLinear(4), nn.Tanh(), nn.Linear(4, 2))
+    for call in (lambda: diagnose(lazy, X), lambda: init_(lazy, example=X)):
+        with pytest.raises(mf.DomainError, match="'0' is lazy"):
+            call()
+    assert torch.nn.parameter.is_lazy(lazy[0].weight)  # the batch did not give it a shape
+
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(64, 64), nn.Linear(64, 2)
+
+        def forward(self, x):
+            h = torch.relu(self.a(x))
+            h += x
+            return self.b(h)
+
+    with pytest.raises(mf.DomainError, match="backward pass fails on it, with RuntimeError"):
+        diagnose(InPlace(), X)

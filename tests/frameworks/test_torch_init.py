@@ -417,3 +417,30 @@ def test_the_model_of_the_readme_trains():
 def test_alpha_dropout_is_not_said_to_raise_the_second_moment(dropout: nn.Module, raises: bool) -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.SELU(), dropout, nn.Linear(8, 8), nn.SELU(), nn.Linear(8, 2))
     assert ("multiplies E[x²]" in str(init_(model))) is raises
+
+
+def test_an_error_of_ours_is_not_taken_for_a_model_that_cannot_be_traced(monkeypatch):
+    from meanfield.frameworks.torch import tracing
+
+    class OfAUser(nn.Module):
+        """Its forward fails under tracing, with an error of its own."""
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            if not isinstance(x, torch.Tensor):
+                raise KeyError("only tensors")
+            return self.b(torch.tanh(self.a(x)))
+
+    assert "can't be traced (KeyError: 'only tensors')" in str(init_(OfAUser(), "tanh", seed=0))
+
+    def broken(*arguments, **keywords):
+        raise ZeroDivisionError("ours")
+
+    for owner, name in ((tracing._Reader, "read"), (tracing._Reader, "_module"), (tracing, "is_elementwise"), (tracing, "_role")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, broken)
+            with pytest.raises(ZeroDivisionError, match="ours"):
+                init_(mlp(nn.Tanh, depth=3), "tanh")

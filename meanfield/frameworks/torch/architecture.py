@@ -18,7 +18,7 @@ class Step:
     Attributes
     ----------
     kind : str
-        "data", "layer", "activation", "normalisation", "dropout", "sum", "join", "pool" or "other".
+        "data", "layer", "activation", "normalisation", "dropout", "sum", "join", "part", "pool" or "other".
     sources : tuple of int
         The steps that feed it.
     name : str

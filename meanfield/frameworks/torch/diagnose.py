@@ -214,6 +214,7 @@ class _Judge:
             for i in item.inner
             if steps[i].kind == "layer"
         }
+        gated = _gated(steps)
         pooled = {
             step.name: before
             for step in steps
@@ -230,6 +231,8 @@ class _Judge:
                 why[name] = f"{straight[name]} behind it undoes its scale"
             elif name in inside:
                 why[name] = "in a residual branch with a normalisation, to which the edge of chaos of plain networks does not apply"
+            elif name in gated:
+                why[name] = f"in a gate: {gated[name]} multiplies what it gives with another signal"
             elif name in pooled:
                 why[name] = f"an end of the model behind {pooled[name]}, which changes E[x²]"
             elif name not in self.expected or not math.isfinite(self.expected[name].tolerance):
@@ -476,6 +479,30 @@ def _pooled(steps: tuple[Step, ...], index: int) -> str:
     while steps[index].kind in ("activation", "dropout"):
         index = steps[index].sources[0]
     return steps[index].name if steps[index].kind in ("pool", "other") else ""
+
+
+def _gated(steps: tuple[Step, ...]) -> dict[str, str]:
+    """Layers that shape one factor of a product of signals of one origin, two at most a factor, and the operation: GLU, SE."""
+    before: list[int] = []  # sets of steps as bits, their own included
+    for index, step in enumerate(steps):
+        bits = 1 << index
+        for source in step.sources:
+            bits |= before[source]
+        before.append(bits)
+    found: dict[str, str] = {}
+    for step in steps:
+        sources = tuple(dict.fromkeys(step.sources))
+        if step.kind != "other" or len(sources) < 2:
+            continue
+        shared = before[sources[0]]
+        for source in sources[1:]:
+            shared &= before[source]
+        for source in sources:
+            own = before[source] & ~shared
+            names = {steps[i].name for i in range(source + 1) if own >> i & 1 and steps[i].kind == "layer"}
+            if shared and len(names) <= 2:
+                found.update(dict.fromkeys(names, step.name))
+    return found
 
 
 def _own_sigmas(layer: Any) -> tuple[float, float]:

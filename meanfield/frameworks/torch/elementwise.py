@@ -26,6 +26,8 @@ DROPOUTS = frozenset(_DROPOUTS.split())
 MOVES = DROPOUTS | frozenset(_MOVES.split())
 JOINS = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "vstack"})
 POOLS = frozenset(_POOLS.split())
+TUPLES = frozenset({"chunk", "split", "unbind", "tensor_split"})  # what they give is picked by getitem
+DISPLACING = frozenset({"getitem", "flip", "roll"})  # what they give is other units than what they take
 NORMS = frozenset({"layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize", "local_response_norm"})
 
 MOVING_MODULES = (

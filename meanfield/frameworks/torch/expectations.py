@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ALIKE = 3  # hidden layers from which on they tell what is usual
 NARROW, WIDE, WIDEST = 0.05, 0.15, 0.35  # relative departures of σ_w that matter: from one's likes, from a plan, of outputs from it
+NONE = (1.0, 1.0, 1.0)  # no factors
 BAND = 1.25  # σ_w over that of the edge of chaos that still counts as on it
 
 
@@ -43,7 +44,7 @@ def expected_sigmas(
     given: tuple[float | None, float | None],
     input_variance: float,
     off: dict[str, str],
-    factors: dict[str, tuple[float, float]],
+    factors: dict[str, tuple[float, float, float]],
 ) -> tuple[dict[str, Expected], list[str]]:
     """For each layer; and notes.
 
@@ -100,30 +101,35 @@ def expected_sigmas(
     return expected, notes
 
 
-def planned_factors(followed: Followed, depth: int) -> dict[str, tuple[float, float]]:
-    """What dropout and the ends of branches multiply each layer's σ_w by, where there is a plan."""
+def planned_factors(followed: Followed, depth: int) -> dict[str, tuple[float, float, float]]:
+    """What dropout, the ends of branches and the lack of an activation before multiply each layer's σ_w by, where there is a plan."""
     with contextlib.suppress(DomainError):
         planned = Planner(followed, depth, None, None, 1.0, True).plan()
-        return {name: (layer.dropout, layer.branch) for name, layer in planned.items()}
+        return {name: (layer.dropout, layer.branch, layer.raw) for name, layer in planned.items()}
     return {}
 
 
 def off_the_edge(
-    followed: Followed, depth: int, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float]]
+    followed: Followed, depth: int, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float, float]]
 ) -> dict[str, str]:
     """Layers whose usual σ_w is far from the edge of chaos of their activation, and why."""
     off: dict[str, str] = {}
     usual = _usual(followed, found, factors, 1)
     acts = {_key(followed, name, factors): act for name, act in followed.follows.items() if act is not None}
-    of_key = {_key(followed, name, factors): factors.get(name, (1.0, 1.0)) for name in followed.follows}
+    of_key: dict[str, tuple[float, float, float]] = {}
+    for name in followed.follows:
+        key = _key(followed, name, factors)
+        dropout, branch, raw = factors.get(name, NONE)
+        of_key[key] = (dropout, branch, min(raw, of_key.get(key, NONE)[2]))
     for key, (sigma_w, sigma_b, count) in usual.items():
         act = acts.get(key)
-        dropout, branch = of_key[key]
+        dropout, branch, raw = of_key[key]
         if act is None or act.name == "linear" or branch < 1.0:
             continue
         near = _nearest_edge(act, sigma_w / dropout, sigma_b, depth)
         near = None if near is None else near * dropout
-        if near is None or 1.0 / BAND <= sigma_w / near <= BAND:
+        # Behind no activation σ_w on the edge gives twice the variance for relu: harmless, and not what is planned.
+        if near is None or min(raw, 1.0) / BAND <= sigma_w / near <= BAND:
             continue
         text = (
             f"σ_w = {sigma_w:.4g} in {'this layer' if count == 1 else f'{count} layers'} is {sigma_w / near:.3g} times {near:.4g}, "
@@ -143,7 +149,7 @@ def _nearest_edge(act: Activation, sigma_w: float, sigma_b: float, depth: int) -
 
 
 def _usual(
-    followed: Followed, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float]], least: int = ALIKE
+    followed: Followed, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float, float]], least: int = ALIKE
 ) -> dict[str, tuple[float, float, int]]:
     """Median σ_w and σ_b of hidden layers alike, and how many there are."""
     groups: dict[str, list[str]] = {}
@@ -172,14 +178,15 @@ def _sees_data(steps: tuple[Step, ...], sources: tuple[int, ...]) -> bool:
     return False
 
 
-def _key(followed: Followed, name: str, factors: dict[str, tuple[float, float]]) -> str:
+def _key(followed: Followed, name: str, factors: dict[str, tuple[float, float, float]]) -> str:
     """What makes hidden layers alike: activation, whether there are biases, dropout before them, being the end of a branch."""
     act = followed.follows[name]
     if name in followed.missing:  # as its neighbours
         act = followed.follows.get(followed.missing[name]) or act
     bias = followed.architecture.layers[name].bias is not None
-    dropout, branch = factors.get(name, (1.0, 1.0))
-    return f"{act.name if act is not None else ''}{'' if bias else ', no bias'}, {dropout:.4g}, {branch:.4g}"
+    dropout, branch, raw = factors.get(name, NONE)
+    words = (act.name if act is not None else "", "" if bias else "no bias", f"{dropout:.4g}", f"{branch:.4g}", "" if raw == 1.0 else "raw")
+    return ", ".join(words)
 
 
 def _whole_models(
@@ -187,7 +194,7 @@ def _whole_models(
     depth: int,
     found: dict[str, tuple[float, float]],
     off: dict[str, str],
-    factors: dict[str, tuple[float, float]],
+    factors: dict[str, tuple[float, float, float]],
 ) -> Iterator[tuple[float, float]]:
     """σ's that a model may have been given as a whole: those usual in it, unless off the edge, and the recommended ones."""
     usual = max(_usual(followed, found, factors, 1).values(), key=lambda item: item[2], default=None)

@@ -61,6 +61,7 @@ def init_(
         variance 1 with no bias. By default where sigma_w is not given.
     example : tensor or tuple of tensors, optional
         An input. Its shapes tell how wide tensors are that the model concatenates; by default that is read from the layers around them.
+        The model is run on it once, in ``eval()`` and without gradients; a run that fails is an error.
 
     Returns
     -------
@@ -89,8 +90,9 @@ def init_(
     Layers without bias take the edge of chaos at σ_b = 0 where the variance stays bounded there, else a σ_w that keeps q.
     All of it is for training mode: a layer behind dropout of rate p gets σ_w √(1 − p), since E[x²] is 1/(1 − p) times as large there.
     Means are followed too: x + relu(W x) has E[x²] + 2 E[x] E[φ] + E[φ²]. In a stretch of L residual sums without normalisation the
-    last layer of each branch is scaled by 1/√L, by 1/√(L (1 + (L − 1) E[φ]²/E[φ²])) where the branch ends in φ: the variance
-    grows by a factor of e at most where a branch gives what it gets. Parallel branches, n of them, are scaled by 1/√n.
+    last layer of each branch is scaled by 1/√L, by 1/√(L (1 + (L − 1) E[φ]²/E[φ²])) where the branch ends in φ: branches that
+    give no more than they get multiply the variance by (1 + 1/L)^L < e at most. Parallel branches, n of them, are scaled by 1/√n.
+    A layer that reads a residual stream, or a layer, with no activation between gets the σ_w that gives it the q of its activation.
     Concatenated tensors count by their widths. φ of what is not Gaussian, as in relu(x + W …), is followed by draws of one unit.
     Complex weights have E|W|² = σ_w²/fan_in; the numbers are drawn in double precision and copied into the parameters.
 

@@ -107,7 +107,10 @@ def measured(model: Any, x: Any, layers: dict[str, Any], seed: int) -> dict[str,
                 raise DomainError("x: none of the model's layers was called, or its output is no tensor that depends on them")
             generator = t.Generator().manual_seed(seed)
             downwards = [t.randn(o.shape, generator=generator, dtype=t.float64).to(o) for o in outputs]
-            gradients = t.autograd.grad(outputs, [records[name][1] for name in order], downwards, allow_unused=True)
+            try:
+                gradients = t.autograd.grad(outputs, [records[name][1] for name in order], downwards, allow_unused=True)
+            except RuntimeError as error:  # what the model does in place may leave no gradient, in training neither
+                raise DomainError(f"x: the model's backward pass fails on it, with {type(error).__name__}: {error}") from error
     finally:
         for handle in handles:
             handle.remove()

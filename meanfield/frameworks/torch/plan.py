@@ -45,6 +45,7 @@ class PlannedLayer:
     note: str
     dropout: float = 1.0  # what σ_w is multiplied by for dropout before it
     branch: float = 1.0  # what σ_w and σ_b are multiplied by at the end of a branch
+    raw: float = 1.0  # what σ_w is multiplied by where it reads a layer or a residual stream with no activation between
 
 
 class Planner:
@@ -129,6 +130,8 @@ class Planner:
                 laws.joined(arriving, self._shares(step, arriving)),
                 notes=(*notes, "side by side before it: E[x²] averaged by width") if len(arriving) > 1 else notes,
             )
+        if step.kind == "part":
+            return laws.other_units(first)
         if step.kind in ("pool", "other"):
             notes = (*notes, f"{step.name} before it: E[x²] taken as unchanged")
         if len(arriving) == 1:
@@ -171,7 +174,7 @@ class Planner:
         sigma_w, sigma_b = target.sigma_w, target.sigma_b
         m = signal.mean_square
         room = target.q - sigma_b**2
-        dropout = branch = 1.0
+        dropout = branch = raw = 1.0
         rescaled = False
         if self.scale_ends and 0.0 < m < math.inf:
             rescaled = True
@@ -184,6 +187,11 @@ class Planner:
             elif signal.activation is not None and not same(signal.activation, follows) and math.isfinite(room) and room > 0.0:
                 sigma_w = math.sqrt(room / m)
                 said.append(f"between {signal.activation.name} and {follows.name}: scaled to the q of the latter")
+            elif self._reads_raw(name, signal, follows) and math.isfinite(room) and room > 0.0:
+                # E[x²] is a variance here, not E[φ²] of one: σ_w on the edge would give another q, and another with each block of a stream.
+                raw = math.sqrt(room / m) / sigma_w
+                sigma_w = math.sqrt(room / m)
+                said.append(f"no activation before it: scaled to the q of {follows.name}")
             else:
                 rescaled = False
         if self.sigma_w is None:
@@ -199,7 +207,12 @@ class Planner:
         if name in self._normalised:
             said.append(f"{self._normalised[name]} after it sets the variance to 1")
         q = bounded(sigma_b**2 + sigma_w**2 * m)
-        return PlannedLayer(name, follows, signal.activation, sigma_w, sigma_b, q, m, "; ".join(dict.fromkeys(said)), dropout, branch)
+        return PlannedLayer(name, follows, signal.activation, sigma_w, sigma_b, q, m, "; ".join(dict.fromkeys(said)), dropout, branch, raw)
+
+    def _reads_raw(self, name: str, signal: Signal, follows: Activation) -> bool:
+        """Whether no activation lies before a layer, and none is missing there."""
+        meant = name not in self.followed.missing.values()
+        return meant and signal.activation is None and not signal.start and self._laws.slope(follows) is None
 
     def _branch_factor(self, name: str, q: float) -> float:
         """What a layer at the end of a residual branch is scaled by, so that a stretch of them multiplies the variance by e at most."""

@@ -115,7 +115,10 @@ class Laws:
         for signal, coefficient in zip(signals, coefficients, strict=True):
             for part, c in signal.parts.items():
                 parts[part] = parts.get(part, 0.0) + coefficient * c
-        act = next((signal.activation for signal in signals if signal.activation is not None), None)
+        # E[x²] of a stream x + φ is E[φ²] of nothing: as behind no activation.
+        act = signals[0].activation
+        if any(signal.activation is not act for signal in signals):
+            act = None
         total = Signal(parts, math.nan, act, all(signal.start for signal in signals))
         noise = math.fsum(
             c * c * (s.mean_square - s.clean)
@@ -138,6 +141,17 @@ class Laws:
         part = Part(mean, bounded(max(square - mean * mean, 0.0)), same, draw)
         act = next((signal.activation for signal in signals if signal.activation is not None), None)
         return Signal({part: 1.0}, bounded(clean), act, all(signal.start for signal in signals))
+
+    def other_units(self, signal: Signal) -> Signal:
+        """The same law on other units, as halves of a layer have it: independent."""
+        seed = int(self._rng.integers(2**63))
+
+        def draw() -> Array:
+            drawn: Array = np.random.default_rng(seed).permutation(signal.drawn())
+            return drawn
+
+        part = Part(signal.mean, bounded(max(signal.mean_square - signal.mean**2, 0.0)), signal.gaussian, draw)
+        return replace(signal, parts={part: 1.0})
 
     def dropped(self, signal: Signal, rate: float) -> Signal:
         """x · mask/(1 − rate) = x + noise, noise uncorrelated with x: E[x²] → E[x²]/(1 − rate), the mean stays."""

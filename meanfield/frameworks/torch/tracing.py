@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meanfield.errors import ActivationError, DomainError, MeanFieldError
+from meanfield.errors import ActivationError, DomainError
 from meanfield.frameworks.torch import elementwise
 from meanfield.frameworks.torch.architecture import Architecture, Step, with_followers
 from meanfield.frameworks.torch.installed import torch
 from meanfield.frameworks.torch.measurement import undisturbed
 from meanfield.frameworks.torch.recognition import from_function, from_module, has_weight_layers, is_elementwise, is_random
-from meanfield.frameworks.torch.weight_layers import is_weight_layer
+from meanfield.frameworks.torch.weight_layers import check_fillable, is_weight_layer
 from meanfield.frameworks.torch.widths import Widths, shapes_of
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ def architecture_of(model: Any, example: Any = None) -> Architecture:
         return with_followers(Architecture((Step("data", name="input"), Step("layer", (0,), "")), {"": model}))
     if not has_weight_layers(model):
         raise DomainError(f"model = {type(model).__name__} holds no Linear or convolution layer")
-    try:
-        with _training(model):  # dropout counts whatever mode the model is in now
-            graph = _Tracer.made().trace(model, concrete_args=_defaults(model))
-        shapes = None if example is None else _shapes(model, graph, example)
-        found = _Reader(model, graph, shapes).read()
-    except MeanFieldError:
-        raise
-    except Exception as error:  # torch.fx: control flow that depends on values, and whatever else a forward may do
-        lines = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    with _training(model):  # dropout counts whatever mode the model is in now
+        tracer, arguments = _Tracer.made(model), _defaults(model)
+        try:
+            graph = tracer.trace(model, concrete_args=arguments)
+        except Exception as error:  # TraceError where control flow depends on values, and whatever a user's forward does with proxies
+            lines = str(error).strip().splitlines()
+            graph, reason = None, f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    if graph is None:
         return with_followers(_registered(model, reason))
+    shapes = None if example is None else _shapes(model, graph, example)
+    found = _Reader(model, graph, shapes).read()  # outside of the try: an error in there is ours
     return with_followers(found)
 
 
@@ -57,6 +57,9 @@ def _training(model: Any) -> Iterator[None]:
 
 
 def _shapes(model: Any, graph: Any, example: Any) -> dict[Any, tuple[int, ...]]:
+    for name, module in model.named_modules():
+        if is_weight_layer(module):
+            check_fillable(name, module)  # a run would give lazy layers their weights
     try:
         with undisturbed(model):
             for module in model.modules():
@@ -80,10 +83,9 @@ class _Tracer:
     """Makes a torch.fx tracer that steps into user modules, but not into activations or what it can't follow."""
 
     @staticmethod
-    def made() -> Any:
+    def made(model: Any) -> Any:
+        """A tracer for a model. What is a leaf is found before tracing, so that no error of ours is taken for one of the model's."""
         from torch.fx import Tracer
-
-        known: dict[int, bool] = {}
 
         def leaf(module: Any) -> bool:
             own = type(module).__module__
@@ -95,14 +97,14 @@ class _Tracer:
                 return True
             try:
                 Tracer().trace(module, concrete_args=_defaults(module))
-            except Exception:
+            except Exception:  # as above: the user's forward under proxies
                 return True
             return False
 
+        leaves = {id(module): leaf(module) for module in model.modules()}
+
         def is_leaf_module(self: Any, module: Any, qualified_name: str) -> bool:
-            if id(module) not in known:
-                known[id(module)] = leaf(module)
-            return known[id(module)]
+            return leaves[id(module)]
 
         return type("LayerTracer", (Tracer,), {"is_leaf_module": is_leaf_module})()
 
@@ -146,6 +148,8 @@ class _Reader:
         self.steps: list[Step] = []
         self.values: dict[Any, _Value | None] = {}
         self.made: dict[Any, int] = {}
+        self.acted: dict[tuple[int, int], int] = {}
+        self.parts: dict[tuple[int, str], int] = {}
         self.activations: dict[str, Activation] = {}
         self.layers: dict[str, Any] = {}
         self.widths = Widths(self.modules, _name, self._is_elementwise, shapes)
@@ -184,6 +188,8 @@ class _Reader:
             # x.mT and the like hold numbers; shapes and dtypes don't.
             return found[0] if name == "getattr" and node.args[1] in ("T", "mT", "H", "mH", "data") else None
         plain = name.removesuffix("_")
+        if plain in elementwise.DISPLACING and not self._is_whole(node):
+            return self._part(node, found[0])
         if plain in elementwise.MOVES:
             return found[0] if self._rate(node) == 0.0 else self._dropout(node, found[0], "alpha" in plain)
         if plain in elementwise.NORMS:
@@ -254,6 +260,23 @@ class _Reader:
         rate = self._rate(node)
         return self._step(node, "dropout", f"{'alpha ' if alpha else ''}dropout of {rate:g}", [value], rate=rate, alpha=alpha)
 
+    def _is_whole(self, node: Any) -> bool:
+        """Whether an indexing leaves all numbers: x[:, None]."""
+        index = node.args[1] if _name(node) == "getitem" and len(node.args) > 1 else 0
+        every = index if isinstance(index, tuple) else (index,)
+        return all(item is None or item is Ellipsis or item == slice(None) for item in every)
+
+    def _part(self, node: Any, value: _Value) -> _Value:
+        """Some units of a value; one step where the same ones are taken twice. Two parts are no function of one number: GLU is no SiLU."""
+        words = f"{_name(node)} {node.args[1:]} {node.kwargs}"
+        source = node.all_input_nodes[0]
+        if _name(source).removesuffix("_") in elementwise.TUPLES:
+            words = f"{_name(source)} {source.args[1:]} {source.kwargs} {words}"
+        key = (self._settled(value), words)
+        if key not in self.parts:
+            self.parts[key] = self._step(node, "part", _name(node), [value]).step
+        return _Value(self.parts[key], node)
+
     def _join(self, node: Any) -> _Value:
         """Parts may come twice, and some may be constants."""
         given = node.args[0] if node.args else node.kwargs.get("tensors")
@@ -280,8 +303,11 @@ class _Reader:
             except ActivationError as error:
                 before = self.steps[value.step].name
                 raise ActivationError(f"the activation after {before!r}: {error}") from error
-            self.steps.append(Step("activation", (value.step,), str(value.last.target), act))
-            self.made[value.last] = len(self.steps) - 1
+            key = (value.step, id(act))
+            if key not in self.acted:  # the same function of the same tensor, called twice, is one signal
+                self.steps.append(Step("activation", (value.step,), str(value.last.target), act))
+                self.acted[key] = len(self.steps) - 1
+            self.made[value.last] = self.acted[key]
         return self.made[value.last]
 
     def _activation(self, value: _Value) -> Activation:
@@ -308,7 +334,10 @@ class _Reader:
             return False
         if node.op == "call_module":
             return _role(self.modules[node.target]) == "move"
-        return node.op in ("call_function", "call_method") and _name(node).removesuffix("_") in elementwise.MOVES
+        if node.op not in ("call_function", "call_method"):
+            return False
+        plain = _name(node).removesuffix("_")
+        return plain in elementwise.MOVES and (plain not in elementwise.DISPLACING or self._is_whole(node))
 
     def _shown(self, node: Any, anchor: Any) -> str:
         """An elementwise function in words: mul(x, sigmoid(x))."""

@@ -114,6 +114,8 @@ def test_dropout_moves_the_fixed_point(phi, power):
         layer = L.Sequence(phi, L.Dropout(rate), L.Dense((1 - rate) ** 0.5 * sigma_w, sigma_b))
         t = path(layer, math.ceil(30 * depth[rate]), c=1.0 - 1.5 * epsilon)
         assert t.epsilon[-1] == pytest.approx(epsilon, rel=1e-9)
+        one = mf.Network(phi, L.Dropout(rate), L.Dense((1 - rate) ** 0.5 * sigma_w, sigma_b)).propagate(c=1.0 - 1.5 * epsilon)
+        assert one.epsilon[-1] == pytest.approx(t.epsilon[1], rel=1e-12)  # layer by layer, not by the compiled recursion
         # Near the fixed point the distance shrinks by f'(c*) a layer.
         near = math.ceil(8 * depth[rate])
         ratio = (t.epsilon[near + 10] - epsilon) / (t.epsilon[near] - epsilon)

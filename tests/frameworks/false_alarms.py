@@ -93,7 +93,9 @@ def main() -> None:
             if not found.healthy:
                 reported += 1
                 print(f"{name}: {found.verdict}", flush=True)
-    finally:  # also where it is interrupted
+    except KeyboardInterrupt:
+        print("interrupted")
+    finally:
         print(f"{reported} of {models} healthy models reported", flush=True)
 
 

@@ -102,7 +102,7 @@ def diagnose(
     True
     >>> _ = model[8].weight.data.mul_(1.5)
     >>> print(diagnose(model, x).verdict)
-    8: wrong scale: σ_w = 2.037 is 1.49 times the expected 1.363
+    8: wrong scale: σ_w = 2.053 is 1.49 times the expected 1.374
     """
     torch()
     plain = checked_model(model)

@@ -109,7 +109,7 @@ def test_it_says_that_it_is_simulated() -> None:
     net = mf.Network("relu", BLOCK)
     place, kind, why = net.exactness[1]
     assert (place, kind) == ("2", "simulated")
-    assert "0.2 %" in why
+    assert "0.2 % behind one block" in why
     assert why in str(net)
     assert [entry.place for entry in net.exactness] == ["1", "2", "2.1", "2.2", "2.3"]
     assert str(BLOCK) == "PostActivation(Dense(σ_w=1.41421, σ_b=0) >> relu >> Dense(σ_w=1.41421, σ_b=0), relu)"

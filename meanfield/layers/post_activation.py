@@ -86,10 +86,8 @@ class PostActivation(Layer):
         return True
 
     def exactness(self) -> tuple[str, str]:
-        return (
-            "simulated",
-            f"variance and gradient by the density of one unit; 1 − c from {PAIRS:,} pairs of a fixed seed, to 0.2 % behind one block and 0.5 % behind six",
-        )
+        errors = "to 0.2 % behind one block and 0.5 % behind six"
+        return "simulated", f"variance and gradient by the density of one unit; 1 − c from {PAIRS:,} pairs of a fixed seed, {errors}"
 
     def apply(self, state: State) -> Step:
         if len(state.parts) > 1:

@@ -73,6 +73,10 @@ class Attention(Layer):
     def mixes_inputs(self) -> bool:
         return True
 
+    @property
+    def is_costly(self) -> bool:
+        return self.kind == "softmax" and self.sigma_qk > 0.0
+
     def exactness(self) -> tuple[str, str]:
         return "approximate", "exact for many wide heads where every pair of tokens is alike; the gradient through it is not known: nan"
 

@@ -92,6 +92,11 @@ class Layer(ABC):
         return False
 
     @property
+    def is_costly(self) -> bool:
+        """Whether one turn takes a tenth of a second."""
+        return False
+
+    @property
     def asks_for_sites(self) -> bool:
         """Whether it needs the pairs of different sites."""
         return False

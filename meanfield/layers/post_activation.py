@@ -43,8 +43,8 @@ class PostActivation(Layer):
     -----
     A unit's value is a random walk, z' = φ(skip z + G) with G ~ N(0, scale² F): for ReLU reflected at 0 (Lindley's recursion). Its density
     is followed on a grid: K11, means and the gradient, whose factors along the skip depend on each other through the unit's values, to 1e-9
-    or better. K12 is that of 2²⁰ pairs of walks of one fixed seed: 1 − c has a relative standard error of about 2·10⁻³. A Gaussian in place
-    of the walk would be wrong by factors: six He blocks make K11 grow by 182, not by 1.5⁶ = 11.
+    or better. K12 is that of 2²⁰ pairs of walks of one fixed seed: 1 − c has a relative standard error of 2·10⁻³ behind one He block,
+    5·10⁻³ behind six. A Gaussian in place of the walk would be wrong by factors: six He blocks make K11 grow by 182, not by 1.5⁶ = 11.
 
     References
     ----------
@@ -81,8 +81,13 @@ class PostActivation(Layer):
     def mixes_inputs(self) -> bool:
         return True
 
+    @property
+    def is_costly(self) -> bool:
+        return True
+
     def exactness(self) -> tuple[str, str]:
-        return "simulated", f"variance and gradient by the density of one unit; 1 − c from {PAIRS:,} pairs of a fixed seed, to about 0.2 %"
+        errors = "to 0.2 % behind one block and 0.5 % behind six"
+        return "simulated", f"variance and gradient by the density of one unit; 1 − c from {PAIRS:,} pairs of a fixed seed, {errors}"
 
     def apply(self, state: State) -> Step:
         if len(state.parts) > 1:

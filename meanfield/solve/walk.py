@@ -16,7 +16,7 @@ import numpy as np
 from meanfield.errors import DomainError
 from meanfield.layers.cotangent import Cotangent, Pullback, at_output, scaled, total
 from meanfield.layers.law import GAUSSIAN
-from meanfield.layers.layer import Layer, MisplacedLayer
+from meanfield.layers.layer import Layer, MisplacedLayer, every
 from meanfield.layers.normalise import LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STILL = 8e-15  # relative change of q by one turn that is rounding
 FEW = 24  # turns that are cheaper one by one than by tables
+MOST_COSTLY = 2_000  # the same of layers that take a tenth of a second
 MOST_STEPS = 200_000  # turns that are taken one by one: some minutes
 CRITICAL = 1e-12  # a gradient's factor this close to 1, at a variance that stands still, is 1
 
@@ -158,6 +159,10 @@ def _one_by_one(layer: Layer, state: State, turns: int) -> tuple[Stretch, bool]:
     """Turn by turn, to the end or until nothing but a table is needed for the rest."""
     rows: list[tuple[float, ...]] = []
     pulls: list[Pullback] = []
+    if turns > MOST_COSTLY and any(each.is_costly for each in every((layer,))):
+        raise DomainError(
+            f"{layer} * {turns}: each turn takes about a tenth of a second, and at most {MOST_COSTLY:,} are taken; repeat it fewer times"
+        )
     before = _moments(state)
     for turn in range(turns):
         state, pull = step(layer, state)

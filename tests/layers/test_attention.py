@@ -116,6 +116,7 @@ def test_a_deep_stack_is_followed() -> None:
         (lambda: mf.Network(L.Attention(1.0, 1.0, 4)).propagate((1.0, 2.0)), r"layer 1 \(Attention.*different variances"),
         (lambda: mf.Network(L.Attention(1.0, 1.0, 4)).propagate(1.0, -0.5), "correlation of at least -0.333333"),
         (lambda: mf.Network(L.Attention(1.0, 1.0, 4)).propagate(1e4, 0.5), "standard deviation"),
+        (lambda: mf.Network(L.Repeat(L.Residual(L.Attention(1.0, 1.0, 4)), 10**6)).propagate(1.0, 0.5), "at most 2,000"),
         (lambda: L.Attention(1.0, 1.0, 4).apply(State.of(1.0, 1.0, 0.5, 1.0)), "tangent kernel"),
         (lambda: mf.Network(L.Attention(1.0, 1.0, 4), L.BatchNorm(8)).simulate(progress=False), "different sizes"),
         (lambda: mf.Network(L.Attention(1.0, 1.0, 8), L.BatchNorm(8)).simulate(progress=False), "at once"),

@@ -90,6 +90,16 @@ def test_long_repetitions_follow_the_sites() -> None:
     single = mf.Network(*[block] * 60, L.AveragePool(2)).propagate(1.0, 0.3)
     assert many.q1[-1] == pytest.approx(single.q1[-1], rel=1e-13)
     assert many.c[-1] == pytest.approx(single.c[-1], rel=1e-13)
+    # The pair of inputs at rest from the start, the sites not.
+    rest = L.Sequence("relu", L.Dense(2**0.5))
+    many = mf.Network(L.Repeat(rest, 60), L.AveragePool(2)).propagate(1.0, 1.0)
+    single = mf.Network(*[rest] * 60, L.AveragePool(2)).propagate(1.0, 1.0)
+    assert many.q1[-1] == pytest.approx(single.q1[-1], rel=1e-13)
+
+
+def test_means_of_independent_sites_keep_small_decorrelations() -> None:
+    t = mf.Network(L.Dense(1.0), L.AveragePool(4)).propagate(1.0, epsilon=1e-14)
+    assert t.epsilon[-1] == pytest.approx(1e-14, rel=1e-12)
 
 
 def test_it_prints() -> None:

@@ -105,11 +105,19 @@ def test_a_linear_walk_is_a_residual_network() -> None:
     assert one.epsilon == pytest.approx(two.epsilon, rel=0.01)
 
 
+def test_gradients_reach_the_activations_in_front() -> None:
+    """Without an activation behind the sum it is a `Residual`, behind one function of a Gaussian variable or two."""
+    for stem in (("tanh",), ("silu", "tanh")):
+        one = mf.Network(*stem, L.PostActivation(L.Dense(1.1, 0.3), activation="linear", scale=0.6, skip=0.9)).propagate()
+        two = mf.Network(*stem, L.Residual(L.Dense(1.1, 0.3), scale=0.6, skip=0.9)).propagate()
+        assert one.gradient == pytest.approx(two.gradient, rel=1e-11)
+
+
 def test_it_says_that_it_is_simulated() -> None:
     net = mf.Network("relu", BLOCK)
     place, kind, why = net.exactness[1]
     assert (place, kind) == ("2", "simulated")
-    assert "0.2 %" in why
+    assert "0.2 % behind one block" in why
     assert why in str(net)
     assert [entry.place for entry in net.exactness] == ["1", "2", "2.1", "2.2", "2.3"]
     assert str(BLOCK) == "PostActivation(Dense(σ_w=1.41421, σ_b=0) >> relu >> Dense(σ_w=1.41421, σ_b=0), relu)"

@@ -11,8 +11,22 @@ import numpy as np
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array
 from meanfield.layers.cotangent import Cotangents, added
+from meanfield.layers.dense import Dense
+from meanfield.layers.gate import Gate
 from meanfield.layers.layer import Layer, MisplacedLayer, Step, as_layer
+from meanfield.layers.sequence import Repeat, Sequence
 from meanfield.layers.state import State
+
+
+def sets_width(layer: Layer) -> bool:
+    """Whether the layer can give its output another width than its input has."""
+    if isinstance(layer, (Dense, Concatenate)):
+        return True
+    if isinstance(layer, Sequence):
+        return any(map(sets_width, layer.layers))
+    if isinstance(layer, Gate):
+        return sets_width(layer.left) and sets_width(layer.right)
+    return isinstance(layer, Repeat) and sets_width(layer.layer)
 
 
 @dataclass(frozen=True, init=False)
@@ -50,6 +64,12 @@ class Concatenate(Layer):
         if not np.all((numbers > 0.0) & (numbers <= 1e100)):
             raise DomainError(f"widths = {tuple(numbers.tolist())} is out of range: each must lie in (0, 1e+100]")
         object.__setattr__(self, "widths", tuple(numbers.tolist()))
+        self._check_widths()
+
+    def _check_widths(self) -> None:
+        kept = {width for width, branch in zip(self.widths, self.branches, strict=True) if not sets_width(branch)}
+        if len(kept) > 1:
+            raise DomainError(f"widths = {self.widths} is out of range: branches without weights are all as wide as their input")
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -95,6 +115,13 @@ class Concatenate(Layer):
         return f"Concatenate({', '.join(map(str, self.branches))}{widths})"
 
 
+class _UnitsApart(Concatenate):
+    """Activations of different units, in any proportions."""
+
+    def _check_widths(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, init=False)
 class Mixture(Layer):
     """Units of one layer with different activations: shares of the width by activation.
@@ -121,7 +148,7 @@ class Mixture(Layer):
         pairs = list(shares.items()) if isinstance(shares, Mapping) else [tuple(pair) for pair in shares]
         if not pairs or any(len(pair) != 2 for pair in pairs):
             raise DomainError("shares must map activations to their share of the units, {'relu': 0.5, 'tanh': 0.5}")
-        object.__setattr__(self, "inner", Concatenate(*(as_layer(act) for act, _ in pairs), widths=[share for _, share in pairs]))
+        object.__setattr__(self, "inner", _UnitsApart(*(as_layer(act) for act, _ in pairs), widths=[share for _, share in pairs]))
 
     @property
     def inside(self) -> tuple[Layer, ...]:

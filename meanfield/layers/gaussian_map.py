@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.errors import AccuracyWarning
 from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.moments import MEAN, moment_table
 from meanfield.expectation.second_moment import second_moments
@@ -55,17 +57,27 @@ def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Arra
     q1, q2, epsilon, first, second = (np.ravel(a) for a in (q1, q2, epsilon, first, second))
     out = np.empty(epsilon.shape)
     end = ~((first > 0.0) & (second > 0.0) & np.isfinite(first) & np.isfinite(second))
+    same = (epsilon == 0.0) & (q1 == q2)
+    out[same] = 0.0
+    end &= ~same
     for mine, at in ((end & (np.minimum(q1, q2) < 1.0), 0.0), (end & (np.minimum(q1, q2) >= 1.0), np.inf)):
-        if mine.any():
+        if mine.any() and at > 0.0 and not limits.has_tail(act):
+            out[mine] = np.nan
+            warnings.warn(
+                f"the variance passes 1e280 and {act.name} is steeper than linear: the correlation has no limit there, nan",
+                AccuracyWarning,
+                stacklevel=2,
+            )
+        elif mine.any():
             out[mine] = limits.loss_of_slopes(*limits.slopes(act, at), epsilon[mine])
-    merged = ~end & (np.abs(q1 - q2) <= MERGED * np.maximum(q1, q2))
+    merged = ~end & ~same & (np.abs(q1 - q2) <= MERGED * np.maximum(q1, q2))
     if merged.any():
         # Variances that have all but merged act as their geometric mean.
         at = np.where(q1[merged] == q2[merged], q1[merged], np.sqrt(q1[merged]) * np.sqrt(q2[merged]))
         norm = np.sqrt(first[merged]) * np.sqrt(second[merged])
         at[at < SMALLEST] = 0.0
         out[merged] = decorrelations(act, at, epsilon[merged]) / norm
-    apart = ~end & ~merged
+    apart = ~end & ~merged & ~same
     if apart.any():
         values = covariances(act, _floored(q1[apart]), _floored(q2[apart]), 1.0 - epsilon[apart], 0)
         out[apart] = 1.0 - values / (np.sqrt(first[apart]) * np.sqrt(second[apart]))

@@ -16,7 +16,7 @@ import numpy as np
 from meanfield.errors import DomainError
 from meanfield.layers.activation import Activation
 from meanfield.layers.attention import Attention
-from meanfield.layers.concatenate import Concatenate, Mixture
+from meanfield.layers.concatenate import Concatenate, Mixture, sets_width
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
@@ -268,22 +268,11 @@ def _wanted(block: _Block, layers: tuple[Layer, ...], out: int | None) -> list[i
         layer = layers[index]
         if isinstance(layer, Maxout):
             pieces *= layer.pieces
-        elif _chooses(layer):
+        elif sets_width(layer):
             if target or pieces > 1:
                 result[index] = (target or block.ensemble.width) * pieces
             target, pieces = None, 1
     return result
-
-
-def _chooses(layer: Layer) -> bool:
-    """Whether the layer can give its output another width."""
-    if isinstance(layer, (Dense, Concatenate, Attention)):
-        return True
-    if isinstance(layer, Sequence):
-        return any(map(_chooses, layer.layers))
-    if isinstance(layer, Gate):
-        return _chooses(layer.left) and _chooses(layer.right)
-    return isinstance(layer, Repeat) and _chooses(layer.layer)
 
 
 def _residual(block: _Block, layer: Residual, x: Any) -> tuple[Any, Back]:
@@ -322,7 +311,7 @@ def _parts(widths: tuple[float, ...], total: int) -> list[int]:
 
 
 def _concatenate(block: _Block, layer: Concatenate, x: Any, out: int | None) -> tuple[Any, Back]:
-    fixed = [i for i, branch in enumerate(layer.branches) if not _chooses(branch)]
+    fixed = [i for i, branch in enumerate(layer.branches) if not sets_width(branch)]
     if fixed:  # a branch that hands its input on sets the unit of the widths
         unit = x.shape[1] / layer.widths[fixed[0]]
         sizes = [max(1, round(unit * width)) for width in layer.widths]
@@ -425,7 +414,7 @@ def _head(block: _Block, layer: Attention, x: Any, size: int) -> tuple[Any, Back
 
 
 def _gate(block: _Block, layer: Gate, x: Any, out: int | None) -> tuple[Any, Back]:
-    width = out or block.ensemble.width if _chooses(layer.left) and _chooses(layer.right) else x.shape[1]
+    width = out or block.ensemble.width if sets_width(layer.left) and sets_width(layer.right) else x.shape[1]
     left, back_left = forward(block, layer.left, x, width)
     right, back_right = forward(block, layer.right, x, width)
     return left * right, lambda delta: back_left(delta * right) + back_right(delta * left)

@@ -68,6 +68,13 @@ def gain(activation: Any, depth: int = 100, bias: bool = True) -> float:
         return best.sigma_w
     edge = edge_of_chaos(act, 0.0)
     if edge.status != "none" and math.isfinite(MeanField(act, edge.sigma_w, 0.0).variance_limit(1.0)):
+        if edge.status == "repelling":
+            warnings.warn(
+                f"the gain {edge.sigma_w:.6g} of {act.name} holds a variance of {edge.q:.6g} that repels, F' = {edge.variance_slope:.6g}: "
+                "any other one leaves it",
+                UserWarning,
+                stacklevel=2,
+            )
         _tell_losses(
             act, float(edge.sigma_w), layers, f"gain(..., depth={layers}, bias=False) gives a better sigma_w, recommend one with biases"
         )

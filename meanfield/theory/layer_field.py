@@ -90,7 +90,11 @@ class LayerField(MeanField):
         if rule is not None:
             moment = second_moments(rule.activation, at, 0) if rule.w > 0.0 else np.zeros(at.shape)
             return unwrap(rule.b + rule.w * rule.mu * moment + rule.a * at)
-        return unwrap(np.asarray(self._behind(at, np.ones(at.shape)).q1, dtype=np.float64).reshape(at.shape))
+        try:
+            found = self._behind(at, np.zeros(at.shape)).q1
+        except MisplacedLayer:  # a batch of equal inputs: 0/0
+            found = self._behind(at, np.ones(at.shape)).q1
+        return unwrap(np.asarray(found, dtype=np.float64).reshape(at.shape))
 
     def variance_slope(self, q: Any) -> Any:
         at = variance("q", q)
@@ -98,7 +102,7 @@ class LayerField(MeanField):
         if rule is not None:
             return unwrap(rule.a + variance_slope(rule.activation, self._table, rule.w * rule.mu, at))
         if np.any(at == 0.0):
-            raise DomainError("q = 0.0 is out of range: the slope of this layer's variance map is known for q > 0")
+            at = np.where(at == 0.0, LOWEST, at)  # the limit q → 0⁺
         # Central differences in log q of four widths, extrapolated: errors of order STEP⁸.
         steps = STEP * np.array([1.0, 2.0, 3.0, 4.0])
         weights = np.array([8.0 / 5.0, -4.0 / 5.0, 8.0 / 35.0, -1.0 / 35.0])
@@ -158,6 +162,8 @@ class LayerField(MeanField):
         """Step by step, until F is seen to rise all the way to the next fixed point."""
         for _ in range(10_000):
             after = float(self.variance_map(q))
+            if self._affine is not None and self._affine.a >= 1.0 and after > q * (1.0 + EQUAL):
+                return math.inf  # F(q) − q = (a − 1) q + b + w V > 0 at every q > 0
             if math.isinf(after) or after > 1e280:
                 return math.inf
             if abs(after - q) <= EQUAL * q:
@@ -247,7 +253,8 @@ class LayerField(MeanField):
 
         epsilon = math.exp(brentq(excess, math.log(low), math.log(LOSSES[at]), xtol=1e-300, rtol=1e-15, maxiter=500))
         slope = self._slope(behind, epsilon, q)
-        return CorrelationPoint(1.0 - epsilon, epsilon, slope, 1.0 - slope)
+        c = 1.0 - epsilon
+        return CorrelationPoint(c if abs(c) > 1e-15 else 0.0, epsilon, slope, 1.0 - slope)  # what is left of 0 is rounding
 
     def _leaves_one(self, behind: Callable[..., Part], q: float) -> bool:
         """Whether c = 1 is no fixed point, or a repelling one."""

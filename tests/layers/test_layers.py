@@ -241,3 +241,16 @@ def test_a_misplaced_layer_is_named_by_its_place() -> None:
         mf.Network("relu", L.BatchNorm(8))
     with pytest.raises(mf.DomainError, match="different variances"):
         mf.Network(L.Dense(1.0), L.BatchNorm(8)).propagate((1.0, 2.0))
+
+
+def test_branches_without_weights_are_as_wide_as_their_input() -> None:
+    with pytest.raises(mf.DomainError, match="as wide as their input"):
+        L.Concatenate("relu", L.Identity(), widths=(2, 1))
+    assert L.Concatenate("relu", L.Identity(), L.Dense(1.0), widths=(2, 2, 1)).shares == (0.4, 0.4, 0.2)
+
+
+def test_what_outgrows_the_doubles_is_nan_with_a_warning() -> None:
+    with pytest.warns(mf.AccuracyWarning, match="steeper than linear"):
+        t = mf.Network(L.Repeat(L.Dense(2.0) >> L.Activation("x**3"), 5)).propagate()
+    assert t.q1[-1] == math.inf
+    assert math.isnan(t.c[-1])

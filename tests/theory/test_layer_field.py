@@ -196,3 +196,13 @@ def test_depth_laws() -> None:
     assert plain.correlation == mf.DepthLaw("power", -1.0, pytest.approx(mf.asymptotics("tanh", 0.2).constant, rel=1e-9))
     assert plain.gradient == mf.DepthLaw("bounded", 0.0, 1.0)
     assert mf.MeanField("tanh", 2.5, 0.3).depth_law.gradient.exponent == pytest.approx(math.log(mf.MeanField("tanh", 2.5, 0.3).chi_1))
+
+
+def test_linear_and_oscillating_streams_come_to_an_answer() -> None:
+    """A map that is linear in q, one that always adds, and one whose slope at 0 is 0."""
+    linear = mf.MeanField(L.Concatenate("relu", L.Identity()) >> L.Dense(1.1))
+    assert (linear.q_star, linear.chi_1) == (0.0, pytest.approx(0.75 * 1.21, rel=1e-12))
+    assert mf.MeanField(L.Residual("sin(x)", L.Dense(1.0))).q_star == math.inf
+    gated = mf.phase_diagram(lambda w, b: L.Gate(L.Dense(w, b), L.Dense(w, b)), [0.5], [0.0])
+    assert (gated.q_star[0, 0], gated.variance_slope[0, 0]) == (0.0, pytest.approx(0.0, abs=1e-15))
+    assert mf.MeanField(L.Residual("tanh", L.Dense(1.0))).c_star == 0.0

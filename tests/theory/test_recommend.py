@@ -356,3 +356,8 @@ def test_the_law_takes_over_where_the_variance_stands_still(name: str) -> None:
     (found,) = SignalChanges(act, (1.0,), (depth,)).changes(depth, *point, laws_at(act, point[0], 1.0))
     path = mf.MeanField(name, *point).propagate(depth, q=1.0, c=0.5)
     assert found.difference == pytest.approx(math.log(path.epsilon[-1] / 0.5), abs=2e-3)
+
+
+def test_the_gain_says_where_it_holds_a_variance_that_repels() -> None:
+    with pytest.warns(UserWarning, match="repels"):
+        assert mf.gain("exp(x)", depth=50) == pytest.approx(math.exp(-1.0), rel=1e-12)

@@ -14,33 +14,38 @@ from meanfield import layers as L
 from meanfield.layers import from_description, to_description
 
 DENSE = {"type": "dense", "sigma_w": 1.0}
-EVERY = L.Sequence(
-    L.Dense(1.4, 0.1),
-    L.Repeat(L.Residual(L.LayerNorm(1e-6), L.Dense(1.0), "gelu", L.Dense(1.0), scale=0.3, skip=0.9), 4),
-    L.Repeat(L.Residual(L.Repeat(L.Sequence(L.Dense(1.2, weights="orthogonal"), "tanh"), 2), L.Dense(1.0)), 3),
-    L.Gate(L.Dense(1.0), L.Sequence(L.Dense(1.0), mf.activation("leaky_relu", negative_slope=0.3))),
-    L.RMSNorm(),
-    L.Convolution(1.0, 0.2, taps=5),
-    L.Mixture({"relu": 0.5, mf.activation("gelu", approximate="tanh"): 0.25}),
-    L.Dropout(0.1),
-    L.Dense(1.0, weights="standardised"),
-    L.Concatenate(L.Identity(), L.Sequence(L.Dense(1.0), "x*tanh(x)"), widths=(2, 1)),
-    L.Dense(1.3),
-    L.BatchNorm(16),
-    mf.activation("x*sigmoid(b*x)", b=2),
-    L.Dense(1.0),
-)
+
+
+def every() -> L.Sequence:
+    """Made anew: formulas are the same objects only for as long as they are kept."""
+    return L.Sequence(
+        L.Dense(1.4, 0.1),
+        L.Repeat(L.Residual(L.LayerNorm(1e-6), L.Dense(1.0), "gelu", L.Dense(1.0), scale=0.3, skip=0.9), 4),
+        L.Repeat(L.Residual(L.Repeat(L.Sequence(L.Dense(1.2, weights="orthogonal"), "tanh"), 2), L.Dense(1.0)), 3),
+        L.Gate(L.Dense(1.0), L.Sequence(L.Dense(1.0), mf.activation("leaky_relu", negative_slope=0.3))),
+        L.RMSNorm(),
+        L.Convolution(1.0, 0.2, taps=5),
+        L.Mixture({"relu": 0.5, mf.activation("gelu", approximate="tanh"): 0.25}),
+        L.Dropout(0.1),
+        L.Dense(1.0, weights="standardised"),
+        L.Concatenate(L.Identity(), L.Sequence(L.Dense(1.0), "x*tanh(x)"), widths=(2, 1)),
+        L.Dense(1.3),
+        L.BatchNorm(16),
+        mf.activation("x*sigmoid(b*x)", b=2),
+        L.Dense(1.0),
+    )
 
 
 def test_there_and_back() -> None:
-    described = to_description(EVERY)
+    whole = every()
+    described = to_description(whole)
     again = from_description(described)
     assert to_description(again) == described
-    assert again == EVERY  # layers compare by what they hold, activations by identity
-    first, second = (mf.Network(layers).propagate(q=1.2, c=0.3) for layers in (EVERY, again))
+    assert again == whole  # layers compare by what they hold, activations by identity
+    first, second = (mf.Network(layers).propagate(q=1.2, c=0.3) for layers in (whole, again))
     for name in ("q1", "c", "gradient", "mean1"):
         assert np.array_equal(getattr(first, name), getattr(second, name))
-    assert to_description(mf.Network(EVERY)) == described
+    assert to_description(mf.Network(whole)) == described
 
 
 def test_every_other_kind_there_and_back() -> None:

@@ -104,7 +104,8 @@ def _questions(steps: Sequence[Step]) -> list[_Question]:
 
 def _number(steps: Sequence[Step], index: int) -> float:
     """The value of a constant step."""
-    ball = jets(steps[: index + 1], np.zeros(1), 0, _DOUBLES)[index][0]
+    with np.errstate(all="ignore"):  # steps before it may be infinite at 0
+        ball = jets(steps[: index + 1], np.zeros(1), 0, _DOUBLES)[index][0]
     return 0.0 if ball is None else float(np.ravel(ball.value)[0])
 
 

@@ -15,6 +15,17 @@ from meanfield.layers.state import State
 MOST_TURNS = 10**8
 
 
+def _through(pulls: list[Pullback]) -> Pullback:
+    """The way back through layers one behind the other."""
+
+    def back(cotangents: Cotangents) -> Cotangents:
+        for pull in reversed(pulls):
+            cotangents = pull(cotangents)
+        return cotangents
+
+    return back
+
+
 @dataclass(frozen=True, init=False)
 class Sequence(Layer):
     """Layers one behind the other: ``Sequence(a, b)`` is ``a >> b``. Sequences inside are taken apart.
@@ -65,12 +76,7 @@ class Sequence(Layer):
                 raise error.inside(index + 1) from None
             pulls.append(pull)
 
-        def back(cotangents: Cotangents) -> Cotangents:
-            for pull in reversed(pulls):
-                cotangents = pull(cotangents)
-            return cotangents
-
-        return Step(state, back)
+        return Step(state, _through(pulls))
 
     def affine(self) -> Affine | None:
         from meanfield.layers.activation import Activation
@@ -133,12 +139,7 @@ class Repeat(Layer):
             state, pull = step(self.layer, state)
             pulls.append(pull)
 
-        def back(cotangents: Cotangents) -> Cotangents:
-            for pull in reversed(pulls):
-                cotangents = pull(cotangents)
-            return cotangents
-
-        return Step(state, back)
+        return Step(state, _through(pulls))
 
     def __str__(self) -> str:
         text = str(self.layer)

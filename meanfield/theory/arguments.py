@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array
+from meanfield.layers.arguments import LARGEST_SIGMA
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
-
-LARGEST_SIGMA = 1e100
 
 
 def standard_deviation(name: str, value: Any) -> Array:

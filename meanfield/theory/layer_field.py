@@ -55,8 +55,6 @@ class LayerField(MeanField):
             self.layer.apply(first)
         except MisplacedLayer as error:
             raise MisplacedLayer(f"it can't be repeated: {error.reason}", error.layer, error.place) from None
-        # Means that go in and matter would make the state one of two numbers; those that come out may.
-        self._means = bool(np.any(first.whole.mean1)) and not isinstance(self.layer, Residual)
         if isinstance(self.layer, Residual) and np.any(first.whole.mean1):
             raise MisplacedLayer(
                 "the mean of its stream grows with its variance: follow it with Network(layer * depth).propagate", self.layer
@@ -152,10 +150,8 @@ class LayerField(MeanField):
         if start.ndim:
             raise DomainError(f"q0 must be one number, not an array of shape {start.shape}")
         q = float(start)
-        if self._plain is not None:
-            if self._affine is not None and self._affine.a == 0.0:
-                return self._plain.variance_limit(q)
-            return self._towards(q)
+        if self._plain is not None and self._affine is not None and self._affine.a == 0.0:
+            return self._plain.variance_limit(q)
         return self._towards(q)
 
     def _towards(self, q: float) -> float:

@@ -254,3 +254,31 @@ def test_what_outgrows_the_doubles_is_nan_with_a_warning() -> None:
         t = mf.Network(L.Repeat(L.Dense(2.0) >> L.Activation("x**3"), 5)).propagate()
     assert t.q1[-1] == math.inf
     assert math.isnan(t.c[-1])
+
+
+def test_unequal_inputs_are_centred_as_their_covariance_says() -> None:
+    """(K12 − m1 m2)/√(s1 s2) of GELU, whose means differ with the variances."""
+    q1, q2, c = 0.5, 3.0, 0.4
+    behind = L.Sequence("gelu", L.LayerNorm()).apply(State.of(q1, q2, 1.0 - c)).state.whole
+    m1, m2 = mf.expectation("gelu", q1), mf.expectation("gelu", q2)
+    spread = (mf.second_moment("gelu", q1) - m1**2) * (mf.second_moment("gelu", q2) - m2**2)
+    assert 1.0 - float(behind.epsilon) == pytest.approx((mf.covariance("gelu", q1, q2, c) - m1 * m2) / math.sqrt(spread), rel=1e-12)
+
+
+@pytest.mark.parametrize(("q1", "q2"), [(1.2, 1.2), (1.2, 0.4)])
+def test_dropout_before_an_activation_is_a_mixture(q1: float, q2: float) -> None:
+    """ρ²C + 2ρ(1 − ρ)φ(0)E[φ] + (1 − ρ)²φ(0)² over √(V'V'), with softplus(0) = log 2."""
+    keep, c, zero = 0.7, 0.4, math.log(2.0)
+    behind = L.Sequence(L.Dropout(1.0 - keep), "softplus").apply(State.of(q1, q2, 1.0 - c)).state.whole
+    u1, u2 = q1 / keep**2, q2 / keep**2
+    variances = [keep * mf.second_moment("softplus", u) + (1 - keep) * zero**2 for u in (u1, u2)]
+    mixed = keep * (1 - keep) * zero * (mf.expectation("softplus", u1) + mf.expectation("softplus", u2))
+    product = keep**2 * mf.covariance("softplus", u1, u2, c) + mixed + (1 - keep) ** 2 * zero**2
+    assert 1.0 - float(behind.epsilon) == pytest.approx(product / math.sqrt(math.prod(variances)), rel=1e-12)
+
+
+def test_dropout_where_the_variance_has_vanished() -> None:
+    """φ is a line there: each layer's masks take the factor ρ from c."""
+    t = mf.Network(L.Repeat(L.Sequence("tanh", L.Dropout(0.1), L.Dense(0.5)), 40)).propagate(1e-279, 0.6)
+    assert t.q1[-1] == 0.0
+    assert t.c == pytest.approx(0.6 * 0.9 ** np.arange(41.0), rel=1e-11)

@@ -162,7 +162,7 @@ def _mean_size(act: Activation, q: float) -> float:
     if q == 0.0:
         return abs(0.5 * (act.one_sided(0.0, -1, 0) + act.one_sided(0.0, 1, 0)))
     rule = build_rule(_partition(act), q, q, power=1)
-    return float(_weights(rule, q) @ np.abs(rule.values[0]))
+    return float(_weights(rule, q) @ np.abs(rule.values[0])) + sum(float(np.sum(tail.masses(q, 1)[1])) for tail in rule.beyond)
 
 
 def _estimate_one(act: Activation, q: float) -> tuple[float, float, str]:
@@ -189,7 +189,11 @@ def _estimate_one(act: Activation, q: float) -> tuple[float, float, str]:
         size = float(weights @ np.abs(g))
     if not math.isfinite(size):
         return math.copysign(math.inf, value) if value == value else math.inf, 0.0, f"the expectation of {act.name} overflows"
-    return value, abs(value - _halved(act, partition, rule, q)) + float(weights @ rule.tail[0]) + 2 * act.relative_noise * size, ""
+    error = abs(value - _halved(act, partition, rule, q)) + float(weights @ rule.tail[0]) + 2 * act.relative_noise * size
+    for tail in rule.beyond:  # where g overflows and the Gaussian makes up for it
+        _, mass, off, *_ = tail.masses(q, 1)
+        value, error = value + tail.sign * float(np.sum(mass)), error + float(np.sum(off))
+    return value, error, ""
 
 
 def _halved(act: Activation, partition: Partition, rule: Rule, q: float) -> float:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from meanfield.expectation.rule import Rule, build_rule
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array, Integers, Mask
+
+    Form: TypeAlias = Callable[[Rule, Array, Array], tuple[Array, Array]]  # of a rule, the variances and the weights there
 
 TERMS = 20
 # Octaves that share one quadrature rule: always the same, so that no number depends on what was asked for before. Where an
@@ -90,6 +92,14 @@ def gaussian_weights(rule: Rule, q: Array) -> Array:
     return result
 
 
+def _fourth_roots(rule: Rule, q: Array) -> Array:
+    """The fourth roots of `gaussian_weights`, which underflow only where φ² overflows twice over."""
+    result: Array = np.exp(np.multiply.outer(-0.125 / q, rule.x * rule.x))
+    result *= (rule.weights / SQRT_2PI) ** 0.25
+    result *= (q**-0.125)[:, None]
+    return result
+
+
 def _octave_weights(rule: Rule, q: Array) -> Array:
     """gaussian_weights for q of shape (octaves, TERMS), each row twice the one before: most exponentials by squaring."""
     exponent = -0.5 * rule.x * rule.x
@@ -151,7 +161,7 @@ class MomentTable:
         self._squares_jump = self._jump_of_squares(activation)
         self._octaves: dict[int, Octave] = {}
         self._cheap: dict[int, bool] = {}  # whether a group is built together, by its first octave
-        self._directs: dict[float, Array] = {}
+        self._directs: dict[float, tuple[Array, Array, tuple[str, ...]]] = {}
         self.asked = 0  # questions answered
         self._lock = threading.RLock()
         self._packed: tuple[int, Integers, Integers, Integers, Array] | None = None
@@ -189,7 +199,7 @@ class MomentTable:
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             if self.columns == 1:
                 values, error = self._added(rule, q, weights, self._squares)
-                return values, 2 * error
+                return self._with_tails(rule, q, values, 2 * error)
             # E[x] = 0: without its mean, φφ' leaves no cancellation in E[φφ'x] where φ(0) ≠ 0 and q is small.
             first = gaussian_weights(rule, q[:1])[0] if weights is None else weights[0]
             centre = float(np.sum(first * (rule.values[0] * rule.values[1])))  # not by BLAS, whose threads cost more than they save here
@@ -199,8 +209,8 @@ class MomentTable:
                 row = gaussian_weights(rule, q[middle : middle + 1])[0] if weights is None else weights[middle]
                 slope = self.mean_slope(row, rule, float(q[middle]))
 
-            def form(part: Rule, mass: Array) -> tuple[Array, Array]:
-                return self._columns(part, mass, centre, slope)
+            def form(part: Rule, q: Array, mass: Array) -> tuple[Array, Array]:
+                return self._columns(part, q, mass, centre, slope)
 
             values, error = self._added(rule, q, weights, form)
             v, v1, q_dv, mean, *sums = values
@@ -221,62 +231,81 @@ class MomentTable:
                 q_dv = 0.5 * (far_square / q - plain_square)
             near, far, cross, other, mean_error = 2 * error
             scale = near + q * far + cross + other
-            return np.stack([v, v1, q_dv, deficit, excess, mean]), np.stack([near, far, cross + other, scale, scale, mean_error])
+            columns = np.stack([v, v1, q_dv, deficit, excess, mean])
+            return self._with_tails(rule, q, columns, np.stack([near, far, cross + other, scale, scale, mean_error]))
+
+    def _with_tails(self, rule: Rule, q: Array, values: Array, error: Array) -> tuple[Array, Array]:
+        """The columns and their errors with what lies beyond the x at which φ overflows."""
+        for tail in rule.beyond:
+            variance = float(q[0])
+            x, mass, off, slope, second = tail.masses(variance, 2)
+            steep = slope * slope
+            half = 0.5 * (x * x / variance - 1.0) if self._poles else slope * x  # what the rule adds up on the other side of `start`
+            factors = [np.ones_like(x), steep, half, variance * steep - 1.0, half - variance * steep] if self.columns > 1 else [second**2]
+            tails = [(float(np.sum(mass * f)), float(np.sum(off * np.abs(f)))) for f in factors]
+            if self.columns > 1:
+                _, mass, off, *_ = tail.masses(variance, 1)
+                tails.append((tail.sign * float(np.sum(mass)), float(np.sum(off))))
+            more, doubt = np.array(tails).T
+            values, error = values + more[:, None], error + doubt[:, None]
+        return values, error
 
     @staticmethod
-    def _added(rule: Rule, q: Array, weights: Array | None, form: Callable[[Rule, Array], tuple[Array, Array]]) -> tuple[Array, Array]:
+    def _added(
+        rule: Rule, q: Array, weights: Array | None, form: Callable[[Rule, Array, Array], tuple[Array, Array]]
+    ) -> tuple[Array, Array]:
         """What `form` makes of the rule and its weights; of parts of a long rule, added, so that their weights stay in the cache."""
         if weights is not None or rule.x.size <= LONG:
-            return form(rule, gaussian_weights(rule, q) if weights is None else weights)
+            return form(rule, q, gaussian_weights(rule, q) if weights is None else weights)
         found = []
         for start in range(0, rule.x.size, LONG):
             part = rule.part(slice(start, start + LONG))
-            found.append(form(part, gaussian_weights(part, q)))
+            found.append(form(part, q, gaussian_weights(part, q)))
         return np.sum([f[0] for f in found], axis=0), np.sum([f[1] for f in found], axis=0)
 
-    def _squares(self, rule: Rule, weights: Array) -> tuple[Array, Array]:
+    def _squares(self, rule: Rule, q: Array, weights: Array) -> tuple[Array, Array]:
         """E[φ''²] and its error."""
         values = rule.values[0]
-        return self._sums(rule, weights, [values**2])[:1], self._errors(weights, [(np.abs(values), rule.tail[0])])
+        return self._sums(rule, q, weights, [values**2])[:1], self._errors(rule, q, weights, [(np.abs(values), rule.tail[0])])
 
-    def _columns(self, rule: Rule, weights: Array, centre: float, slope: float) -> tuple[Array, Array]:
+    def _columns(self, rule: Rule, q: Array, weights: Array, centre: float, slope: float) -> tuple[Array, Array]:
         """Sums of the columns V, V1, Q_DV, MEAN, of both differences for q⁰ and q¹, of two more beside poles; and errors."""
         phi, dphi = rule.values
         x = rule.x
         rho, drho = phi - slope * x, dphi - slope
         columns = [phi**2, dphi**2, (phi * dphi - centre) * x, phi]
         columns += [-(rho**2), drho**2, x * drho * (slope * x + rho), -slope * drho - drho**2]
-        sums = self._sums(rule, weights, columns)
+        sums = self._sums(rule, q, weights, columns)
         if self._poles:
             sums = np.concatenate([sums, (weights @ np.stack([phi**2, (phi * x) ** 2], axis=1)).T])
         size, slope_size, half = np.abs(phi), np.abs(dphi), 0.5 * np.abs(x)
         pairs = [
             (size, rule.tail[0]),
             (slope_size, rule.tail[1]),
-            (half * size, rule.tail[1]),
-            (half * slope_size, rule.tail[0]),
+            (size, half * rule.tail[1]),
+            (slope_size, half * rule.tail[0]),
             (np.full_like(x, 0.5), rule.tail[0]),
         ]
-        return sums, self._errors(weights, pairs)
+        return sums, self._errors(rule, q, weights, pairs)
 
-    def _sums(self, rule: Rule, weights: Array, columns: list[Array]) -> Array:
+    def _sums(self, rule: Rule, q: Array, weights: Array, columns: list[Array]) -> Array:
         """Integrals of the columns, shape (columns, len(q)); nan for the fifth on where φ is too large for them."""
         stacked = np.stack(columns, axis=1)
         if np.max(np.abs(stacked)) < LARGE**2:
             return _product(weights, stacked).T
-        # φ² may overflow where its product with the Gaussian does not: split the Gaussian in two.
-        root = np.sqrt(weights)
-        phi = rule.values[0]
-        pairs = [(phi, phi)]
+        # φ² may overflow where its product with the Gaussian does not, or the Gaussian underflow: split it.
+        root = _fourth_roots(rule, q)
+        scaled = [root * part * root for part in rule.values]  # φ⁽ᵏ⁾ √weight
+        products = [scaled[0] * scaled[0]]
         if len(columns) > 1:
-            pairs += [(rule.values[1], rule.values[1]), (phi, rule.values[1] * rule.x), (phi, np.ones_like(phi))]
+            products += [scaled[1] * scaled[1], scaled[0] * scaled[1] * rule.x, scaled[0] * root * root]
         sums = np.full((len(columns), weights.shape[0]), math.nan)
-        for i, (left, right) in enumerate(pairs):
-            sums[i] = np.sum((root * left) * (root * right), axis=1)
+        for i, product in enumerate(products):
+            sums[i] = np.sum(product, axis=1)
         return sums
 
     @staticmethod
-    def _errors(weights: Array, pairs: list[tuple[Array, Array]]) -> Array:
+    def _errors(rule: Rule, q: Array, weights: Array, pairs: list[tuple[Array, Array]]) -> Array:
         """Integrals of products |φ⁽ᵏ⁾| · error, the second of which is 0 for most φ."""
         out = np.zeros((len(pairs), weights.shape[0]))
         there = np.flatnonzero(np.any([tail > 0 for _, tail in pairs], axis=0))
@@ -286,9 +315,9 @@ class MomentTable:
             weights, pairs = weights[:, there], [(size[there], tail[there]) for size, tail in pairs]
         if max(float(np.max(column)) for pair in pairs for column in pair) < LARGE:
             return _product(weights, np.stack([size * tail for size, tail in pairs], axis=1)).T
-        root = np.sqrt(weights)
+        root = _fourth_roots(rule, q)[:, there]
         for i, (size, tail) in enumerate(pairs):  # the product may overflow where the Gaussian makes up for it
-            out[i] = np.sum((root * size) * (root * tail), axis=1)
+            out[i] = np.sum(((root * size) * root) * ((root * tail) * root), axis=1)
         return out
 
     @staticmethod
@@ -310,13 +339,13 @@ class MomentTable:
                 result[column] = math.inf
         return result, error[:, 0], reasons
 
-    def _direct_columns(self, q: float) -> Array:
-        """The columns of `direct`, remembered for the next question, which is often about another column at the same q."""
+    def _direct(self, q: float) -> tuple[Array, Array, tuple[str, ...]]:
+        """`direct`, remembered for the next question, which is often about another column or the error at the same q."""
         with self._lock:
             if q not in self._directs:
                 while len(self._directs) >= DIRECTS_HELD:
                     self._directs.pop(next(iter(self._directs)))
-                self._directs[q] = self.direct(q)[0]
+                self._directs[q] = self.direct(q)
             return self._directs[q]
 
     def _reasons(self, rule: Rule) -> tuple[str, ...]:
@@ -504,8 +533,20 @@ class MomentTable:
             missed = evaluate_octaves(flat, *self.packed(column), out)
         if missed:
             for i in np.flatnonzero(np.isnan(out)):
-                out[i] = self._direct_columns(float(flat[i]))[column]
+                out[i] = self._direct(float(flat[i]))[0][column]
         return out.reshape(q.shape)
+
+    def worst_error(self, column: int, q: Array) -> float:
+        """The largest relative error estimate of a column at an array of q: that of an octave, or of each q where no series serves."""
+        octaves = np.frexp(q)[1] - 1
+        lowest = int(octaves.min())
+        worst = 0.0
+        for e in (lowest + np.flatnonzero(np.bincount(octaves - lowest))).tolist():
+            self.ensure(e, e)
+            single = self._octaves[e].coefficients is None
+            mine = np.unique(q[octaves == e])[:DIRECTS_HELD] if single else np.ldexp([1.5], e)
+            worst = max(worst, *(self.error(column, float(v))[0] for v in mine))
+        return worst
 
     def error(self, column: int, q: float) -> tuple[float, str]:
         """The relative error estimate of a column near q, and the reason where it is infinite."""
@@ -516,7 +557,7 @@ class MomentTable:
             return 0.0, octave.infinite[column]
         if octave.coefficients is not None:
             return float(octave.error[column]), ""
-        values, error, reasons = self.direct(q)
+        values, error, reasons = self._direct(q)
         if reasons[column] or not math.isfinite(values[column]):
             return 0.0, reasons[column] or "the expectation overflows"
         return float(error[column] / (abs(values[column]) or 1.0)), ""

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.polynomial import legendre
 
+from meanfield.expectation.overflow import Tail, tail_beyond
+
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array, Indices, Mask
@@ -429,6 +431,7 @@ class Partition:
         self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
         self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
         self._coarse: dict[tuple[int, int], tuple[Array, tuple[Array, Array]]] = {}
+        self._tails: dict[tuple[float, float], Tail | None] = {}
         self._held_reached: tuple[int, Array] = (0, np.zeros((len(orders), 0)))  # log₂ of |φ| √width up to each shell, from that number on
 
     def ensure(self, shells: range, cores: range | tuple[int, ...]) -> None:
@@ -496,6 +499,12 @@ class Partition:
         wanted = np.arange(first, last + 1)
         inner = np.concatenate([np.full((len(self.orders), 1), -math.inf), reached], axis=1)[:, first - lowest : last + 1 - lowest]
         return list(np.exp2(inner - 0.5 * wanted))
+
+    def tail(self, start: float, side: float) -> Tail | None:
+        """φ beyond side·start, where it overflows (see `tail_beyond`)."""
+        if (start, side) not in self._tails:
+            self._tails[start, side] = tail_beyond(self.activation, start, side)
+        return self._tails[start, side]
 
     @property
     def has_unresolved(self) -> bool:

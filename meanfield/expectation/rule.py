@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.expectation.overflow import Tail
 from meanfield.expectation.panels import RESOLVED, Panels, Partition, sample
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Rule:
     reach : the largest |x|/√q_high that carries more than e⁻³⁷ of the largest mass
     peak : the |x|/√q_high of the largest mass
     divergent_signs : the signs that φ takes where its integral diverges
+    beyond : φ where it or its derivatives overflow; for rules of one variance, where that has a finite integral
     """
 
     x: Array
@@ -51,6 +53,7 @@ class Rule:
     reach: float
     peak: float = 0.0
     divergent_signs: tuple[float, ...] = ()
+    beyond: tuple[Tail, ...] = ()
 
     def part(self, which: slice) -> Rule:
         """Some of the nodes."""
@@ -113,6 +116,9 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
     if not kept.any():
         kept = far <= 10 * math.sqrt(q_high)
         steepness = np.full(len(panels), 0.5 / (q_low * GAUSSIAN_DROP))
+    beyond = _beyond(partition, panels, kept, q_high, power) if q_low == q_high else ()
+    for tail in beyond:
+        kept &= (panels.far <= tail.start) | (np.sign(panels.lower + panels.upper) != tail.side)
     infinite = _divergence(partition, panels, kept, power)
     signs = _divergent_signs(panels, kept) if any(infinite) else ()
     finite = np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
@@ -139,7 +145,23 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
         float(np.max(distance, initial=0.0, where=mass >= heaviest - 37.0)),
         float(distance.flat[np.argmax(mass)]) if heaviest > -math.inf else 0.0,
         signs,
+        beyond,
     )
+
+
+def _beyond(partition: Partition, panels: Panels, kept: Mask, q: float, power: int) -> tuple[Tail, ...]:
+    """φ continued to where it or its derivatives overflow, on each side where that matters; none if an integral diverges."""
+    overflow = ~np.all([np.isfinite(v).all(axis=1) for v in panels.values], axis=0)
+    tails = []
+    for side in (-1.0, 1.0):
+        mine = overflow & (np.sign(panels.lower + panels.upper) == side)
+        if not (mine & kept).any():
+            continue
+        tail = partition.tail(float(np.min(panels.near[mine])), side)
+        if tail is None or not tail.converges(q, power):
+            return ()
+        tails.append(tail)
+    return tuple(tails)
 
 
 def _left_out(tails: Array, sizes: Array) -> Array:

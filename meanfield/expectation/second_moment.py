@@ -88,9 +88,7 @@ def second_moments(act: Activation, q: Array, k: int) -> Array:
     else:
         values = table(column, q)
     if positive.size:
-        octaves = np.frexp(positive.ravel())[1]  # the estimate belongs to the octave, not to the point
-        lowest = int(octaves.min())
-        worst = max(table.error(column, math.ldexp(0.75, lowest + int(e)))[0] for e in np.flatnonzero(np.bincount(octaves - lowest)))
+        worst = table.worst_error(column, positive.ravel())
         if worst > TOLERANCE:
             warnings.warn(
                 f"V[φ] of {act.name}, derivative {k}: relative error about {worst:.1g}, above {TOLERANCE:g}", AccuracyWarning, stacklevel=3

@@ -58,7 +58,8 @@ class Smoother:
         self.activation = activation
         self.order = order
         rule = build_rule(partition, q, q)
-        self.infinite = rule.infinite[partition.orders.index(order)]
+        self.infinite = rule.infinite[partition.orders.index(order)] or ("φ overflows within reach" if rule.beyond else "")
+        self.overflows = rule.beyond[0].start if rule.beyond else math.inf  # |x| where φ does, though E[φ²] is finite
         self.reach = max(REACH, rule.reach + 0.3)
         self.central = rule.peak <= 6.0  # the mass of φ² is not far out, where the Gaussian's tail must be followed
         core = min(math.floor(0.5 * math.log2(q)) - 3, -4)
@@ -71,6 +72,14 @@ class Smoother:
             for b in activation.breakpoints
             if order > 0 and (b.value_jump != 0.0 or (order == 2 and b.slope_jump != 0.0))
         ]
+
+    def require_within_range(self, q: float) -> None:
+        """Refuse a φ that overflows where the Gaussian has not made up for it: its tail is known for one input only."""
+        if self.overflows < math.inf:
+            raise ActivationError(
+                f"expectations at two inputs can't be computed for {self.activation.name} at q = {q:.6g}: φ overflows at "
+                f"x = {self.overflows:.6g}, which is within reach of the Gaussians"
+            )
 
     def apply(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         """E_T φ⁽ᵏ⁾ (deltas included) or Var_T φ⁽ᵏ⁾ (deltas left out) at each centre."""
@@ -198,6 +207,8 @@ def covariance_by_smoothing(activation: Activation, partition: Partition, order:
     """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] for 0 < |c| < 1."""
     first = Smoother(activation, partition, order, q1)
     second = first if q2 == q1 else Smoother(activation, partition, order, q2)
+    first.require_within_range(q1)
+    second.require_within_range(q2)
     a, sign = abs(c), math.copysign(1.0, c)
     # Where 1 − a is rounded away the two inputs are still not the same: 1 − |c| is exact in float64.
     root, rest = math.sqrt(a), math.sqrt(1.0 - a)
@@ -224,10 +235,18 @@ def decorrelation_by_smoothing(activation: Activation, partition: Partition, q: 
 
 def smoothed_decorrelation(smoother: Smoother, q: float, epsilon: float) -> float:
     """The same with a smoother made before."""
+    smoother.require_within_range(q)
     root, rest = math.sqrt(1.0 - epsilon), math.sqrt(epsilon)
     nodes, weights = outer_rule([(smoother, math.sqrt(q) * root)], rest / root, smoother.reach)
-    variance = smoother.apply(math.sqrt(q) * root * nodes, math.sqrt(q) * rest, "variance")
-    return float(np.sum(weights * variance))
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = smoother.apply(math.sqrt(q) * root * nodes, math.sqrt(q) * rest, "variance")
+        total = float(np.sum(weights * variance))
+    if math.isnan(total):
+        raise ActivationError(
+            f"E[(φ(u) − φ(v))²] of {smoother.activation.name} can't be computed at q = {q:.6g}, ε = {epsilon:.6g}: "
+            "φ overflows within reach of the Gaussians"
+        )
+    return total
 
 
 def collinear_covariance(activation: Activation, partition: Partition, order: int, q1: float, q2: float, sign: float) -> float:
@@ -236,8 +255,17 @@ def collinear_covariance(activation: Activation, partition: Partition, order: in
         (Smoother(activation, partition, order, q1), math.sqrt(q1)),
         (Smoother(activation, partition, order, q2), sign * math.sqrt(q2)),
     ]
+    for smoother, q in zip(smoothers, (q1, q2), strict=True):
+        smoother[0].require_within_range(q)
     reach = max(s.reach for s, _ in smoothers)
     nodes, weights = outer_rule(smoothers, 0.0, reach)
     left = activation.values(np.ascontiguousarray(math.sqrt(q1) * nodes), order)
     right = activation.values(np.ascontiguousarray(sign * math.sqrt(q2) * nodes), order)
-    return float(np.sum(weights * left * right))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.sum(weights * left * right))
+    if math.isnan(total):
+        raise ActivationError(
+            f"E[φ(u)φ(v)] of {activation.name} can't be computed at q1 = {q1:.6g}, q2 = {q2:.6g}, c = {sign:g}: "
+            "φ overflows within reach of the Gaussians"
+        )
+    return total

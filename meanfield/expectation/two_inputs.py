@@ -15,7 +15,7 @@ import numpy as np
 from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
 from meanfield.expectation.hermite import SIZES, HermiteSeries, hermite_series, mehler_decorrelation, mehler_sum, reaches
-from meanfield.expectation.moments import MEAN, V1, V, moment_table
+from meanfield.expectation.moments import MEAN, V1, V, gaussian_weights, moment_table
 from meanfield.expectation.panels import Partition
 from meanfield.expectation.poles import INTEGRABLE, strongest_pole
 from meanfield.expectation.rule import build_rule
@@ -109,9 +109,26 @@ def mean(activation: Activation, order: int, q: float) -> float:
     if q == 0.0:
         return 0.5 * sum(at_zero(activation, order))
     if order == 0:
-        return float(moment_table(activation)(MEAN, np.array([q]))[0])
+        value = float(moment_table(activation)(MEAN, np.array([q]))[0])
+        return _mean_alone(activation, order, q) if math.isinf(value) else value
     found = series(activation, order, q)
-    return math.inf if found is None else float(found.coefficients[0])
+    return _mean_alone(activation, order, q) if found is None else float(found.coefficients[0])
+
+
+def _mean_alone(activation: Activation, order: int, q: float) -> float:
+    """E[φ⁽ᵏ⁾] where E[φ⁽ᵏ⁾²] is infinite, or φ overflows within reach: E|φ⁽ᵏ⁾| may be finite yet."""
+    rule = build_rule(_partition(activation, order), q, q, power=1)
+    held = moment_table(activation, (2,) if order == 2 else (0, 1)).partition.orders.index(order)
+    deltas = order > 0 and any(b.value_jump != 0.0 or (order == 2 and b.slope_jump != 0.0) for b in activation.breakpoints)
+    if rule.infinite[held] or deltas:
+        if order == 0 or rule.infinite[held]:
+            return math.inf
+        raise ActivationError(f"E[φ{chr(39) * order}] of {activation.name} can't be computed at q = {q:.6g}: φ overflows within reach")
+    total = float(np.sum(gaussian_weights(rule, np.array([q]))[0] * rule.values[held]))
+    for tail in rule.beyond:
+        _, mass, _, slope, second = tail.masses(q, 1)
+        total += tail.sign * float(np.sum(mass * (np.ones_like(slope), tail.side * slope, second)[order]))
+    return total
 
 
 def covariance_at(activation: Activation, q1: float, q2: float, c: float, order: int) -> float:

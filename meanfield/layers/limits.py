@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.expectation.moments import V, moment_table
+from meanfield.expectation.moments import V1, V, moment_table
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 VISIBLE = 2.0**-100  # below this variance, and above its inverse, φ shows its slopes at 0± or ∓∞ only: to √q = 1e-15
 FAR = 1e12  # where the tail slopes of φ are read off
+PLACES = np.array([1.0, 0.93, 0.81, 0.74, 0.67, 0.59, 0.47, 0.39])  # of which φ' is read at to see whether it settles
+DEAREST = 20_000  # panels of φ
 SAME, SAME_MEASURED = 1e-14, 1e-9  # relative difference up to which two slopes are the same: exact ones, and measured ones
 
 
@@ -23,12 +25,63 @@ def slopes(act: Activation, q: float) -> tuple[float, float]:
     """(β, λ): the slopes of φ on the left and on the right, at 0± for q = 0 and at ∓∞ for q = inf."""
     if q == 0.0:
         return act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)
+    if oscillates(act):  # φ' takes no value out there; the line that φ swings about has one, if there is one
+        chords = [act.values(side * FAR * PLACES, 0) / (side * FAR * PLACES) for side in (-1.0, 1.0)]
+        if all(float(np.ptp(chord)) <= SAME_MEASURED for chord in chords):
+            left, right = (0.0 if abs(chord[0]) <= SAME_MEASURED else float(chord[0]) for chord in chords)
+            return left, right
     ends = act.values(np.array([-FAR, FAR]), 1)
     nearer = act.values(np.array([-FAR, FAR]) / 16.0, 1)
     # Still growing out there: φ is steeper than linear, and its tail slope infinite.
     growing = np.abs(ends) > 1.1 * np.abs(nearer) + 1e-9
     left, right = np.where(growing, np.copysign(np.inf, ends), ends)
     return float(left), float(right)
+
+
+def oscillates(act: Activation) -> bool:
+    """Whether φ' goes up and down however far out, on either side, as that of sin(x) does."""
+    for side in (-1.0, 1.0):
+        with np.errstate(invalid="ignore"):
+            slope = act.values(side * FAR * PLACES, 1)
+            steps = np.diff(slope[np.isfinite(slope)])
+        steps = steps[np.abs(steps) > 1e-6 * np.max(np.abs(slope))]
+        if steps.size and float(np.max(np.abs(slope))) > SAME_MEASURED and np.count_nonzero(steps[1:] * steps[:-1] < 0) >= 2:
+            return True
+    return False
+
+
+def growth(act: Activation) -> float:
+    """V[φ]/q in the limit q → ∞."""
+    left, right = slopes(act, math.inf)
+    return 0.5 * (left * left + right * right)
+
+
+def mean_square_slope(act: Activation, q: float) -> float:
+    """V[φ'] in the limit q → 0⁺ or q → ∞: of the slopes there, or ½ for sin(x), whose slope has no limit but whose mean square has."""
+    if q > 0.0 and oscillates(act):
+        return settled(act, V1)
+    left, right = slopes(act, q)
+    return 0.5 * (left * left + right * right)
+
+
+def settled(act: Activation, column: int) -> float:
+    """A moment in the limit q → ∞ of φ that oscillates, by variances four times apart, until three agree; inf where it grows.
+
+    Where none agree, as φ keeps a feature near 0 whose share falls like q^(−½), it is extrapolated.
+    """
+    table = moment_table(act)
+    found: list[float] = []
+    for k in range(2, 16):
+        if len(found) > 2 and table.partition.count(k + 3) > DEAREST:
+            break
+        found.append(float(table(column, np.array([4.0**k]))[0]))
+        if len(found) > 2 and max(abs(found[-1] - v) for v in found[-3:]) <= 1e-13 * abs(found[-1]) + 1e-30:
+            return found[-1]
+    first, second, third = found[-3:]
+    if abs(third) > 1.5 * abs(second):
+        return math.inf
+    nearer, further = 2 * second - first, 2 * third - second  # a term in q^(−½) goes, and one in 1/q
+    return (4 * further - nearer) / 3
 
 
 def has_tail(act: Activation) -> bool:
@@ -111,6 +164,8 @@ def is_two_lines(activation: Activation, q: float) -> bool:
     slope = 0.5 * (left * left + right * right)
     if not 0.0 < slope < math.inf:
         return False
+    if math.isinf(q):
+        return True
     return bool(np.all(np.abs(moment_table(activation)(V, at) / (slope * at) - 1.0) <= 4e-15))
 
 

@@ -31,8 +31,7 @@ def mean_square_slopes(act: Activation, q: Array) -> Array:
         nearest = float(inside.max() if end == 0.0 else inside.min()) if inside.size else 0.0
         if nearest > 0.0 and not is_two_lines(act, nearest):
             mine = q == end
-        left, right = limits.slopes(act, end)
-        out[mine] = 0.5 * (left * left + right * right)
+        out[mine] = limits.mean_square_slope(act, end)
         todo &= ~mine
     if todo.any():
         table = moment_table(act)

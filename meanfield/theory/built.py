@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.activations import Activation
-from meanfield.errors import DomainError
+from meanfield.activations import activation as find_activation
+from meanfield.errors import ActivationError, DomainError, MeanFieldError
 from meanfield.layers.layer import Layer, as_layer
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.correlation import depth_scale
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from meanfield.theory.phase_diagram import PhaseDiagram
 
 Build = Callable[[float, float], Layer]
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 PROBES = 256  # cells, beside a row and a column, at which the layer is looked at for the form above
 ALIKE = 1e-13
 LOWEST, HIGHEST, POINTS = 0.02, 50.0, 81  # σ_w at which other layers are looked at for a factor of 1
@@ -40,8 +42,7 @@ def is_build(spec: Any) -> bool:
         parameters = inspect.signature(spec).parameters.values()
     except (TypeError, ValueError):
         return False
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters) == 2
+    return sum(p.kind in POSITIONAL and p.default is inspect.Parameter.empty for p in parameters) == 2
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,34 @@ class Built:
     name: str
 
 
+def plane_activation(spec: Any) -> Activation:
+    """The activation of a plane of σ_w and σ_b; of a function that makes layers from anything but two arguments, an error that says so."""
+    try:
+        return find_activation(spec)
+    except ActivationError as error:
+        if not callable(spec) or isinstance(spec, Activation):
+            raise
+        try:
+            required = sum(p.default is p.empty and p.kind in POSITIONAL for p in inspect.signature(spec).parameters.values())
+            layer = required > 2 or isinstance(spec(*[1.0] * required), Layer)
+        except Exception:  # whatever a stranger's function raises: the activation's own error says more
+            raise error from None
+        if not layer:
+            raise
+        raise DomainError(
+            "a function that builds layers takes two arguments, build(sigma_w, sigma_b); "
+            f"{getattr(spec, '__name__', spec)} takes {required}"
+        ) from None
+
+
 def built_layer(build: Build, sigma_w: float, sigma_b: float) -> Layer:
     """The layer at one point."""
-    made = build(sigma_w, sigma_b)
+    try:
+        made = build(sigma_w, sigma_b)
+    except MeanFieldError as error:
+        raise DomainError(f"build({sigma_w!r}, {sigma_b!r}) makes no layer: {error}") from error
+    except Exception as error:
+        raise DomainError(f"build(sigma_w, sigma_b) raised {type(error).__name__} at ({sigma_w!r}, {sigma_b!r}): {error}") from error
     if not isinstance(made, Layer):
         raise DomainError(f"build({sigma_w!r}, {sigma_b!r}) must return a layer, not {type(made).__name__}")
     return as_layer(made)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.expectation.moments import V
 from meanfield.expectation.second_moment import second_moment
 from meanfield.layers import limits
 from meanfield.layers.normalise import LayerNorm, RMSNorm
@@ -94,7 +95,7 @@ def layer_laws(net: LayerField) -> DepthLaws:
 
 def _variance(net: MeanField) -> DepthLaw:
     q = net.q_star
-    slope = net.chi_1 if math.isinf(q) else float(net.variance_slope(q))
+    slope = net.growth_far_out if math.isinf(q) else float(net.variance_slope(q))
     if 0.0 < q < math.inf:
         return DepthLaw("bounded", math.log(abs(slope)) if abs(slope) not in (0.0, 1.0) else 0.0, q)
     if not math.isfinite(slope) or slope <= 0.0:
@@ -157,6 +158,9 @@ def _pre_normalised(net: LayerField, layer: Residual) -> DepthLaws:
 def _bounded_branch(net: LayerField) -> DepthLaws:
     """x + W φ(x) + b with bounded φ: p ~ s l, log gradient ~ A √l with A = 2 w ∫φ'²dx/√(2π s), and 1 − c to its limit by a power of l."""
     rule = net.rule
+    if limits.oscillates(rule.activation):  # φ and φ' keep their mean squares however far out
+        size = rule.w * rule.mu * limits.settled(rule.activation, V) + rule.b
+        return DepthLaws(DepthLaw("power", 1.0, size), DepthLaw("bounded", 0.0, net._correlation_point.epsilon), _gradient(net.chi_1))
     ends = rule.activation.values(np.array([-1e30, 1e30]), 0)
     size = rule.w * float(np.mean(ends**2)) + rule.b
     integral = float(second_moment(rule.activation, FAR, derivative=1)) * math.sqrt(2.0 * math.pi * FAR)

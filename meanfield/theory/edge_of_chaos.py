@@ -19,7 +19,7 @@ from meanfield.errors import DomainError
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
 from meanfield.theory.arguments import standard_deviation
-from meanfield.theory.built import edge_of_chaos_of, is_build
+from meanfield.theory.built import edge_of_chaos_of, is_build, plane_activation
 from meanfield.theory.edge_of_chaos_search import FAINTEST, HIGHEST, all_roots, hidden, smallest_roots, start_octaves
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     """
     if is_build(activation):
         return edge_of_chaos_of(activation, sigma_b)
-    act = find_activation(activation)
+    act = plane_activation(activation)
     sigmas = standard_deviation("sigma_b", sigma_b)
     flat = np.ascontiguousarray(sigmas.ravel())
     q = np.full(flat.shape, math.nan)
@@ -148,12 +148,12 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     origin = None
     if not why and flat.size:
         targets = flat * flat
+        octaves = start_octaves(targets[flat > 0])
+        octaves = octaves[octaves < HIGHEST]
+        if octaves.size > 1:  # in one go what they all ask for, and what is looked at near q = 0
+            table.ensure(int(octaves.min()), int(octaves.max()))
         origin = _origin(act, table)
         searched = np.ones(flat.shape, dtype=bool) if origin is None else (flat > 0) & (origin.status != "neutral")
-        octaves = start_octaves(targets[searched])
-        octaves = octaves[octaves < HIGHEST]
-        if octaves.size > 1:  # in one go what they all ask for
-            table.ensure(int(octaves.min()), int(octaves.max()))
         if origin is not None:
             q[flat == 0] = origin.q
         q[searched] = smallest_roots(act, table, targets[searched])

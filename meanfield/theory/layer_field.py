@@ -11,7 +11,7 @@ import numpy as np
 
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import correlation_argument, unwrap, variance, within
-from meanfield.expectation.moments import moment_table
+from meanfield.expectation.moments import MEAN, V, moment_table
 from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.layers.cotangent import at_output, total
@@ -189,8 +189,7 @@ class LayerField(MeanField):
         if rule is not None and rule.w > 0.0 and self._table.has_jumps:
             return math.inf
         if rule is not None and not 0.0 < q < math.inf:
-            left, right = limits.slopes(rule.activation, q)
-            return rule.a + (rule.w * rule.mu * 0.5 * (left * left + right * right) if rule.w > 0.0 else 0.0)
+            return rule.a + (rule.w * rule.mu * limits.mean_square_slope(rule.activation, q) if rule.w > 0.0 else 0.0)
         return self._factor(min(max(q, 1.0 / BEYOND), BEYOND))
 
     @cached_property
@@ -274,6 +273,10 @@ class LayerField(MeanField):
                 return CorrelationPoint(math.nan, math.nan, 1.0, 0.0, "the correlation map is the identity there: every c is a fixed point")
             if q > 0.0 and left == right == 0.0:  # φ is bounded: what is added has its own correlation, and the stream takes it over
                 weight, bias, act = rule.w, rule.b, rule.activation
+                if limits.oscillates(act):  # C[φ](q, q, c) tends to E[φ]² at every c < 1
+                    v, mean = limits.settled(act, V), limits.settled(act, MEAN)
+                    loss = weight * (rule.mu * v - mean * mean) / (bias + weight * rule.mu * v)
+                    return CorrelationPoint(1.0 - loss, loss, 1.0, 0.0)
 
                 def branch(loss: Array, tangent: Array | None = None) -> Part:
                     from meanfield.layers.activation import Activation
@@ -296,10 +299,18 @@ class LayerField(MeanField):
         )
 
     @cached_property
+    def growth_far_out(self) -> float:
+        """As `MeanField.growth_far_out`; the gradient's factor where the maps have no formula."""
+        rule = self._affine
+        if rule is None:
+            return self.chi_1
+        return rule.a + (rule.w * rule.mu * limits.growth(rule.activation) if rule.w > 0.0 else 0.0)
+
+    @cached_property
     def depth_scales(self) -> DepthScales:
         """As `MeanField.depth_scales`; the gradient's from its own factor, which is not f'(1) where variances grow."""
         point, q, rule = self._correlation_point, self.q_star, self._affine
-        slope = self.chi_1 if math.isinf(q) and rule is not None else float(self.variance_slope(q if math.isfinite(q) else BEYOND))
+        slope = self.growth_far_out if math.isinf(q) and rule is not None else float(self.variance_slope(q if math.isfinite(q) else BEYOND))
         resolved = point.epsilon > 0.0 and 0.0 < point.loss < 0.9
         correlation = -1.0 / math.log1p(-point.loss) if resolved else depth_scale(point.slope)
         gradient = math.inf if abs(self.chi_1 - 1.0) <= CRITICAL else depth_scale(self.chi_1)

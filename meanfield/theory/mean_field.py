@@ -175,8 +175,7 @@ class MeanField:
             return math.inf
         if 0 < self.q_star < math.inf:
             return self._weight * float(self._table(V1, np.array([self.q_star]))[0])
-        left, right = limits.slopes(self.activation, self.q_star)
-        return self._weight * 0.5 * (left * left + right * right)
+        return self._weight * limits.mean_square_slope(self.activation, self.q_star)
 
     @property
     def phase(self) -> str:
@@ -247,6 +246,11 @@ class MeanField:
         return self._correlation_point.epsilon
 
     @cached_property
+    def growth_far_out(self) -> float:
+        """F(q)/q in the limit q → ∞: χ₁ there, but for φ whose slope oscillates (x + sin(x))."""
+        return self._weight * limits.growth(self.activation) if self._weight > 0.0 else 0.0
+
+    @cached_property
     def depth_scales(self) -> DepthScales:
         """ξ = ``−1/log|slope|`` of the variance (F'(q*)), the correlation (f'(c*)) and the gradient (χ₁) (Schoenholz et al. 2017).
 
@@ -264,8 +268,7 @@ class MeanField:
         point = self._correlation_point
         if self._weight == 0.0:
             return DepthScales(0.0, 0.0, 0.0)
-        # V[φ] ~ q V[φ'] far out.
-        slope = self.chi_1 if self.q_star == math.inf else float(self.variance_slope(self.q_star))
+        slope = self.growth_far_out if self.q_star == math.inf else float(self.variance_slope(self.q_star))
         gradient = math.inf if self.phase == "critical" else depth_scale(self.chi_1)
         resolved = point.epsilon > 0.0 and 0.0 < point.loss < 0.9
         correlation = -1.0 / math.log1p(-point.loss) if resolved else depth_scale(point.slope)

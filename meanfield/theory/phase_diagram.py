@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.expectation.angle_ratios import TooManyFeatures
 from meanfield.expectation.correlation_table import correlation_table
@@ -23,7 +22,7 @@ from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.layers.limits import is_line
 from meanfield.theory.arguments import standard_deviation
-from meanfield.theory.built import is_build, phase_diagram_of
+from meanfield.theory.built import is_build, phase_diagram_of, plane_activation
 from meanfield.theory.correlation import SMALLEST, depth_scale
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.variance import scan_range
@@ -137,7 +136,7 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     """
     if is_build(activation):
         return phase_diagram_of(activation, _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b), n_jobs, progress)
-    act = find_activation(activation)
+    act = plane_activation(activation)
     weights, biases = _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b)
     shape = (biases.size, weights.size)
     q_star = np.empty(shape)
@@ -288,7 +287,7 @@ def _fill(
         list(_tracked(pool.map(variances, blocks), len(blocks), progress, "variances"))
         needed = _pieces_of_chaos(table, weights, biases, q_star)
         packed = correlation_table(act).packed(needed)
-        at_zero, far = (_mean_square(limits.slopes(act, end)) for end in (0.0, math.inf))
+        at_zero, far = (limits.mean_square_slope(act, end) for end in (0.0, math.inf))
 
         def correlations(rows: slice) -> None:
             block = np.empty((7, rows.stop - rows.start, weights.size))
@@ -315,6 +314,10 @@ def _fill(
             out[:, rows] = block
 
         list(_tracked(pool.map(correlations, blocks), len(blocks), progress, "correlations"))
+    growing = np.isinf(q_star) & (weights > 0.0)
+    if growing.any() and (growth := limits.growth(act)) != far:  # φ' oscillates: V[φ] grows by another factor than V[φ'] tends to
+        slope = np.broadcast_to(weights**2 * growth, q_star.shape)[growing]
+        out[0][growing], out[4][growing] = slope, [depth_scale(float(v)) for v in slope]
     refused = correlation_table(act).refused(needed)
     if refused:
         lost = (out[3] > 1) & np.isin(_piece(np.where(q_star > 0, q_star, math.nan)), refused)
@@ -391,8 +394,3 @@ def _piece(q: Array) -> Array:
     """The number of the correlation table's piece that holds q."""
     result: Array = np.floor(np.log(q) / math.log(4.0))
     return result
-
-
-def _mean_square(slopes: tuple[float, float]) -> float:
-    left, right = slopes
-    return 0.5 * (left * left + right * right)

@@ -344,3 +344,9 @@ def output_losses(network: Network, rows: Any) -> tuple[Array, Array]:
         epsilon[block.columns, block.rows] = block.epsilon.T
     np.fill_diagonal(epsilon, 0.0)
     return gram.q1, epsilon
+
+
+def diagonal(network: Network, rows: Any, tangents: Tangents | None) -> Array:
+    """Each input with itself: K11, or Θ where tangents are asked for."""
+    gram = prepared(network, rows, None, tangents, per_layer=True)
+    return gram.diagonals[-1]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TERMS = 14
 OCTAVES_NEAR = 56  # x = √(ε/2) down to 2⁻⁵⁶: rows of float64 differ by ε = 4e-34 or not at all
 OCTAVES_FAR = 28  # √(1 − ε/2): ε = 2 is resolved to 2e-16
+RESOLVED = 12  # octaves of the latter in which ε, a float64 near 2, tells it to 1e-9: further on its own rounding is seen
 PARTS = (2, 4, 8)  # panels an octave, tried one after the other
 TRUE_TO = 1e-12  # last two of a series' terms, relative to its largest value on the panel (near) or anywhere (far): what follows is less
 
@@ -63,13 +64,13 @@ def tabulated(functions: Callable[[Array], Array]) -> Table:
     Whatever singularity they have at parallel and opposite inputs, they are smooth on an octave.
     """
     ends = functions(np.array([0.0, 2.0]))
-    parts = PARTS[0]
     for parts in PARTS:
         x_near, x_far = _nodes(OCTAVES_NEAR, parts), _nodes(OCTAVES_FAR, parts)
         seen = functions(np.concatenate([2.0 * x_near.ravel() ** 2, 2.0 * (1.0 - x_far.ravel()) * (1.0 + x_far.ravel())]))
         near = chebyshev_series(seen[:, : x_near.size].reshape(-1, *x_near.shape))
         far = chebyshev_series(seen[:, x_near.size :].reshape(-1, *x_far.shape))
-        if parts == PARTS[-1] or (_decayed(near, _largest(near)) and _decayed(far, np.max(_largest(far), axis=1, keepdims=True))):
+        judged = far[:, : RESOLVED * parts]
+        if _decayed(near, _largest(near)) and _decayed(judged, np.max(_largest(far), axis=1, keepdims=True)):
             break
     return Table(parts, ends, np.ascontiguousarray(near), np.ascontiguousarray(far))
 

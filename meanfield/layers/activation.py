@@ -16,6 +16,7 @@ from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.slopes import mean_square_slopes
 from meanfield.layers.sphere import batch_moments
 from meanfield.layers.state import Part, State
+from meanfield.layers.tangent import TangentKernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,6 +156,8 @@ def _of_masked(act: Function_, part: Part, law: Masked) -> tuple[Part, Any]:
     with np.errstate(divide="ignore", invalid="ignore"):
         epsilon = np.where(v1 == v2, apart / norm, 1.0 - product / norm)
     epsilon = np.where(norm > 0.0, np.clip(epsilon, 0.0, 2.0), part.epsilon)
+    if isinstance(part.tangent, TangentKernel) and part.tangent.one_pass:
+        epsilon = part.epsilon
     mean1, mean2 = keep * raw.mean1 + rest * at_zero, keep * raw.mean2 + rest * at_zero
     # The mask's own factor has brought 1 for K12, and the kept pairs' 1/ρ² for u: together C[φ'] of u.
     tangent = raw.tangent

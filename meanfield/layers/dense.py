@@ -10,7 +10,8 @@ from meanfield.layers.arguments import one_of, sigma, whole
 from meanfield.layers.cotangent import Cotangent, Cotangents, total
 from meanfield.layers.law import GAUSSIAN
 from meanfield.layers.layer import Layer, Step
-from meanfield.layers.state import Part, State, centred, combined
+from meanfield.layers.state import Part, State, Tangent, centred, combined
+from meanfield.layers.tangent import TangentKernel
 
 WEIGHTS = ("gaussian", "orthogonal", "standardised", "normalised")
 
@@ -61,7 +62,7 @@ class Dense(Layer):
         seen = centred(whole_input) if self.weights == "standardised" else whole_input
         q1, q2, epsilon = combined([self.sigma_b**2, weight], [_ONES, seen])
         zeros1, zeros2 = np.zeros(np.shape(q1)), np.zeros(np.shape(q2))
-        tangent = None if whole_input.tangent is None else weight * whole_input.tangent
+        tangent = self._tangent(whole_input.tangent, seen)
         parts = state.parts
 
         def pull(cotangents: Cotangents) -> Cotangents:
@@ -69,6 +70,13 @@ class Dense(Layer):
             return tuple(Cotangent(part.share * norm) for part in parts)
 
         return Step(State((Part(1.0, q1, q2, epsilon, zeros1, zeros2, GAUSSIAN, tangent),)), pull)
+
+    def _tangent(self, tangent: Tangent | None, seen: Part) -> Tangent | None:
+        """σ_w² dK12; a tangent kernel gets what these weights add."""
+        if isinstance(tangent, TangentKernel):
+            product = np.sqrt(seen.q1) * np.sqrt(seen.q2) * (1.0 - (0.0 if tangent.one_pass else seen.epsilon))
+            return tangent.behind_weights(self.sigma_w, self.sigma_b, product)
+        return None if tangent is None else self.sigma_w**2 * tangent
 
     def __str__(self) -> str:
         kind = "" if self.weights == "gaussian" else f", {self.weights}"

@@ -12,6 +12,7 @@ from meanfield.layers.law import GAUSSIAN, Law, Masked, Source, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.slopes import mean_square_slopes
 from meanfield.layers.state import Part, State
+from meanfield.layers.tangent import TangentKernel
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,7 @@ class Dropout(Layer):
         if self.rate == 0.0:
             return Step(state, lambda cotangents: cotangents)
         keep = 1.0 - self.rate
-        parts = tuple(
-            # 1 − ρ(1 − ε) = rate + ρε
-            Part(p.share, p.q1 / keep, p.q2 / keep, self.rate + keep * p.epsilon, p.mean1, p.mean2, _law(p, keep), p.tangent)
-            for p in state.parts
-        )
+        parts = tuple(_masked(part, keep) for part in state.parts)
 
         def pull(cotangents: Cotangents) -> Cotangents:
             return tuple(_pulled(part, each, keep) for part, each in zip(parts, cotangents, strict=True))
@@ -58,6 +55,14 @@ class Dropout(Layer):
 
     def __str__(self) -> str:
         return f"Dropout({self.rate:g})"
+
+
+def _masked(part: Part, keep: float) -> Part:
+    law, q1, q2 = _law(part, keep), part.q1 / keep, part.q2 / keep
+    if isinstance(part.tangent, TangentKernel) and part.tangent.one_pass:  # one mask: E d² = 1/ρ of a product's two factors
+        return Part(part.share, q1, q2, part.epsilon, part.mean1, part.mean2, law, part.tangent / keep)
+    # 1 − ρ(1 − ε) = 1 − ρ + ρε
+    return Part(part.share, q1, q2, (1.0 - keep) + keep * part.epsilon, part.mean1, part.mean2, law, part.tangent)
 
 
 def _law(part: Part, keep: float) -> Law:

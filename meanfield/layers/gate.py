@@ -10,7 +10,7 @@ import numpy as np
 from meanfield.layers.cotangent import Cotangents, added, at_output, scaled, total
 from meanfield.layers.law import Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step, as_layer
-from meanfield.layers.state import Part, State
+from meanfield.layers.state import Part, State, sum_of_tangents
 
 
 @dataclass(frozen=True, init=False)
@@ -76,7 +76,7 @@ class Gate(Layer):
         if left.tangent is not None and right.tangent is not None:
             k_left = np.sqrt(left.q1) * np.sqrt(left.q2) * (1.0 - left.epsilon)
             k_right = np.sqrt(right.q1) * np.sqrt(right.q2) * (1.0 - right.epsilon)
-            tangent = k_right * left.tangent + k_left * right.tangent
+            tangent = sum_of_tangents([k_right * left.tangent, k_left * right.tangent])
         with np.errstate(over="ignore"):
             q1, q2 = left.q1 * right.q1, left.q2 * right.q2
         after = Part(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.moments import MEAN, moment_table
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
     from meanfield.layers.law import Source
 
+_lines: Kept[tuple[float, float] | None] = Kept("slopes of two lines")
 MERGED = 2e-8  # variances this close act as one: what their difference does to ε is of second order, 1e-16
 SMALLEST, LARGEST = 1e-280, 1e280
 
@@ -54,6 +56,9 @@ def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Arra
     """
     q1, q2, epsilon, first, second = np.broadcast_arrays(source.q1, source.q2, source.epsilon, v1, v2)
     shape = epsilon.shape
+    lines = _two_lines(act)
+    if lines is not None:  # at any variances, equal or not
+        return np.clip(limits.loss_of_slopes(*lines, epsilon), 0.0, 2.0)
     q1, q2, epsilon, first, second = (np.ravel(a) for a in (q1, q2, epsilon, first, second))
     out = np.empty(epsilon.shape)
     end = ~((first > 0.0) & (second > 0.0) & np.isfinite(first) & np.isfinite(second))
@@ -87,7 +92,17 @@ def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Arra
 def slope_covariance(act: Activation, source: Source) -> Array:
     """C[φ'](q1, q2, c), the factor of dK12."""
     q1, q2, epsilon = np.broadcast_arrays(source.q1, source.q2, source.epsilon)
+    lines = _two_lines(act)
+    if lines is not None:
+        return limits.slope_covariance_of_slopes(*lines, epsilon)
     return covariances(act, _floored(q1), _floored(q2), 1.0 - epsilon, 1)
+
+
+def _two_lines(act: Activation) -> tuple[float, float] | None:
+    """(β, λ) of φ(x) = λx, x > 0, βx, x ≤ 0; None of any other φ."""
+    if act not in _lines:
+        _lines[act] = limits.slopes(act, 0.0) if limits.is_two_lines(act, 1.0) else None
+    return _lines[act]
 
 
 def _floored(q: Array) -> Array:

@@ -128,6 +128,13 @@ def slope_of_slopes(left: float, right: float, c: Array) -> Array:
     return result
 
 
+def slope_covariance_of_slopes(left: float, right: float, epsilon: Array) -> Array:
+    """C[φ'] of the same φ: a² (2/π) arcsin c + b², with arcsin(1 − ε) = π/2 − 2 arcsin √(ε/2)."""
+    a, b = 0.5 * (right - left), 0.5 * (right + left)
+    result: Array = a * a * (1.0 - 4.0 / math.pi * np.arcsin(np.sqrt(0.5 * epsilon))) + b * b
+    return result
+
+
 def loss_of_slopes(left: float, right: float, epsilon: Array) -> Array:
     """1 − f(1 − ε) of the same map, to relative accuracy.
 

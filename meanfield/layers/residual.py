@@ -13,7 +13,7 @@ from meanfield.layers.law import GAUSSIAN, Unknown
 from meanfield.layers.layer import Affine, Layer, MisplacedLayer, Step
 from meanfield.layers.normalise import with_means
 from meanfield.layers.sequence import Sequence
-from meanfield.layers.state import Part, State, centred, combined
+from meanfield.layers.state import Part, State, centred, combined, sum_of_tangents
 
 
 @dataclass(frozen=True, init=False)
@@ -79,7 +79,7 @@ class Residual(Layer):
         a, b = self.skip, self.scale
         tangent = None
         if part.tangent is not None and branch.tangent is not None:
-            tangent = a * a * part.tangent + b * b * branch.tangent
+            tangent = sum_of_tangents([a * a * part.tangent, b * b * branch.tangent])
         if branch.law == GAUSSIAN or not (np.any(branch.mean1) or np.any(branch.mean2)):
             q1, q2, epsilon = combined([a * a, b * b], [part, branch])
             law = GAUSSIAN if part.law == GAUSSIAN and branch.law == GAUSSIAN else Unknown("a sum that is not Gaussian")

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from meanfield.layers.law import GAUSSIAN, Law
+from meanfield.layers.tangent import TangentKernel
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
+
+
+Tangent: TypeAlias = "Array | TangentKernel"
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Part:
     mean1, mean2 : ndarray
         Means over the units.
     law : Law
-    tangent : ndarray or None
-        dK12 for one unit of change where the tangent started, K11 and K22 held; None where it isn't asked for.
+    tangent : ndarray, TangentKernel or None
+        dK12 for one unit of change where the tangent started, K11 and K22 held; or the tangent kernel; None where it isn't asked for.
     """
 
     share: float
@@ -44,7 +48,14 @@ class Part:
     mean1: Array
     mean2: Array
     law: Law = GAUSSIAN
-    tangent: Array | None = None
+    tangent: Tangent | None = None
+
+    @property
+    def slope(self) -> Array:
+        """dK12, where that was asked for."""
+        assert self.tangent is not None
+        assert not isinstance(self.tangent, TangentKernel)
+        return self.tangent
 
 
 @dataclass(frozen=True)
@@ -62,10 +73,10 @@ class State:
     sites: State | None = None
 
     @staticmethod
-    def of(q1: float | Array, q2: float | Array, epsilon: float | Array, tangent: float | Array | None = None) -> State:
+    def of(q1: float | Array, q2: float | Array, epsilon: float | Array, tangent: float | Tangent | None = None) -> State:
         """Gaussian values of mean 0."""
         first, second, loss = (np.asarray(a, dtype=np.float64) for a in (q1, q2, epsilon))
-        follows = None if tangent is None else np.asarray(tangent, dtype=np.float64)
+        follows = tangent if tangent is None or isinstance(tangent, TangentKernel) else np.asarray(tangent, dtype=np.float64)
         return State((Part(1.0, first, second, loss, np.zeros(first.shape), np.zeros(second.shape), GAUSSIAN, follows),))
 
     @property
@@ -112,10 +123,18 @@ def sum_of(arrays: Sequence[Array]) -> Array:
     return total
 
 
-def mixed_tangent(parts: Sequence[Part]) -> Array | None:
+def mixed_tangent(parts: Sequence[Part]) -> Tangent | None:
     """Σ share · tangent, where there are tangents."""
     tangents = [part.share * part.tangent for part in parts if part.tangent is not None]
-    return sum_of(tangents) if tangents else None
+    return sum_of_tangents(tangents) if tangents else None
+
+
+def sum_of_tangents(tangents: Sequence[Tangent]) -> Tangent:
+    """Σ, of arrays or of tangent kernels."""
+    result: Any = tangents[0]
+    for each in tangents[1:]:
+        result = result + each
+    return result  # type: ignore[no-any-return]
 
 
 def combined(weights: Sequence[float], parts: Sequence[Part]) -> tuple[Array, Array, Array]:

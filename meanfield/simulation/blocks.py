@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from meanfield.progress_bar import progress_bar
 from meanfield.simulation.network_ensemble import NetworkEnsemble
-from meanfield.simulation.progress_bar import progress_bar
 from meanfield.simulation.statistics import merge, summarise
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import MeanFieldError
+from meanfield.progress_bar import progress_bar
 from meanfield.simulation.layer_statistics_theory import QUANTITIES
-from meanfield.simulation.progress_bar import progress_bar
 from meanfield.simulation.streaming import Estimate
 
 if TYPE_CHECKING:

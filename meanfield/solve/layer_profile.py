@@ -96,9 +96,7 @@ def _fitted(layer: Layer, q: float) -> LayerRecursion | None:
     if jumping:
         at_zero = float(near[1] / math.sqrt(0.5 * SMALL[1]))
     else:
-        tangent = layer.apply(State.of(q, q, np.zeros(1), np.ones(1))).state.whole.tangent
-        assert tangent is not None
-        at_zero = float(tangent[0]) * q / variance
+        at_zero = float(layer.apply(State.of(q, q, np.zeros(1), np.ones(1))).state.whole.slope[0]) * q / variance
         if not math.isfinite(at_zero):
             return None
     profile = _Profile(layer, q, loss, jumping, at_zero)

@@ -138,7 +138,7 @@ def _pre_normalised(net: LayerField, layer: Residual) -> DepthLaws:
     unit = State.of(1.0, 1.0, 0.5)
     behind = layer.branch.apply(unit).state.whole
     added = layer.scale**2 * float(behind.q1)
-    slope = float(layer.branch.apply(State.of(1.0, 1.0, np.zeros(1), np.ones(1))).state.whole.tangent[0]) / float(behind.q1)  # type: ignore[index]
+    slope = float(layer.branch.apply(State.of(1.0, 1.0, np.zeros(1), np.ones(1))).state.whole.slope[0]) / float(behind.q1)
     growth = net.branch_factor * layer.scale**2 / added
 
     def after(epsilon: float) -> float:

@@ -202,8 +202,7 @@ class LayerField(MeanField):
             return math.inf
         if float(behind.epsilon[0]) > 0.0:
             return math.inf
-        assert behind.tangent is not None
-        slope = float(behind.tangent[0]) * q / float(np.ravel(behind.q1)[0])
+        slope = float(behind.slope[0]) * q / float(np.ravel(behind.q1)[0])
         return 1.0 if abs(slope - 1.0) <= CRITICAL else slope
 
     @property
@@ -261,8 +260,7 @@ class LayerField(MeanField):
 
     def _slope(self, behind: Callable[..., Part], epsilon: float, q: float) -> float:
         found = behind(np.array([epsilon]), np.ones(1))
-        assert found.tangent is not None
-        return float(np.ravel(found.tangent)[0]) * q / float(np.ravel(found.q1)[0])
+        return float(np.ravel(found.slope)[0]) * q / float(np.ravel(found.q1)[0])
 
     def _correlation_far_out(self, q: float) -> CorrelationPoint:
         """q* = 0 or inf: where the stream's correlation drifts to."""
@@ -347,8 +345,7 @@ class LayerField(MeanField):
     def correlation_slope(self, c: Any, q: float | None = None) -> Any:
         at, correlation = self._where(q), correlation_argument("c", c)
         found = self._behind(at, 1.0 - correlation, np.ones(correlation.shape))
-        assert found.tangent is not None
-        return unwrap(np.asarray(found.tangent * at / found.q1, dtype=np.float64).reshape(correlation.shape))
+        return unwrap(np.asarray(found.slope * at / found.q1, dtype=np.float64).reshape(correlation.shape))
 
     def decorrelation_map(self, epsilon: Any, q: float | None = None) -> Any:
         at, loss = self._where(q), within("epsilon", epsilon, 0.0, 2.0)

@@ -178,6 +178,156 @@ class Network:
 
         return simulate_network(self, width, networks, q, c, seed, **options)
 
+    def nngp(
+        self, X: Any, Y: Any = None, *, per_layer: bool = False, out: Any = None, progress: bool = False, n_jobs: int | None = 1
+    ) -> Any:
+        """The covariances of the output at rows of data: the kernel of the Gaussian process that the network is at infinite width.
+
+        Parameters
+        ----------
+        X : array (N, d)
+            Inputs; K = x·x'/d is what goes in.
+        Y : array (M, d), optional
+            Other inputs; X again where not given.
+        per_layer : bool
+            One matrix for the input, and one behind every layer and every turn of a `Repeat`, as the entries of `propagate`.
+        out : ndarray (N, M) of float64, optional
+            Where to write the result, a memory map for instance: only blocks of it are held otherwise.
+        progress : bool
+            Show a bar in a terminal.
+        n_jobs : int, optional
+            Threads, or workers of joblib's context; the numbers do not depend on it.
+
+        Returns
+        -------
+        ndarray (N, M), or (entries, N, M) where per_layer
+            E[f(x) f(x')] of one output unit f.
+
+        Raises
+        ------
+        DomainError
+            If an argument is out of range, or the network holds a layer whose kernel on data isn't known (`BatchNorm`, `Attention`,
+            `PostActivation`, means over sites).
+
+        Notes
+        -----
+        An activation that comes first takes the inputs' components as Gaussian, as in `propagate`. With dropout, two different inputs have
+        masks of their own; the diagonal of nngp(X) is of one pass. Decorrelations 1 − c are carried, so that near inputs keep their
+        digits; where all inputs have one norm, or their variances have met in the network, the rest of it is one tabulated function, good
+        to some 1e-12, whatever the depth.
+
+        References
+        ----------
+        Neal (1996); Lee et al. (2018); Yang (2019), Tensor Programs.
+
+        Examples
+        --------
+        >>> import numpy as np, meanfield as mf
+        >>> from meanfield import layers as L
+        >>> net = mf.Network(L.Dense(2**0.5), "relu", L.Dense(2**0.5))
+        >>> net.nngp(np.array([[1.0, 1.0], [1.0, -1.0]])).round(12).tolist()
+        [[2.0, 0.636619772368], [0.636619772368, 2.0]]
+        """
+        from meanfield.theory.kernels.gram import computed
+
+        return computed(self, X, Y, None, per_layer, out, progress, n_jobs)
+
+    def ntk(
+        self,
+        X: Any,
+        Y: Any = None,
+        parametrization: str = "ntk",
+        *,
+        width: float = 1000,
+        per_layer: bool = False,
+        out: Any = None,
+        progress: bool = False,
+        n_jobs: int | None = 1,
+    ) -> Any:
+        """The neural tangent kernel at rows of data: Σ over all parameters of the product of the output's derivatives at x and x'.
+
+        Parameters
+        ----------
+        X, Y, per_layer, out, progress, n_jobs
+            As `nngp`.
+        parametrization : {"ntk", "standard"}
+            "ntk": weights are σ_w/√fan_in times what is trained, biases σ_b times that: Θ' = σ_b² + σ_w² K + σ_w² C[φ']Θ.
+            "standard": weights and biases are trained themselves, at one learning rate: Θ' = n K + 1 + σ_w² C[φ']Θ, n the fan-in; biases
+            are trained where σ_b = 0 too.
+        width : float
+            n of all layers with weights but those that see the inputs (there it is d), for "standard"; in [1, 1e100].
+
+        Returns
+        -------
+        ndarray (N, M), or (entries, N, M) where per_layer
+
+        Raises
+        ------
+        DomainError
+            As `nngp`; and where an activation jumps: Θ is infinite.
+
+        References
+        ----------
+        Jacot et al. (2018); Sohl-Dickstein et al. (2020) for the standard parametrisation.
+
+        Examples
+        --------
+        >>> import numpy as np, meanfield as mf
+        >>> from meanfield import layers as L
+        >>> net = mf.Network(L.Dense(2**0.5), "relu", L.Dense(2**0.5))
+        >>> net.ntk(np.array([[1.0, 1.0], [1.0, -1.0]])).round(12).tolist()
+        [[4.0, 0.636619772368], [0.636619772368, 4.0]]
+        """
+        from meanfield.layers.arguments import number, one_of
+        from meanfield.theory.kernels.gram import Tangents, computed
+
+        kind = one_of("parametrization", parametrization, ("ntk", "standard"))
+        return computed(self, X, Y, Tangents(kind, number("width", width, 1.0, 1e100)), per_layer, out, progress, n_jobs)
+
+    def sample_outputs(self, X: Any, samples: int = 5, seed: int | None = 0) -> Any:
+        """Draws of the output function of the infinitely wide network, at rows of data.
+
+        Parameters
+        ----------
+        X : array (N, d)
+            Inputs; N up to a few thousand, as an N × N matrix is taken apart.
+        samples : int
+            Number of functions, in [1, 10⁷].
+        seed : int or None
+            The same seed gives the same numbers.
+
+        Returns
+        -------
+        ndarray (samples, N)
+            Row k is one function at all inputs: Gaussian of mean 0 with covariance `nngp(X)`. Differences between outputs are right to
+            rounding even where all outputs are nearly equal.
+
+        Raises
+        ------
+        DomainError
+            As `nngp`.
+
+        References
+        ----------
+        Hayou et al. (2018), whose figures of the prior these are.
+
+        Examples
+        --------
+        >>> import numpy as np, meanfield as mf
+        >>> from meanfield import layers as L
+        >>> angle = np.linspace(0, 2 * np.pi, 9)
+        >>> circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        >>> mf.Network(L.Dense(1.5, 0.1), "tanh", L.Dense(1.0)).sample_outputs(circle, samples=3).shape
+        (3, 9)
+        """
+        from meanfield.layers.arguments import whole
+        from meanfield.theory.kernels.draws import draws
+        from meanfield.theory.kernels.gram import output_losses
+
+        count = whole("samples", samples, 1, 10**7)
+        q, epsilon = output_losses(self, X)
+        return draws(q, epsilon, count, np.random.default_rng(seed))
+
     def __str__(self) -> str:
         """Layer by layer, what it does to variance, correlation and gradient, from q = 1 and c = ½."""
         rows = [f"{'':>4} {'layer':<44} {'turns':>7} {'q':>11} {'c':>10} {'gradient':>10}"]

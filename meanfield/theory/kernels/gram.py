@@ -1,0 +1,352 @@
+"""Pairs of inputs through a network's layers: covariances of its output, and its tangent kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from meanfield.errors import DomainError
+from meanfield.layers.dense import Dense
+from meanfield.layers.law import GAUSSIAN
+from meanfield.layers.layer import Layer, MisplacedLayer, every
+from meanfield.layers.sequence import Repeat
+from meanfield.layers.state import Part, State
+from meanfield.layers.tangent import TangentKernel, started
+from meanfield.progress_bar import progress_bar
+from meanfield.theory.kernels.inputs import Inputs, losses
+from meanfield.theory.kernels.one_variance import Table, tabulated
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+    from meanfield.theory.network import Network
+
+BLOCK = 2**19  # pairs that go through the layers at once
+DEEPEST = 100_000  # turns of layers
+MET = 1e-13  # relative difference of variances that a table for one variance does not see
+WORTH = 4000  # pairs from which on a table is made: it has some 1200 nodes
+
+
+class Tangents(NamedTuple):
+    """Which tangent kernel is asked for."""
+
+    parametrization: str  # "ntk" | "standard"
+    width: float
+
+
+class Block(NamedTuple):
+    """Rows × columns of pairs behind the network."""
+
+    rows: slice
+    columns: slice
+    epsilon: Array
+    theta: Array | None
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The layers from some turn on, as tables for one variance.
+
+    Attributes
+    ----------
+    begin : int
+        The turn.
+    table : Table
+        0: ε behind the network; with tangents also 1: Θ that the tail adds, 2: the factor of a Θ in front of it.
+    """
+
+    begin: int
+    table: Table
+
+
+@dataclass(frozen=True)
+class Gram:
+    """What is known once each input has gone through by itself.
+
+    Attributes
+    ----------
+    first, second : Inputs
+    turns : tuple of (place, Layer)
+    q1, q2 : ndarray
+        Variances behind the network.
+    theta : ndarray or None
+        Θ of each of the first inputs with itself, in one pass.
+    tail : Tail or None
+    symmetric : bool
+        There are no second inputs but the first.
+    tangents : Tangents or None
+    diagonals : tuple of ndarray
+        Each of the first inputs with itself: of the input, and behind every turn, where they are asked for.
+    """
+
+    first: Inputs
+    second: Inputs
+    turns: tuple[tuple[int, Layer], ...]
+    q1: Array
+    q2: Array
+    theta: Array | None
+    tail: Tail | None
+    symmetric: bool
+    tangents: Tangents | None
+    diagonals: tuple[Array, ...]
+
+    def _losses(self, rows: slice, columns: slice) -> Array:
+        epsilon = losses(self.first.units[rows], self.second.units[columns])
+        if self.symmetric:  # an input is as near to itself as can be, a row of zeros too
+            both = np.arange(max(rows.start, columns.start), min(rows.stop, columns.stop))
+            epsilon[both - rows.start, both - columns.start] = 0.0
+        return epsilon
+
+    def _state(self, rows: slice, columns: slice, epsilon: Array) -> State:
+        one, two = self.first, self.second
+        tangent = None
+        if self.tangents is not None:
+            tangent = started(epsilon.shape, self.tangents.parametrization, one.components, self.tangents.width)
+        mean1, mean2 = one.mean[rows, None], two.mean[None, columns]
+        if not _means_matter(self.turns):
+            mean1, mean2 = np.zeros(mean1.shape), np.zeros(mean2.shape)
+        return State((Part(1.0, one.q[rows, None], two.q[None, columns], epsilon, mean1, mean2, GAUSSIAN, tangent),))
+
+    def each_layer(self, rows: slice, columns: slice) -> Iterator[Array]:
+        """K12, or Θ where tangents are asked for, of the input and behind every turn."""
+        epsilon = self._losses(rows, columns)
+        state = self._state(rows, columns, epsilon)
+        for place, layer in ((0, None), *self.turns):
+            state = state if layer is None else _turn(place, layer, state)
+            whole = state.whole
+            if isinstance(whole.tangent, TangentKernel):
+                yield np.broadcast_to(whole.tangent.values, epsilon.shape)
+            else:
+                yield np.sqrt(whole.q1) * np.sqrt(whole.q2) * (1.0 - whole.epsilon)
+
+    def block(self, rows: slice, columns: slice) -> Block:
+        """ε (and Θ) behind the network for some pairs."""
+        epsilon = self._losses(rows, columns)
+        theta: Array | None = None
+        begin = len(self.turns) if self.tail is None else self.tail.begin
+        if begin > 0:
+            whole = through(self.turns[:begin], self._state(rows, columns, epsilon)).whole
+            epsilon = np.ascontiguousarray(np.broadcast_to(whole.epsilon, epsilon.shape))
+            if isinstance(whole.tangent, TangentKernel):
+                theta = np.broadcast_to(whole.tangent.values, epsilon.shape)
+        if self.tail is not None:
+            if self.tangents is not None:
+                added = self.tail.table(epsilon, 1)
+                theta = added if theta is None else added + self.tail.table(epsilon, 2) * theta
+            epsilon = self.tail.table(epsilon, 0)
+        return Block(rows, columns, epsilon, theta)
+
+    def products(self, block: Block) -> Array:
+        """K12 = √(K11 K22)(1 − ε)."""
+        result: Array = np.subtract(1.0, block.epsilon)
+        result *= np.sqrt(self.q1[block.rows, None])
+        result *= np.sqrt(self.q2[None, block.columns])
+        return result
+
+    def blocks(self) -> list[tuple[slice, slice]]:
+        """The pairs to be gone through, the lower half left out where it mirrors the upper."""
+        n, m = self.first.count, self.second.count
+        found = []
+        start = 0
+        while start < n:
+            across = m - start if self.symmetric else m
+            stop = min(n, start + max(1, BLOCK // across))
+            found.append((slice(start, stop), slice(start if self.symmetric else 0, m)))
+            start = stop
+        return found
+
+
+def turns_of(network: Network) -> tuple[tuple[int, Layer], ...]:
+    """(place, layer) turn by turn."""
+    count = sum(layer.times if isinstance(layer, Repeat) else 1 for layer in network.layers)
+    if count > DEEPEST:
+        raise DomainError(f"the network has {count} layers; kernels of data are followed through at most {DEEPEST:,}")
+    for index, layer in enumerate(network.layers):
+        for each in every((layer,)):
+            if each.mixes_inputs:
+                raise MisplacedLayer("it acts on more than two inputs at once: its kernel on data is not known", each, (index + 1,))
+            if each.asks_for_sites:
+                raise MisplacedLayer("inputs are rows of numbers, without sites to take a mean over", each, (index + 1,))
+    return tuple(_unrolled(network.layers))
+
+
+def _unrolled(layers: tuple[Layer, ...]) -> Iterator[tuple[int, Layer]]:
+    for index, layer in enumerate(layers):
+        if isinstance(layer, Repeat):
+            yield from [(index + 1, layer.layer)] * layer.times
+        else:
+            yield index + 1, layer
+
+
+def through(turns: tuple[tuple[int, Layer], ...], state: State) -> State:
+    """A state behind some turns."""
+    for place, layer in turns:
+        state = _turn(place, layer, state)
+    return state
+
+
+def _turn(place: int, layer: Layer, state: State) -> State:
+    try:
+        return layer.apply(state).state
+    except MisplacedLayer as error:
+        raise error.inside(place) from None
+
+
+def _means_matter(turns: tuple[tuple[int, Layer], ...]) -> bool:
+    """Whether the means of an input's components are seen: not where weights come first that take them as they are."""
+    first = turns[0][1]
+    return not (isinstance(first, Dense) and first.weights != "standardised")
+
+
+def prepared(network: Network, rows: Any, others: Any, tangents: Tangents | None, per_layer: bool = False) -> Gram:
+    """Each input through the network by itself, and tables for the layers behind which all variances have met."""
+    turns = turns_of(network)
+    first = Inputs.of("X", rows)
+    second = first if others is None else Inputs.of("Y", others)
+    if second.components != first.components:
+        raise DomainError(f"Y has {second.components} columns and X {first.components}: they must be inputs of one network")
+    symmetric = others is None
+    every_q = first.q if symmetric else np.concatenate([first.q, second.q])
+    every_mean = first.mean if symmetric else np.concatenate([first.mean, second.mean])
+    pairs = first.count * second.count // (2 if symmetric else 1)
+    means = every_mean if _means_matter(turns) else np.zeros(every_q.shape)
+    tangent = None
+    if tangents is not None:
+        tangent = started(every_q.shape, tangents.parametrization, first.components, tangents.width, one_pass=True)
+    state = State((Part(1.0, every_q, every_q, np.zeros(every_q.shape), means, means, GAUSSIAN, tangent),))
+    begin, q_met = None, 0.0
+    worth = pairs > WORTH and not per_layer
+    diagonals = [_diagonal(state, first.count)] if per_layer else []
+    for index, (place, layer) in enumerate(turns):
+        if worth and begin is None and _has_met(state):
+            begin, q_met = index, float(np.median(state.q1))
+            state = _at_one_variance(state, q_met)
+        state = _turn(place, layer, state)
+        if per_layer:
+            diagonals.append(_diagonal(state, first.count))
+    whole = state.whole
+    q = np.broadcast_to(whole.q1, every_q.shape)
+    if not np.all(np.isfinite(q)):
+        raise DomainError("the variance passes 1e280 inside the network: its kernel is infinite")
+    theta = None
+    if isinstance(whole.tangent, TangentKernel):
+        theta = np.broadcast_to(whole.tangent.values, every_q.shape)[: first.count]
+        if not np.all(np.isfinite(theta)):
+            raise DomainError("the tangent kernel is infinite on the diagonal: an activation of the network jumps, or is too steep")
+    tail = None if begin is None else _tail(turns, begin, q_met, first.components, tangents)
+    return Gram(
+        first, second, turns, q[: first.count], q[0 if symmetric else first.count :], theta, tail, symmetric, tangents, tuple(diagonals)
+    )
+
+
+def _diagonal(state: State, count: int) -> Array:
+    tangent = state.whole.tangent
+    return np.array((tangent.values if isinstance(tangent, TangentKernel) else state.whole.q1)[:count])
+
+
+def _has_met(state: State) -> bool:
+    """Whether the inputs are Gaussian values of one variance, as far as the layers that follow can see."""
+    part = state.whole
+    if len(state.parts) > 1 or part.law != GAUSSIAN or np.any(part.mean1):
+        return False
+    low, high = float(np.min(part.q1)), float(np.max(part.q1))
+    return low > 0.0 and high < np.inf and high - low <= MET * high
+
+
+def _at_one_variance(state: State, q: float) -> State:
+    """The same state of every input, with q for each; as one entry where the tangent kernels agree too."""
+    (part,) = state.parts
+    tangent = part.tangent
+    size = 1
+    if isinstance(tangent, TangentKernel):
+        values = np.broadcast_to(tangent.values, np.shape(part.q1))
+        size = 1 if np.ptp(values) == 0.0 else values.size
+        tangent = replace(tangent, values=values[:size])
+    filled = np.full(size, q)
+    return State.of(filled, filled, np.zeros(size), tangent)
+
+
+def _tail(turns: tuple[tuple[int, Layer], ...], begin: int, q: float, components: int, tangents: Tangents | None) -> Tail:
+    """The turns from `begin` on as functions of ε at one variance."""
+    rest = turns[begin:]
+
+    def functions(epsilon: Array) -> Array:
+        variance = np.full(epsilon.shape, q)
+        if tangents is None:
+            return through(rest, State.of(variance, variance, epsilon)).whole.epsilon[None]
+        fan_in = components if begin == 0 else tangents.width
+        whole = through(
+            rest, State.of(variance, variance, epsilon, started(epsilon.shape, tangents.parametrization, fan_in, tangents.width))
+        )
+        tangent = whole.whole.tangent
+        assert isinstance(tangent, TangentKernel)
+        if begin == 0:
+            return np.stack([whole.whole.epsilon, tangent.values])
+        factor = through(rest, State.of(variance, variance, epsilon, np.ones(epsilon.shape))).whole.slope
+        return np.stack([whole.whole.epsilon, tangent.values, factor])
+
+    return Tail(begin, tabulated(functions))
+
+
+def computed(
+    network: Network,
+    rows: Any,
+    others: Any,
+    tangents: Tangents | None,
+    per_layer: bool,
+    out: Array | None,
+    progress: bool,
+    n_jobs: int | None,
+) -> Array:
+    """The whole matrix, block by block: K12, or Θ where tangents are asked for."""
+    gram = prepared(network, rows, others, tangents, per_layer)
+    entries = (len(gram.turns) + 1,) if per_layer else ()
+    result = _target(out, (*entries, gram.first.count, gram.second.count))
+    blocks = gram.blocks()
+    from joblib import Parallel, delayed
+
+    def one(place: tuple[slice, slice]) -> tuple[slice, slice, Array]:
+        if per_layer:
+            return *place, np.stack(list(gram.each_layer(*place)))
+        block = gram.block(*place)
+        return *place, (gram.products(block) if block.theta is None else block.theta)
+
+    with progress_bar(progress, len(blocks), "kernel") as step:
+        for over, across, values in Parallel(n_jobs=n_jobs, return_as="generator", prefer="threads")(delayed(one)(p) for p in blocks):
+            result[..., over, across] = values
+            if gram.symmetric:
+                result[..., across, over] = np.swapaxes(values, -1, -2)
+            step()
+    if gram.symmetric:
+        every = np.arange(gram.first.count)
+        result[..., every, every] = np.stack(gram.diagonals) if per_layer else (gram.q1 if gram.theta is None else gram.theta)
+    return result
+
+
+def _target(out: Array | None, shape: tuple[int, ...]) -> Array:
+    if out is None:
+        return np.empty(shape)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != np.float64:
+        what = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise DomainError(f"out must be a float64 array of shape {shape}, not {what}")
+    return out
+
+
+def output_losses(network: Network, rows: Any) -> tuple[Array, Array]:
+    """Variances (N,) and ε (N, N) behind the network."""
+    gram = prepared(network, rows, None, None)
+    epsilon = np.empty((gram.first.count, gram.first.count))
+    for place in gram.blocks():
+        block = gram.block(*place)
+        epsilon[block.rows, block.columns] = block.epsilon
+        epsilon[block.columns, block.rows] = block.epsilon.T
+    np.fill_diagonal(epsilon, 0.0)
+    return gram.q1, epsilon
+
+
+def diagonal(network: Network, rows: Any, tangents: Tangents | None) -> Array:
+    """Each input with itself: K11, or Θ where tangents are asked for."""
+    gram = prepared(network, rows, None, tangents, per_layer=True)
+    return gram.diagonals[-1]

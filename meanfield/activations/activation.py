@@ -51,6 +51,8 @@ class Activation:
         The parameters and their values.
     relative_noise : float
         Relative size of the rounding noise in the values: 2.2e-16, or more for a callable that computes in single precision.
+    narrowest : float
+        For a callable: what departs from its surroundings over less than narrowest·√(1 + x²) may be missed. 0 for others.
     features : tuple of Feature
         Places where φ varies on a narrow scale, as far as they are known; other φ than callables find theirs by bisection.
 
@@ -67,6 +69,7 @@ class Activation:
     parameters: Mapping[str, Any]
     relative_noise: float
     costly: bool = False  # whether derivatives are numerical, at many values of φ each
+    narrowest: float = 0.0
     has_formula: ClassVar[bool] = False  # whether `formula` is one, known without SymPy
 
     def __init__(
@@ -210,6 +213,18 @@ class Activation:
         if any(point.location == x for point in self.breakpoints):
             return self._limit(x, side, k)
         return float(self.values(np.array([x]), k)[0])
+
+    def limits(self, x: Array, side: int, k: int) -> Array:
+        """`one_sided` at an array of breakpoints: a black box has thousands, and does them all at once.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from meanfield import activation
+        >>> activation("sign").limits(np.array([0.0]), +1, 0)
+        array([1.])
+        """
+        return np.array([self._limit(point, side, k) for point in x.tolist()])
 
     def _raw(self, x: Array, k: int) -> Array:
         """φ^(k) at x; NaN where undefined."""

@@ -80,7 +80,7 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=correlation_argument("c", c))
     with with_estimate():
         result = covariances(act, first, second, correlation, k)
-        _warn_if_sampled(act, np.union1d(first, second), k)
+        _warn_if_sampled(act, np.union1d(first, second), k, result)
     return unwrap(result)
 
 
@@ -126,14 +126,14 @@ def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
     variances, loss = broadcast(q=variance("q", q), epsilon=within("epsilon", epsilon, 0.0, 2.0))
     with with_estimate():
         result = decorrelations(act, variances, loss)
-        _warn_if_sampled(act, np.unique(variances), 0)
+        _warn_if_sampled(act, np.unique(variances), 0, result)
     return unwrap(result)
 
 
-def _warn_if_sampled(act: Activation, variances: Array, k: int) -> None:
-    """Say so where φ⁽ᵏ⁾ has more features within reach than the panels resolve."""
+def _warn_if_sampled(act: Activation, variances: Array, k: int, result: Array) -> None:
+    """Say so where φ⁽ᵏ⁾ has more features within reach than the panels resolve, or is a callable of which nothing was seen."""
     table = moment_table(act, (2,) if k == 2 else (0, 1))
-    if not table.partition.has_unresolved:
+    if not table.partition.has_unresolved and not (act.narrowest and np.any(result == 0.0)):
         return
     worst = max((table.error(V1 if k == 1 else V, float(q))[0] for q in variances if q > 0), default=0.0)
     if worst > TOLERANCE:

@@ -38,7 +38,8 @@ class Expectation:
         E[g(√q Z)]; ±inf where it diverges.
     error : float or ndarray
         Estimate of the absolute error: the change when every panel of the rule is halved, plus what the panels leave
-        unresolved, plus rounding. 0 where the value is known to be infinite.
+        unresolved, plus rounding. 0 where the value is known to be infinite. For a callable that is 0 at every value asked for, what
+        a feature of height 1 would add that is just narrow enough to be missed.
     reason : str
         Why a value is infinite; "" where all are finite.
     """
@@ -136,8 +137,16 @@ def expectation(g: Any, q: Any = 1.0) -> Any:
             if math.isfinite(values[index]):
                 worst = max(worst, error / (_mean_size(act, float(variances[index])) or 1.0))
     if worst > TOLERANCE:
-        warnings.warn(f"E[g] of {act.name}: relative error about {worst:.1g}, above {TOLERANCE:g}", AccuracyWarning, stacklevel=2)
+        unseen = nothing_seen(act) if np.any(values == 0.0) else ""
+        warnings.warn(f"E[g] of {act.name}: relative error about {worst:.1g}, above {TOLERANCE:g}{unseen}", AccuracyWarning, stacklevel=2)
     return unwrap(values)
+
+
+def nothing_seen(act: Activation) -> str:
+    """What a warning says of a 0 from a callable that is 0 at every value asked for; "" for others."""
+    if not act.narrowest:
+        return ""
+    return f": it is 0 wherever it was looked at, and what is narrower than {act.narrowest:.1g}·√(1 + x²) may have been missed"
 
 
 def _partition(act: Activation) -> Partition:

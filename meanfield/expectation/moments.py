@@ -177,14 +177,12 @@ class MomentTable:
         return self._delta if self.columns > 1 else ""
 
     @staticmethod
-    def _jump_of_squares(activation: Activation) -> list[tuple[float, float]]:
-        """(t, φ²(t+) − φ²(t−)) at the jumps of φ, poles left out."""
-        jumps = []
-        for b in activation.breakpoints:
-            if b.value_jump != 0.0 and math.isfinite(b.value_jump):
-                above, below = activation.one_sided(b.location, +1, 0), activation.one_sided(b.location, -1, 0)
-                jumps.append((b.location, (above - below) * (above + below)))  # where the squares overflow this is inf, and no error
-        return jumps
+    def _jump_of_squares(activation: Activation) -> tuple[Array, Array]:
+        """The t where φ jumps, poles left out, and φ²(t+) − φ²(t−) there."""
+        at = np.array([b.location for b in activation.breakpoints if b.value_jump != 0.0 and math.isfinite(b.value_jump)])
+        above, below = activation.limits(at, +1, 0), activation.limits(at, -1, 0)
+        with np.errstate(over="ignore"):
+            return at, (above - below) * (above + below)  # where the squares overflow this is inf, and no error
 
     # ---- exact values at given q ------------------------------------------------------------------------------------
 
@@ -224,8 +222,9 @@ class MomentTable:
             if np.all(np.abs(excess) <= 1e-13 * (np.abs(sums[2]) + np.abs(q * sums[3])) + 1e-31 * q * v1):
                 excess = np.zeros_like(excess)
             # ½∫φ² ∂²p = E[φφ'x]/q + ½ Σ (φ²(t+) − φ²(t−)) t p(t)/q over the jumps of φ
-            for t, jump in self._squares_jump:
-                q_dv = q_dv + 0.5 * t * jump * np.exp(-t * t / (2 * q)) / np.sqrt(2 * math.pi * q)
+            t, jump = self._squares_jump
+            if t.size:
+                q_dv = q_dv + np.sum(np.exp(np.multiply.outer(-0.5 / q, t * t)) * (0.5 * t * jump), axis=1) / np.sqrt(2 * math.pi * q)
             if self._poles:  # φφ' is not integrable there: E[φ²(Z² − 1)]/2 itself, as far as φ² is
                 plain_square, far_square = sums[4:]
                 q_dv = 0.5 * (far_square / q - plain_square)
@@ -266,7 +265,8 @@ class MomentTable:
     def _squares(self, rule: Rule, q: Array, weights: Array) -> tuple[Array, Array]:
         """E[φ''²] and its error."""
         values = rule.values[0]
-        return self._sums(rule, q, weights, [values**2])[:1], self._errors(rule, q, weights, [(np.abs(values), rule.tail[0])])
+        pairs = [(np.abs(values) + 0.5 * rule.tail[0], rule.tail[0])]
+        return self._sums(rule, q, weights, [values**2])[:1], self._errors(rule, q, weights, pairs)
 
     def _columns(self, rule: Rule, q: Array, weights: Array, centre: float, slope: float) -> tuple[Array, Array]:
         """Sums of the columns V, V1, Q_DV, MEAN, of both differences for q⁰ and q¹, of two more beside poles; and errors."""
@@ -280,8 +280,8 @@ class MomentTable:
             sums = np.concatenate([sums, (weights @ np.stack([phi**2, (phi * x) ** 2], axis=1)).T])
         size, slope_size, half = np.abs(phi), np.abs(dphi), 0.5 * np.abs(x)
         pairs = [
-            (size, rule.tail[0]),
-            (slope_size, rule.tail[1]),
+            (size + 0.5 * rule.tail[0], rule.tail[0]),
+            (slope_size + 0.5 * rule.tail[1], rule.tail[1]),
             (size, half * rule.tail[1]),
             (slope_size, half * rule.tail[0]),
             (np.full_like(x, 0.5), rule.tail[0]),
@@ -470,8 +470,9 @@ class MomentTable:
             size[MEAN] = np.sqrt(size[V])
         scale = np.min(size, axis=2)  # V, V1, V2 > 0: relative at every q
         tail = np.max(np.abs(series[:, :, -2:]), axis=2)
+        error = error.reshape(shaped.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
-            quadrature = np.max(np.where(size > 0, error.reshape(shaped.shape) / size, 0.0), axis=2)
+            quadrature = np.max(np.where(size > 0, error / size, error > 0), axis=2)  # of 0 all may be missed
             # A series need not be better than what it is made of.
             decayed = decayed & (tail <= (SERIES_TOLERANCE + quadrature) * scale).all(axis=0)
             relative = quadrature + np.where(scale > 0, tail / scale, 0.0)
@@ -560,7 +561,8 @@ class MomentTable:
         values, error, reasons = self._direct(q)
         if reasons[column] or not math.isfinite(values[column]):
             return 0.0, reasons[column] or "the expectation overflows"
-        return float(error[column] / (abs(values[column]) or 1.0)), ""
+        size = abs(float(values[column]))
+        return float(error[column]) / size if size else float(error[column] > 0), ""
 
 
 _tables: Kept[dict[tuple[int, ...], MomentTable]] = Kept("moment tables")

@@ -43,6 +43,7 @@ SAMPLED = 256  # panels that a shell gets even where it can't be resolved: its m
 MOST_HALVINGS = 2  # at a time
 PER_SWING = 1.2  # panels for one swing of an oscillation from low to high, at least
 FOLDS = 0.22  # swings for each e-fold of an oscillation, somewhat fewer than those of sin
+DIFFERENCE = 1e-6  # of a panel's width
 TURNS = 5  # changes of direction among the 16 values on a panel that make it an oscillation
 
 
@@ -159,19 +160,54 @@ class Panels:
 
 def sample(activation: Activation, orders: tuple[int, ...], lower: Array, upper: Array) -> tuple[Array, Array, tuple[Array, ...]]:
     """Nodes, weights and φ⁽ᵏ⁾ values on given panels; the nodes stay strictly inside."""
+    nodes, weights, values, _ = _sample(activation, orders, lower, upper)
+    return nodes, weights, values
+
+
+def _sample(activation: Activation, orders: tuple[int, ...], lower: Array, upper: Array) -> tuple[Array, Array, tuple[Array, ...], Mask]:
+    """The same, and on which panels derivatives are crude."""
     unit, unit_weights = gauss_legendre()
     half = 0.5 * (upper - lower)
     nodes = 0.5 * (lower + upper)[:, None] + half[:, None] * unit
     # Rounding must not carry a node onto the end of a panel a few floats wide: φ may be infinite there.
     np.clip(nodes, np.nextafter(lower, np.inf)[:, None], np.nextafter(upper, -np.inf)[:, None], out=nodes)
     weights = half[:, None] * unit_weights
-    flat = np.ascontiguousarray(nodes.ravel())
-    values = tuple(v.reshape(nodes.shape) for v in activation.several(flat, orders))
+    if activation.costly and max(orders) > 0:
+        values, crude = _sparing(activation, orders, nodes, half)
+    else:
+        flat = np.ascontiguousarray(nodes.ravel())
+        values = tuple(v.reshape(nodes.shape) for v in activation.several(flat, orders))
+        crude = np.zeros(len(lower), dtype=np.bool_)
     floats = (upper - lower) / np.spacing(np.maximum(np.abs(lower), np.abs(upper)))
     coarse = np.flatnonzero((floats > FEWEST_FLOATS) & (floats < MANY_FLOATS))
     if coarse.size:
         _move_to_nodes(values, coarse, lower[coarse], half[coarse], nodes[coarse])
-    return nodes, weights, values
+    return nodes, weights, values, crude
+
+
+def _sparing(activation: Activation, orders: tuple[int, ...], nodes: Array, half: Array) -> tuple[tuple[Array, ...], Mask]:
+    """φ⁽ᵏ⁾ at the nodes, and on which panels by the values' own polynomial: where derivatives are dear, on those that φ is too rough for.
+
+    They are to be bisected, or are given up and say so. On the treads of a staircase, where all 16 values are equal, φ' is 0.
+    """
+    function = activation.values(np.ascontiguousarray(nodes.ravel()), 0).reshape(nodes.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        span, largest = np.ptp(function, axis=1), np.max(np.abs(function), axis=1)
+        tail = np.max(np.abs(function @ _tail_matrix().T), axis=1)
+        crude = np.isfinite(largest) & (tail > NOISE * largest)
+    asked = ~crude & ~(span == 0.0)
+    flat = np.ascontiguousarray(nodes[asked].ravel())
+    found = []
+    for k in orders:
+        values = function.copy() if k == 0 else np.zeros(nodes.shape)
+        if k:
+            slopes = function[crude]
+            for _ in range(k):
+                slopes = slopes @ _slope_matrix().T / half[crude, None]
+            values[crude] = slopes
+            values[asked] = activation.values(flat, k).reshape(-1, nodes.shape[1])
+        found.append(values)
+    return tuple(found), crude
 
 
 def _move_to_nodes(values: tuple[Array, ...], which: Indices, lower: Array, half: Array, nodes: Array) -> None:
@@ -222,7 +258,7 @@ def resolve(
     owners: list[Indices] = []
     total = 0
     for depth in range(DEEPEST + 1):
-        nodes, weights, values = sample(activation, orders, lower, upper)
+        nodes, weights, values, crude = _sample(activation, orders, lower, upper)
         accepted = np.ones(len(lower), dtype=bool)
         overflowing = np.zeros(len(lower), dtype=bool)
         tails: list[Array] = []
@@ -243,7 +279,7 @@ def resolve(
             noise = ((tail <= NOISE) | ((tail <= 1e-3) & (tail * largest <= 32 * ulp))) & (tail * largest > 0.2 * parent[k])
             noise &= both > 0.02 * parent[k]
             noise |= (tail <= NOISE) & (tail * largest <= ULPS * ulp)
-            unsure = np.flatnonzero(~noise & (tail > RESOLVED))
+            unsure = np.flatnonzero(~noise & (tail > RESOLVED) & ~crude)
             if unsure.size and depth:  # nothing is to be found below what numerical differentiation leaves open
                 blur = activation.noise(np.ascontiguousarray(nodes[unsure][:, ::5].ravel()), orders[k]).reshape(unsure.size, -1)
                 quiet = np.zeros(len(lower), dtype=bool)
@@ -386,11 +422,20 @@ def _swings(activation: Activation, orders: tuple[int, ...], panels: Indices, sa
     """
     nodes, values, width = sampled
     nodes, width = nodes[panels], width[panels]
-    if orders == (0, 1):
-        function, slope = values[0][panels], values[1][panels]
+    if activation.costly and orders != (0,):
+        function = activation.values(np.ascontiguousarray(nodes.ravel()), 0).reshape(nodes.shape)
+    else:
+        function = values[0][panels]
+    if activation.costly:  # a difference will do, where a derivative would be sought down to the scale of each swing
+        step = DIFFERENCE * width[:, None]
+        beside = activation.values(np.ascontiguousarray((nodes + step).ravel()), 0).reshape(nodes.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope = (beside - function) / step
+    elif orders == (0, 1):
+        slope = values[1][panels]
     else:
         other = activation.values(np.ascontiguousarray(nodes.ravel()), 1).reshape(nodes.shape)
-        function, slope = (values[0][panels], other) if orders[0] == 0 else (other, values[0][panels])
+        function, slope = (function, other) if orders[0] == 0 else (other, function)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         size = np.abs(slope)
         span = np.ptp(function, axis=1)

@@ -12,7 +12,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.activations.activation import with_estimate
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.arguments import derivative_order, unwrap, variance
-from meanfield.expectation.estimate import TOLERANCE
+from meanfield.expectation.estimate import TOLERANCE, nothing_seen
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.two_inputs import at_zero
 
@@ -90,7 +90,7 @@ def second_moments(act: Activation, q: Array, k: int) -> Array:
     if positive.size:
         worst = table.worst_error(column, positive.ravel())
         if worst > TOLERANCE:
-            warnings.warn(
-                f"V[φ] of {act.name}, derivative {k}: relative error about {worst:.1g}, above {TOLERANCE:g}", AccuracyWarning, stacklevel=3
-            )
+            unseen = nothing_seen(act) if np.any(values == 0.0) else ""
+            text = f"V[φ] of {act.name}, derivative {k}: relative error about {worst:.1g}, above {TOLERANCE:g}{unseen}"
+            warnings.warn(text, AccuracyWarning, stacklevel=3)
     return values

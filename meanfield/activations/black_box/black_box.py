@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield.activations.activation import Activation, Array
 from meanfield.activations.black_box.calling import ArrayFunction, is_torch, wants_tensors
-from meanfield.activations.black_box.differentiation import Derivative, Mask, differentiate
+from meanfield.activations.black_box.differentiation import DEGREE, Derivative, Mask, clear_beside, differentiate
 from meanfield.activations.black_box.kinks import find_kinks
 from meanfield.activations.black_box.pieces import cut
 from meanfield.activations.black_box.scan import scan
@@ -53,11 +53,14 @@ class BlackBoxActivation(Activation):
             if found:  # what was narrow on account of a kink alone is wide again on both sides of it
                 pieces = cut(self._call, self.relative_noise, samples, np.array(found))
         self._cuts = np.array(found, dtype=np.float64)
+        self._clear_left, self._clear_right = clear_beside(self._call, self._cuts, self.relative_noise)
         self._pieces = pieces
         self.features = pieces.features()
         self.breakpoints = self._measured(self._cuts) if len(self._cuts) else ()
 
     def _raw(self, x: Array, k: int) -> Array:
+        if not x.size:  # np.vectorize refuses that
+            return np.zeros(0)
         if k == 0:
             return self._call(x)
         automatic = getattr(self._call, "differentiated", None)
@@ -81,6 +84,10 @@ class BlackBoxActivation(Activation):
         walls = np.concatenate([[-np.inf], self._cuts, [np.inf]])
         beside = np.nextafter(x, -np.inf) if side < 0 else x
         start = 16.0 * np.minimum(self._pieces.width(x), self._pieces.width(beside))
+        # An interval that touches a wall up to which φ is not smooth is not resolved, however often it is halved.
+        for wall, clear in ((walls[index], [np.inf, *self._clear_right]), (walls[index + 1], [*self._clear_left, np.inf])):
+            away = np.abs(x - wall)
+            start = np.where(away > 0.0, np.minimum(start, np.maximum(4.0 * np.array(clear)[index], away)), start)
         return differentiate(self._call, x, k, walls[index], walls[index + 1], start, self.relative_noise)
 
     def noise(self, x: Array, k: int) -> Array:
@@ -90,10 +97,12 @@ class BlackBoxActivation(Activation):
         return self._differentiated(x, k).noise
 
     def _limit(self, x: float, side: int, k: int) -> float:
-        return float(self._limits(np.array([x]), side, k)[0])
+        return float(self.limits(np.array([x]), side, k)[0])
 
-    def _limits(self, x: Array, side: int, k: int) -> Array:
+    def limits(self, x: Array, side: int, k: int) -> Array:
         """φ^(k) at breakpoints, from one side."""
+        if not x.size:
+            return np.zeros(0)
         limits = self._numerical(x, k, side)
         if k == 0:
             # The function's own value, at x or one step beside it, is more exact than the interpolant's.
@@ -112,14 +121,15 @@ class BlackBoxActivation(Activation):
     def _measured(self, x: Array) -> tuple[Breakpoint, ...]:
         """The breakpoints at x with their jumps; differences within the noise count as 0."""
         with np.errstate(invalid="ignore"):
-            right, left = self._limits(x, +1, 0), self._limits(x, -1, 0)
+            right, left = self.limits(x, +1, 0), self.limits(x, -1, 0)
             jump = np.where(np.isnan(right - left) | self._closes(x, right - left), 0.0, right - left)
             noise = self.relative_noise * (np.abs(right) + np.abs(left) + np.maximum(np.abs(right), np.abs(left)) + 1e-12)
             jump[np.abs(jump) <= 1e3 * noise] = 0.0
             after, before = self._differentiated(x, 1, +1), self._differentiated(x, 1, -1)
             steeper, flatter = after.values, before.values
             slope = np.where(np.isnan(steeper - flatter), 0.0, steeper - flatter)
-            slope[np.abs(slope) <= 8.0 * (after.noise + before.noise)] = 0.0
+            # At the end of an interval a series of n terms magnifies noise n times as much as in its middle.
+            slope[np.abs(slope) <= 8.0 * DEGREE * (after.noise + before.noise)] = 0.0
             noise = self.relative_noise * (np.abs(steeper) + np.abs(flatter) + np.maximum(np.abs(right), np.abs(left)) + 1e-12)
             slope[np.abs(slope) <= 1e5 * noise] = 0.0
         return tuple(map(Breakpoint, x.tolist(), jump.tolist(), slope.tolist()))

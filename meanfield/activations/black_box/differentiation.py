@@ -87,6 +87,28 @@ def differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, ri
     return Derivative(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+def clear_beside(f: Callable[[Array], Array], walls: Array, noise: float) -> tuple[Array, Array]:
+    """How far from each wall, to its left and to its right, f is smooth right up to the wall.
+
+    inf where it is on the first interval tried, half as wide as the gap to the next wall; 0 where on none, as beside the 0 of √|x|.
+    """
+    found = np.zeros((2, len(walls)))
+    gaps = np.diff(np.concatenate([[-np.inf], walls, [np.inf]]))
+    for side, gap in enumerate((gaps[:-1], gaps[1:])):
+        active = np.arange(len(walls))
+        width = np.minimum(1.0 + 0.5 * np.abs(walls), 0.5 * gap)
+        for halving in range(_HALVINGS):
+            at = walls[active]
+            fits = _fitted(f, at - width * (side == 0), at + width * (side == 1), noise)
+            clear = fits.last <= 20.0 * fits.shaken
+            found[side, active[clear]] = width[clear] if halving else np.inf
+            going = ~clear & (width > 1e-15 * np.abs(at))
+            active, width = active[going], 0.25 * width[going]
+            if not len(active):
+                break
+    return found[0], found[1]
+
+
 class _Fits(NamedTuple):
     """The series on distinct intervals."""
 

@@ -1,7 +1,8 @@
 """Finding the kinks and jumps of a function known by its values alone.
 
 Each panel that no halving resolves (see pieces.py) is settled by the smooth pieces beside it: a jump by bisection to the
-last bit, a kink where the pieces, continued, meet, a jump of a higher derivative where their derivatives do.
+last bit, a kink where the pieces, continued, meet, a jump of a higher derivative where their derivatives do. Plain jumps are
+bisected all at once, as a staircase has thousands.
 """
 
 from __future__ import annotations
@@ -13,32 +14,79 @@ from typing import NamedTuple
 import numpy as np
 
 from meanfield.activations.activation import Array
-from meanfield.activations.black_box.differentiation import interpolant, tail
+from meanfield.activations.black_box.differentiation import Mask, interpolant, tail
 from meanfield.activations.black_box.pieces import NARROW, OVERLAP, Pieces
 
 _log = logging.getLogger(__name__)
 
-_MOST_KINKS = 400
+_MOST_KINKS = 400  # that are not plain jumps
+_MOST_JUMPS = 4_000
+_FAINT = 1e-6  # of φ: of more than _MOST_KINKS jumps, those below are what rounding to few digits makes, at every x
 _CROWD, _BESIDE = 12, 8.0  # brackets, no further apart than so many of their widths or half of the crowd
 _GATHERED = 512
 
 
 def find_kinks(f: Callable[[Array], Array], noise: float, pieces: Pieces) -> list[float]:
     """The points of |x| ≤ 10⁴ where f is not smooth, ascending: those of the stubborn panels of `pieces` that hold one."""
-    inside = sorted(pieces.stubborn, key=lambda pair: abs(pair[0]))[: 8 * _MOST_KINKS]  # a kink may have several brackets
-    brackets, crowds = _crowded(_distinct(inside))
+    inside = np.array(sorted(pieces.stubborn, key=lambda pair: abs(pair[0]))).reshape(-1, 2)
+    jumps, explained = _plain_jumps(f, inside, noise, pieces)
+    left_over = [(low, high) for low, high in inside[~explained][: 8 * _MOST_KINKS].tolist()]  # a kink may have several brackets
+    brackets, crowds = _crowded(_distinct(left_over))
     if len(brackets) > _MOST_KINKS:
         _log.info("the search for kinks found %d places and kept %d", len(brackets), _MOST_KINKS)
         brackets = sorted(sorted(brackets, key=lambda pair: abs(pair[0]))[:_MOST_KINKS])
     kinks = [_gathering(f, low, high, noise) for low, high in crowds]
+    walls = np.concatenate([[-np.inf], jumps, [np.inf]])
     for index, (low_end, high_end) in enumerate(brackets):
-        left = brackets[index - 1][1] if index else -np.inf
-        right = brackets[index + 1][0] if index + 1 < len(brackets) else np.inf
+        before, after = np.searchsorted(walls, low_end, side="right") - 1, np.searchsorted(walls, high_end)
+        left = max(float(walls[before]), brackets[index - 1][1] if index else -np.inf)
+        right = min(float(walls[after]), brackets[index + 1][0] if index + 1 < len(brackets) else np.inf)
         drift = float(np.interp(abs(low_end), pieces.sizes, pieces.steepest)) * abs(low_end)
         kink = _settled(f, low_end, high_end, (left, right), noise, drift)
         if kink is not None:
             kinks.append(kink)
-    return sorted(set(kinks))
+    return sorted({*kinks, *jumps.tolist()})
+
+
+def _plain_jumps(f: Callable[[Array], Array], brackets: Array, noise: float, pieces: Pieces) -> tuple[Array, Mask]:
+    """The jumps between flat sides, ascending, and which brackets they explain: bisected to the last bit, all at once.
+
+    A bracket that holds 0, where bisection would go on down to denormal numbers, is left to `_settled`.
+    """
+    margin = OVERLAP * (brackets[:, 1] - brackets[:, 0])
+    begin, end = brackets[:, 0] - margin, brackets[:, 1] + margin
+    which = np.flatnonzero((begin > 0.0) | (end < 0.0))
+    explained = np.zeros(len(brackets), dtype=np.bool_)
+    if not which.size:
+        return np.zeros(0), explained
+    a, b = begin[which].copy(), end[which].copy()
+    first, last = f(a), f(b)
+    at_a, at_b = first.copy(), last.copy()
+    with np.errstate(invalid="ignore", over="ignore"):
+        while True:
+            middle = 0.5 * (a + b)
+            going = np.flatnonzero((a < middle) & (middle < b))
+            if not going.size:
+                break
+            value = f(middle[going])
+            below = np.abs(value - at_a[going]) >= np.abs(at_b[going] - value)
+            low, high = going[~below], going[below]
+            a[low], at_a[low] = middle[low], value[~below]
+            b[high], at_b[high] = middle[high], value[below]
+        step = np.abs(at_b - at_a)
+        drift = np.interp(np.abs(a), pieces.sizes, pieces.steepest) * np.abs(a)
+        scale = np.maximum(np.maximum(np.abs(at_a), np.abs(at_b)), 0.1 * drift)
+        plain = (step > 1e3 * noise * scale) & (np.abs(at_a - first) + np.abs(last - at_b) <= 0.1 * step)
+    if np.count_nonzero(plain) > _MOST_KINKS:
+        plain &= step > _FAINT * scale
+    explained[which[plain]] = True
+    found = np.unique(np.array([min(pair, key=lambda x: len(repr(x))) for pair in zip(a[plain].tolist(), b[plain].tolist(), strict=True)]))
+    # Others about the same jump are its echo.
+    explained |= np.searchsorted(found, end, side="right") > np.searchsorted(found, begin, side="left")
+    if found.size > _MOST_JUMPS:
+        _log.info("the search for kinks found %d jumps and kept %d", found.size, _MOST_JUMPS)
+        found = np.sort(found[np.argsort(np.abs(found), kind="stable")[:_MOST_JUMPS]])
+    return found, explained
 
 
 def _distinct(found: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -97,6 +97,8 @@ def _curvature(act: Activation, values: Samples) -> tuple[Any, int, int]:
 
 def proposition_seven(seen: Moments, values: Samples, shape: Shape | None) -> Condition:
     """Whether Proposition 7 applies: the decay of V[φ'] as a power of q."""
+    if seen.q.size == 0 and seen.unknown:
+        return Condition("7", STATEMENT_7, None, "numerical", {}, None, seen.unknown)
     if values.x.size == 0 or seen.q.size == 0 or seen.infinite or seen.table.steep:
         reason = "does not apply: V[φ] or V[φ'] is infinite"
         return Condition("7", STATEMENT_7, False, "analytic", {}, None, reason)

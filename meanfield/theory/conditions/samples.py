@@ -121,7 +121,10 @@ def moments(act: Activation, closer: CloserLook = NOTHING) -> Moments:
         reach = (_bottom(act), HIGHEST) if math.isfinite(float(table(V1, np.ones(1))[0])) else (-8, 8)
         lowest, highest, infinite, unknown = _range(act, *reach)
         try:
-            highest = _affordable(table, lowest, highest)
+            affordable = _affordable(table, lowest, highest)
+            if affordable == lowest < highest:
+                unknown = f"{act.name} oscillates so fast beside 0 that one E[φ(√q Z)²] takes more than {MOST} values"
+            highest = affordable
             q = octave_grid(2.0**lowest, 2.0**highest) if lowest < highest else np.empty(0)
             q[-1:] *= 1.0 - 2.0**-30  # inside the last octave: its end belongs to the next, and would build that
             values, relative = _columns(table, q)

@@ -2,10 +2,10 @@
 Kernels of deep networks
 ========================
 
-What depth does to the NNGP kernel K and the tangent kernel Θ of 12 random inputs of one norm. Left: Θ(x, x')/Θ(x, x) on the edge of chaos goes to
-1/3 for a smooth activation and to 1/4 for one with a kink (dotted). Right: condition numbers. On the edge that of Θ stays near (M + 2)/2 or
-(M + 3)/3 for M inputs, so that gradient descent fits all of them at like speeds; in the ordered phase it grows exponentially, and that
-network can't be trained. The condition number of K grows on the edge too, like the depth (smooth) or its square (kinks).
+What depth does to the NNGP kernel K and the tangent kernel Θ of 12 random inputs of one norm. Left: Θ(x, x')/Θ(x, x) on the edge of chaos
+goes to 1/3 for a smooth activation and to 1/4 for one with a kink (dotted). Right: condition numbers. On the edge that of Θ stays near
+(M + 2)/2 or (M + 3)/3 for M inputs, so that gradient descent fits all of them at like speeds; in the ordered phase it grows exponentially,
+and that network can't be trained. The condition number of K grows on the edge too, like the depth (smooth) or its square (kinks).
 """
 
 import matplotlib.pyplot as plt

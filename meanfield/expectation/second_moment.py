@@ -11,7 +11,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.activations.activation import with_estimate
 from meanfield.errors import AccuracyWarning
-from meanfield.expectation.arguments import derivative_order, unwrap, variance
+from meanfield.expectation.arguments import LARGEST, SMALLEST, derivative_order, unwrap, variance
 from meanfield.expectation.estimate import TOLERANCE
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.two_inputs import at_zero
@@ -65,6 +65,10 @@ def second_moment(activation: Any, q: Any, derivative: int = 0) -> Any:
     """
     act = find_activation(activation)
     k = derivative_order(derivative)
+    if isinstance(q, float) and SMALLEST <= q <= LARGEST:  # the usual number needs no array
+        table, column = (moment_table(act, (2,)), 0) if k == 2 else (moment_table(act), V1 if k else V)
+        if table.worst_error(column, q, q) <= TOLERANCE and table.has_octave(q):
+            return table.at(column, q)
     with with_estimate():
         values = second_moments(act, variance("q", q), k)
     return unwrap(values)
@@ -88,9 +92,10 @@ def second_moments(act: Activation, q: Array, k: int) -> Array:
     else:
         values = table(column, q)
     if positive.size:
-        octaves = np.frexp(positive.ravel())[1]  # the estimate belongs to the octave, not to the point
-        lowest = int(octaves.min())
-        worst = max(table.error(column, math.ldexp(0.75, lowest + int(e)))[0] for e in np.flatnonzero(np.bincount(octaves - lowest)))
+        # The estimate belongs to the octave, not to the point. Octaves in between that nobody asked for do not count.
+        worst = table.worst_error(column, float(positive.min()), float(positive.max()))
+        if worst > TOLERANCE:
+            worst = max(table.worst_error(column, q, q) for q in np.ldexp(0.75, np.unique(np.frexp(positive)[1])).tolist())
         if worst > TOLERANCE:
             warnings.warn(
                 f"V[φ] of {act.name}, derivative {k}: relative error about {worst:.1g}, above {TOLERANCE:g}", AccuracyWarning, stacklevel=3

@@ -61,6 +61,11 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "second moments": (lambda: mf.second_moment("tanh(1.01*x)", np.geomspace(0.1, 10.0, 50)), "evaluate_octaves"),
     "edge of chaos": (lambda: mf.edge_of_chaos("tanh(1.01*x)", np.linspace(0.0, 1.0, 5)), "first_brackets solve"),
     "covariance": (lambda: mf.covariance("clip(1.01*x, -1, 1)", 1.0, 2.0, 0.5), "project"),
+    "covariances of many pairs": (
+        lambda: mf.covariance("tanh(1.07*x)", [1.0, 1.1, 1.2], 1.5, [0.3, -0.4, 0.95]),
+        "angles locate by_node evaluate",
+    ),
+    "covariances at one variance": (lambda: mf.covariance("tanh(1.07*x)", 1.0, 1.0, np.linspace(-0.5, 0.5, 21)), "power_series"),
     "decorrelation": (
         lambda: mf.decorrelation("clip(1.02*x, -1, 1)", 1.0, 1e-3),
         "thin window_variances weighted_variance gaussian_window",

@@ -16,13 +16,13 @@ from meanfield.errors import AccuracyWarning
 from meanfield.expectation.angle_series import AngleSeries
 from meanfield.expectation.arguments import broadcast, correlation_argument, derivative_order, unwrap, variance, within
 from meanfield.expectation.moments import V1, V, moment_table
-from meanfield.expectation.two_inputs import covariance_at, covariances_by_series, decorrelation_at, is_quick
+from meanfield.expectation.two_inputs import covariance_at, covariances_at, decorrelation_at, is_quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Indices
 
 TOLERANCE = 1e-10  # an estimate of the relative error of V above it draws an AccuracyWarning
 MANY = 300  # more correlations than this at one pair of variances: a series in c, or an interpolant in the angle made of as many values
@@ -66,8 +66,8 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     -----
     The correlation map is f(c) = (σ_b² + σ_w² C[φ](q, q, c))/q and, by Price's theorem, f'(c) = σ_w² C[φ'](q, q, c)
     (Poole et al. 2016, eq. 6; Price 1958). Errors are relative to √(V(q1)V(q2)). Each element has the value, to the bit, that it has
-    alone, but for more than 300 correlations at one pair of variances that Mehler's series does not serve: these are
-    interpolated, to some 1e-14.
+    alone, but for more than 300 correlations at one pair of variances that neither Mehler's series nor the table of pairs serves:
+    these are interpolated, to some 1e-14.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=correlation_argument("c", c))
     with with_estimate():
         result = covariances(act, first, second, correlation, k)
-        _warn_if_sampled(act, np.union1d(first, second), k, result)
+        _warn_if_sampled(act, first, second, k, result)
     return unwrap(result)
 
 
@@ -126,16 +126,16 @@ def decorrelation(activation: Any, q: Any, epsilon: Any) -> Any:
     variances, loss = broadcast(q=variance("q", q), epsilon=within("epsilon", epsilon, 0.0, 2.0))
     with with_estimate():
         result = decorrelations(act, variances, loss)
-        _warn_if_sampled(act, np.unique(variances), 0, result)
+        _warn_if_sampled(act, variances, variances, 0, result)
     return unwrap(result)
 
 
-def _warn_if_sampled(act: Activation, variances: Array, k: int, result: Array) -> None:
+def _warn_if_sampled(act: Activation, q1: Array, q2: Array, k: int, result: Array) -> None:
     """Say so where φ⁽ᵏ⁾ has more features within reach than the panels resolve, or is a callable of which nothing was seen."""
     table = moment_table(act, (2,) if k == 2 else (0, 1))
     if not table.partition.has_unresolved and not (act.narrowest and np.any(result == 0.0)):
         return
-    worst = max((table.error(V1 if k == 1 else V, float(q))[0] for q in variances if q > 0), default=0.0)
+    worst = max((table.error(V1 if k == 1 else V, float(q))[0] for q in np.union1d(q1, q2) if q > 0), default=0.0)
     if worst > TOLERANCE:
         warnings.warn(
             f"E[φ(u)φ(v)] of {act.name}, derivative {k}: V[φ] has a relative error of about {worst:.1g}, above {TOLERANCE:g}",
@@ -147,28 +147,36 @@ def _warn_if_sampled(act: Activation, variances: Array, k: int, result: Array) -
 def covariances(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Array:
     """C[φ⁽ᵏ⁾] for broadcast, checked arrays."""
     flat1, flat2, flat_c = (np.ravel(a) for a in (q1, q2, c))
-    out = np.empty(flat_c.shape)
+    if flat_c.size == 1:
+        return np.array(covariance_at(act, float(flat1[0]), float(flat2[0]), float(flat_c[0]), k)).reshape(np.shape(c))
+    inside = (flat1 > 0.0) & (flat2 > 0.0) & (flat_c != 0.0) & (np.abs(flat_c) < 1.0)
+    if inside.all():
+        out = covariances_at(act, flat1, flat2, flat_c, k)
+    else:
+        out = np.full(flat_c.shape, math.nan)
+        out[inside] = covariances_at(act, flat1[inside], flat2[inside], flat_c[inside], k)
+    rest = np.flatnonzero(np.isnan(out))
+    if rest.size:
+        _fill(act, flat1[rest], flat2[rest], flat_c[rest], k, out, rest)
+    return out.reshape(np.shape(c))
+
+
+def _fill(act: Activation, q1: Array, q2: Array, c: Array, k: int, out: Array, where: Indices) -> None:
+    """What neither series nor table serves, pair by pair."""
 
     def exact(a: float, b: float) -> Callable[[float], float]:
         return lambda x: covariance_at(act, a, b, x, k)
 
-    for a, b in {(float(a), float(b)) for a, b in zip(flat1, flat2, strict=True)}:
-        mine = (flat1 == a) & (flat2 == b)
+    pairs, mine = np.unique(np.stack([q1, q2], axis=1), axis=0, return_inverse=True)
+    for number, (a, b) in enumerate(pairs.tolist()):
+        here = mine.ravel() == number
         function = exact(a, b)
-        wanted = flat_c[mine]
-        values = np.full(wanted.shape, math.nan)
-        inside = (np.abs(wanted) < 1.0) & (wanted != 0.0)
-        if min(a, b) > 0 and inside.sum() > 1:
-            values[inside] = covariances_by_series(act, a, b, wanted[inside], k)
-        rest = np.isnan(values)
-        distinct = np.unique(wanted[rest])
+        distinct = np.unique(c[here])
         if distinct.size > MANY and min(a, b) > 0 and k == 0:
-            values[rest] = _angle_series(act, a, b, function)(np.arccos(wanted[rest]))
-        elif distinct.size:
-            known = {float(x): function(float(x)) for x in distinct}
-            values[rest] = [known[float(x)] for x in wanted[rest]]
-        out[mine] = values
-    return out.reshape(np.shape(c))
+            out[where[here]] = _angle_series(act, a, b, function)(np.arccos(c[here]))
+        else:
+            known = {x: function(x) for x in distinct.tolist()}
+            out[where[here]] = [known[x] for x in c[here].tolist()]
 
 
 def _angle_series(act: Activation, a: float, b: float, function: Callable[[float], float]) -> AngleSeries:

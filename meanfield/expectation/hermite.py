@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +20,15 @@ from meanfield.expectation.rule import select
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array, Mask
+    from meanfield.arrays import Array
     from meanfield.expectation.panels import Partition
 
 # Terms, and the width of a panel in standard deviations on which h_n of that degree makes 1.8 oscillations.
 SIZES = ((128, 1.0), (512, 0.5))
 CONVERGED = 1e-17  # of Σ aₙ²; the last terms n aₙ² of a series that has converged at every c
 DECAYING = 1e-7  # of Σ aₙ²: a kink leaves n aₙ² ~ n^(−3/2), 7e-4 at n = 128
+FEW = 8  # correlations for which NumPy will do
+NOTHING = 1e-17  # of √(V1 V2): the sum of last terms that are left away
 COMPLETE = 1e-14  # of Σ aₙ²: what rounding leaves of E[φ²] − Σ aₙ²
 
 
@@ -54,13 +57,25 @@ class HermiteSeries:
 
 def hermite_series(activation: Activation, partition: Partition, order: int, q: float, size: int = 0) -> HermiteSeries | None:
     """The first SIZES[size] coefficients of φ⁽ᵏ⁾, deltas at the jumps of φ⁽ᵏ⁻¹⁾ included; None where φ overflows."""
-    from meanfield.expectation.hermite_kernels import project
-
     terms, width = SIZES[size]
     nodes = _sampled(activation, partition, order, q, q, width)
     if nodes is None:
         return None
-    x, masses, phi = nodes
+    coefficients, total, delta = _coefficients(activation, order, q, terms, *nodes)
+    if not (np.isfinite(coefficients).all() and math.isfinite(total)):
+        return None
+    last = np.arange(terms - 8, terms) * coefficients[-8:] ** 2
+    converged = not delta and _has_ended(coefficients, total)
+    decaying = not delta and bool(np.all(last <= DECAYING * total))
+    return HermiteSeries(coefficients, math.inf if delta else total, converged, decaying)
+
+
+def _coefficients(
+    activation: Activation, order: int, q: float, terms: int, x: Array, masses: Array, phi: Array
+) -> tuple[Array, float, bool]:
+    """The coefficients from values φ⁽ᵏ⁾(x), E[φ⁽ᵏ⁾²] without deltas, and whether there are deltas."""
+    from meanfield.expectation.hermite_kernels import project
+
     root = math.sqrt(q)
     z, mass = x / root, masses / root
     coefficients = np.zeros(terms)
@@ -82,14 +97,29 @@ def hermite_series(activation: Activation, partition: Partition, order: int, q: 
                 coefficients += jump / root * functional[:terms]
             else:  # ∫ δ'(x − t) hₙ N dx = √(n+1) hₙ₊₁ N / q
                 coefficients += jump / q * np.sqrt(np.arange(1, terms + 1)) * functional[1:]
-    if not (np.isfinite(coefficients).all() and math.isfinite(total)):
+    return coefficients, total, delta
+
+
+def hermite_rows(activation: Activation, partition: Partition, order: int, variances: Array) -> tuple[Array, bool] | None:
+    """The first 128 coefficients of φ⁽ᵏ⁾ at variances near each other, and whether they have decayed at all of them; None for overflow."""
+    terms, width = SIZES[0]
+    nodes = _sampled(activation, partition, order, float(np.min(variances)), float(np.max(variances)), width)
+    if nodes is None:
         return None
-    last = np.arange(terms - 8, terms) * coefficients[-8:] ** 2
-    # Small last terms are not enough (sin at q = 10⁶ has its mass at n ~ 10⁶): Parseval's sum must be complete too.
+    rows, ended = np.empty((variances.size, terms)), True
+    x, masses, phi = nodes
+    for i, q in enumerate(variances.tolist()):
+        alive = np.abs(x) < 54.0 * math.sqrt(q)  # exp(−z²/4) underflows beyond
+        rows[i], total, delta = _coefficients(activation, order, q, terms, x[alive], masses[alive], phi[alive])
+        ended = ended and _has_ended(rows[i], total) and not delta
+    return (rows, ended) if np.isfinite(rows).all() else None
+
+
+def _has_ended(coefficients: Array, total: float) -> bool:
+    """Whether the last coefficients are nothing, and Parseval's sum is complete: sin at q = 10⁶ has its mass at n ~ 10⁶."""
+    last = np.arange(coefficients.size - 8, coefficients.size) * coefficients[-8:] ** 2
     complete = total - float(coefficients @ coefficients) <= COMPLETE * total
-    converged = not delta and complete and bool(np.all(last <= CONVERGED * total))
-    decaying = not delta and bool(np.all(last <= DECAYING * total))
-    return HermiteSeries(coefficients, math.inf if delta else total, converged, decaying)
+    return complete and bool(np.all(last <= CONVERGED * total))
 
 
 def _sampled(
@@ -142,36 +172,77 @@ def projections(activation: Activation, partition: Partition, variances: Array) 
     return (coefficients, totals) if np.isfinite(coefficients).all() and np.isfinite(totals).all() else None
 
 
-def mehler(first: HermiteSeries, second: HermiteSeries, c: float) -> float | None:
-    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)], or None where the terms at hand do not reach 1e-16 of √(V1 V2)."""
-    if not reaches(first, second, np.array([abs(c)]))[0]:
-        return None
-    return float(mehler_sum(first, second, np.array([c]))[0])
+@dataclass(frozen=True)
+class MehlerPair:
+    """Σ aₙ(q1) aₙ(q2) cⁿ of two series, and up to which |c| it is right.
+
+    Attributes
+    ----------
+    products : array
+        aₙ(q1) aₙ(q2), without the last ones where they are nothing at any c.
+    reach : float
+        The largest |c| at which the terms at hand reach 1e-16 of √(V1 V2); negative where they never do.
+    """
+
+    products: Array
+    reach: float
+
+    @staticmethod
+    def of(first: HermiteSeries, second: HermiteSeries) -> MehlerPair:
+        terms = min(first.coefficients.size, second.coefficients.size)
+        short, long = sorted((first, second), key=lambda series: series.coefficients.size)
+        scale = math.sqrt(first.total * second.total)
+        products = first.coefficients[:terms] * second.coefficients[:terms]
+        if math.isinf(scale):
+            # Deltas: the coefficients grow no faster than n^(1/2) (jump of φ, order 2), so |c|ⁿ n/(1 − |c|) decides.
+            return MehlerPair(products, _delta_reach(terms))
+        beyond = first.remainder * second.remainder
+        if first.converged and second.converged:
+            beyond = short.remainder * float(np.sqrt(np.sum(long.coefficients[terms:] ** 2)))
+            beside = np.cumsum(np.abs(products)[::-1])[::-1]
+            products = products[: max(int(np.sum(beside > NOTHING * scale)), 1)]
+        # |c|ⁿ · beyond ≤ 1e-16 · scale
+        reach = 1.0 if beyond <= 1e-16 * scale else (1e-16 * scale / beyond) ** (1.0 / terms)
+        return MehlerPair(products, reach)
+
+    def __call__(self, c: Array) -> Array:
+        """The sums at an array of c; nan out of reach."""
+        size = np.abs(c)
+        if c.size <= FEW:
+            with np.errstate(invalid="ignore"):
+                value: Array = np.where(size <= self.reach, _horner(self.products, c), math.nan)
+            return value
+        from meanfield.expectation.hermite_kernels import power_series
+
+        out = np.empty(c.size)
+        inside = size <= self.reach
+        if inside.all():
+            power_series(np.ascontiguousarray(c), self.products, out)
+            return out
+        near = c[inside]
+        found = np.empty(near.size)
+        power_series(near, self.products, found)
+        out.fill(math.nan)
+        out[inside] = found
+        return out
 
 
-def mehler_sum(first: HermiteSeries, second: HermiteSeries, c: Array) -> Array:
-    """Σ aₙ(q1) aₙ(q2) cⁿ."""
-    terms = min(first.coefficients.size, second.coefficients.size)
-    result: Array = np.asarray(np.polynomial.polynomial.polyval(c, first.coefficients[:terms] * second.coefficients[:terms]), dtype=float)
-    return result
+def _horner(products: Array, c: Array) -> Array:
+    """As hermite_kernels.power_series, with the same bits."""
+    total = np.full(c.shape, products[-1])
+    for k in range(products.size - 2, -1, -1):
+        total = total * c + products[k]
+    return total
 
 
-def reaches(first: HermiteSeries, second: HermiteSeries, size: Array) -> Mask:
-    """Whether the terms at hand reach 1e-16 of √(V1 V2) at correlations of these sizes |c|."""
-    terms = min(first.coefficients.size, second.coefficients.size)
-    short, long = sorted((first, second), key=lambda series: series.coefficients.size)
-    scale = math.sqrt(first.total * second.total)
-    last = size**terms
-    result: Mask
-    if first.converged and second.converged:
-        beyond = float(np.sqrt(np.sum(long.coefficients[terms:] ** 2)))
-        result = last * short.remainder * beyond <= 1e-16 * scale
-    elif math.isinf(scale):
-        # Deltas: the coefficients grow no faster than n^(1/2) (jump of φ, order 2), so |c|ⁿ decides.
-        result = last * terms / np.where(size < 1, 1 - size, 1e-300) <= 1e-17
-    else:
-        result = last * first.remainder * second.remainder <= 1e-16 * scale
-    return result
+@lru_cache(maxsize=2)
+def _delta_reach(terms: int) -> float:
+    """The largest |c| with |c|ⁿ n/(1 − |c|) ≤ 1e-17."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if middle**terms * terms <= 1e-17 * (1.0 - middle) else (low, middle)
+    return low
 
 
 def mehler_decorrelation(series: HermiteSeries, epsilon: float) -> float | None:

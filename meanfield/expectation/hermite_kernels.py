@@ -1,4 +1,4 @@
-"""Compiled projection onto Hermite functions."""
+"""Compiled projection onto Hermite functions, and Mehler's sums."""
 
 from __future__ import annotations
 
@@ -29,3 +29,20 @@ def project(z: Array, weighted: Array, half: Array, coefficients: Array) -> None
             after = up * z[j] * now[j] - down * before[j]
             before[j] = now[j]
             now[j] = after
+
+
+BLOCK = 64  # correlations that are summed side by side: each operation serves several of them in one vector register
+
+
+@kernel("void(float64[::1], float64[::1], float64[::1])")
+def power_series(c: Array, coefficients: Array, out: Array) -> None:
+    """out = Σ coefficients[k] cᵏ by Horner's rule."""
+    last = coefficients.size - 1
+    for start in range(0, c.size, BLOCK):
+        here = c[start : start + BLOCK]
+        total = out[start : start + BLOCK]
+        for i in range(here.size):
+            total[i] = coefficients[last]
+        for k in range(last - 1, -1, -1):
+            for i in range(here.size):
+                total[i] = total[i] * here[i] + coefficients[k]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
 
+TERMS = 20  # of a row: a constant, so that the compiler unrolls the loop
+
+
 @kernel("int64(float64[::1], int64, int64[::1], int64[::1], int64[::1], float64[:,::1], float64[::1])")
 def evaluate_octaves(q: Array, first: int, state: Integers, start: Integers, pieces: Integers, coefficients: Array, out: Array) -> int:
     """Evaluate a piecewise polynomial in q (octaves.py does the same without numba); octave i holds 2^(first + i) ≤ q < 2^(first + i + 1).
@@ -22,7 +25,6 @@ def evaluate_octaves(q: Array, first: int, state: Integers, start: Integers, pie
     are NaN in `out` for the caller to fill.
     """
     missed = 0
-    degree = coefficients.shape[1] - 1
     # The exponent and the fraction of a float64, straight from its bits: frexp is a call, and dearer than the polynomial.
     bits = q.view(np.int64)
     for i in range(q.size):
@@ -41,9 +43,10 @@ def evaluate_octaves(q: Array, first: int, state: Integers, start: Integers, pie
         row = start[octave] + piece
         # Even and odd powers apart: two chains that the processor runs side by side. The number of terms is even.
         square = t * t
-        even, odd = coefficients[row, degree - 1], coefficients[row, degree]
-        for k in range(degree - 3, -1, -2):
-            even = even * square + coefficients[row, k]
-            odd = odd * square + coefficients[row, k + 1]
+        a = coefficients[row]
+        even, odd = a[TERMS - 2], a[TERMS - 1]
+        for k in range(TERMS - 4, -1, -2):
+            even = even * square + a[k]
+            odd = odd * square + a[k + 1]
         out[i] = even + t * odd
     return missed

@@ -165,6 +165,9 @@ class MomentTable:
         self.asked = 0  # questions answered
         self._lock = threading.RLock()
         self._packed: tuple[int, Integers, Integers, Integers, Array] | None = None
+        self._by_column: list[tuple[int, Integers, Integers, Integers, Array]] = []
+        self._rows: dict[tuple[int, int], tuple[float, ...]] = {}  # of one piece, for questions about one q
+        self._accurate: dict[tuple[int, int], float] = {}  # estimates of whole octaves
 
     @property
     def has_jumps(self) -> bool:
@@ -480,8 +483,12 @@ class MomentTable:
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:
         """Arrays for the kernel: first octave, state, first row, pieces, coefficients (rows × TERMS)."""
-        first, state, start, pieces, block = self.snapshot()
-        return first, state[column], start, pieces, block[column]
+        with self._lock:
+            whole = self.snapshot()
+            if not self._by_column:
+                first, state, start, pieces, block = whole
+                self._by_column = [(first, state[c], start, pieces, block[c]) for c in range(self.columns)]
+            return self._by_column[column]
 
     def snapshot(self) -> tuple[int, Integers, Integers, Integers, Array]:
         """As `packed`, state and coefficients of all columns, of one moment: between two calls another thread may add octaves."""
@@ -505,6 +512,7 @@ class MomentTable:
                         total += octave.coefficients.shape[1]
                 block = np.concatenate(rows, axis=1) if rows else np.zeros((self.columns, 1, TERMS))
                 self._packed = (first, state, start, pieces, np.ascontiguousarray(block))
+                self._by_column = []
             return self._packed
 
     def __call__(self, column: int, q: Array) -> Array:
@@ -537,6 +545,46 @@ class MomentTable:
                 out[i] = self._direct(float(flat[i]))[0][column]
         return out.reshape(q.shape)
 
+    def at(self, column: int, q: float) -> float:
+        """A column at one q in [SMALLEST, LARGEST], with the bits that `__call__` gives it, in a few microseconds."""
+        mantissa, exponent = math.frexp(q)
+        octave = self._octaves.get(exponent - 1)
+        if octave is None or octave.coefficients is None or octave.infinite[column]:
+            return float(self(column, np.array([q]))[0])
+        self.asked += 1
+        count = octave.coefficients.shape[1]
+        position = (2.0 * mantissa - 1.0) * count
+        piece = min(int(position), count - 1)
+        row = self._rows.get(key := (column, (exponent << MOST_CUTS) + piece))
+        if row is None:
+            row = self._rows[key] = tuple(octave.coefficients[column, piece].tolist())
+        t = 2.0 * (position - piece) - 1.0
+        square = t * t
+        even, odd = row[-2], row[-1]
+        for k in range(TERMS - 4, -1, -2):  # as kernels.evaluate_octaves
+            even = even * square + row[k]
+            odd = odd * square + row[k + 1]
+        result: float = even + t * odd
+        return result
+
+    def has_octave(self, q: float) -> bool:
+        """Whether the octave of q is built, so that its error estimate is known."""
+        return math.frexp(q)[1] - 1 in self._octaves
+
+    def largest_error(self, column: int, low: float, high: float) -> float:
+        """The largest error estimate of the octaves from low to high, as far as they are built; inf where one has no series."""
+        worst = 0.0
+        for e in range(math.frexp(low)[1] - 1, math.frexp(high)[1]):
+            if (octave := self._octaves.get(e)) is not None:
+                worst = max(worst, math.inf if octave.coefficients is None else self._octave_error(column, e))
+        return worst
+
+    def _octave_error(self, column: int, e: int) -> float:
+        found = self._accurate.get((column, e))
+        if found is None:
+            found = self._accurate[column, e] = self.error(column, math.ldexp(1.5, e))[0]
+        return found
+
     def worst_error(self, column: int, q: Array) -> float:
         """The largest relative error estimate of a column at an array of q: that of an octave, or of each q where no series serves."""
         octaves = np.frexp(q)[1] - 1
@@ -544,9 +592,10 @@ class MomentTable:
         worst = 0.0
         for e in (lowest + np.flatnonzero(np.bincount(octaves - lowest))).tolist():
             self.ensure(e, e)
-            single = self._octaves[e].coefficients is None
-            mine = np.unique(q[octaves == e])[:DIRECTS_HELD] if single else np.ldexp([1.5], e)
-            worst = max(worst, *(self.error(column, float(v))[0] for v in mine))
+            if self._octaves[e].coefficients is not None:
+                worst = max(worst, self._octave_error(column, e))
+                continue
+            worst = max(worst, *(self.error(column, float(v))[0] for v in np.unique(q[octaves == e])[:DIRECTS_HELD]))
         return worst
 
     def error(self, column: int, q: float) -> tuple[float, str]:

@@ -475,6 +475,7 @@ class Partition:
         self._cuts = np.unique(np.concatenate([self._breaks, np.array(places, dtype=float)]))
         self._shells: dict[int, Panels] = {}  # j: both sides of 2^j ≤ |x| < 2^(j+1)
         self._cores: dict[int, Panels] = {}  # j: |x| < 2^j
+        self._stuck = (0, 0), False  # how many shells and cores were looked at, and whether any holds more than its values tell
         self._coarse: dict[tuple[int, int], tuple[Array, tuple[Array, Array]]] = {}
         self._tails: dict[tuple[float, float], Tail | None] = {}
         self._held_reached: tuple[int, Array] = (0, np.zeros((len(orders), 0)))  # log₂ of |φ| √width up to each shell, from that number on
@@ -554,7 +555,10 @@ class Partition:
     @property
     def has_unresolved(self) -> bool:
         """Whether any panel so far holds more than 16 values tell."""
-        return any(panels.stuck.any() for held in (self._shells, self._cores) for panels in held.values())
+        there = len(self._shells), len(self._cores)
+        if self._stuck[0] != there:  # shells and cores are only ever added
+            self._stuck = there, any(panels.stuck.any() for held in (self._shells, self._cores) for panels in held.values())
+        return self._stuck[1]
 
     def panels_in(self, shell: int) -> int:
         """How many panels 2^shell ≤ |x| < 2^(shell + 1) takes."""

@@ -11,7 +11,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.activations.activation import with_estimate
 from meanfield.errors import AccuracyWarning
-from meanfield.expectation.arguments import derivative_order, unwrap, variance
+from meanfield.expectation.arguments import LARGEST, SMALLEST, derivative_order, unwrap, variance
 from meanfield.expectation.estimate import TOLERANCE, nothing_seen
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.two_inputs import at_zero
@@ -65,6 +65,10 @@ def second_moment(activation: Any, q: Any, derivative: int = 0) -> Any:
     """
     act = find_activation(activation)
     k = derivative_order(derivative)
+    if isinstance(q, float) and SMALLEST <= q <= LARGEST:  # the usual number needs no array
+        table, column = (moment_table(act, (2,)), 0) if k == 2 else (moment_table(act), V1 if k else V)
+        if table.has_octave(q) and table.largest_error(column, q, q) <= TOLERANCE:
+            return table.at(column, q)
     with with_estimate():
         values = second_moments(act, variance("q", q), k)
     return unwrap(values)
@@ -88,7 +92,10 @@ def second_moments(act: Activation, q: Array, k: int) -> Array:
     else:
         values = table(column, q)
     if positive.size:
-        worst = table.worst_error(column, positive.ravel())
+        # The estimate belongs to the octave, not to the point. Octaves in between that nobody asked for do not count.
+        worst = table.largest_error(column, float(positive.min()), float(positive.max()))
+        if worst > TOLERANCE:
+            worst = table.worst_error(column, positive.ravel())
         if worst > TOLERANCE:
             unseen = nothing_seen(act) if np.any(values == 0.0) else ""
             text = f"V[φ] of {act.name}, derivative {k}: relative error about {worst:.1g}, above {TOLERANCE:g}{unseen}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
-from meanfield.expectation.hermite import SIZES, HermiteSeries, hermite_series, mehler_decorrelation, mehler_sum, reaches
+from meanfield.expectation.hermite import SIZES, HermiteSeries, MehlerPair, hermite_series, mehler_decorrelation
 from meanfield.expectation.moments import MEAN, V1, V, gaussian_weights, moment_table
 from meanfield.expectation.panels import Partition
 from meanfield.expectation.poles import INTEGRABLE, strongest_pole
@@ -29,11 +29,13 @@ from meanfield.expectation.smoothing import (
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array, Mask
+    from meanfield.arrays import Array
 
 NEAR = 0.7  # ε up to which D comes from Var φ of inputs near each other; further apart V − C loses nothing
 _SERIES_HELD = 64  # Hermite series kept per activation
 _series: Kept[dict[tuple[int, float, int], HermiteSeries | None]] = Kept("Hermite series")
+DIES_OUT = 1e-16 ** (1 / SIZES[1][0])  # |c| up to which |c|⁵¹² is nothing
+_sums: Kept[dict[tuple[int, float, float], MehlerSeries | None]] = Kept("Mehler sums")
 _series_lock = threading.Lock()
 
 
@@ -58,45 +60,72 @@ def series(activation: Activation, order: int, q: float, size: int = 0) -> Hermi
 def longest_useful_series(activation: Activation, order: int, q: float, c: float) -> HermiteSeries | None:
     """The short series where it has converged, the long one where that may help at a correlation of size c."""
     short = series(activation, order, q)
-    if short is None or not _long_helps(short, np.array([abs(c)]))[0]:
+    if short is None or not _long_helps(short, abs(c)):
         return short
     return series(activation, order, q, 1)
 
 
-def _long_helps(short: HermiteSeries, size: Array) -> Mask:
-    """Whether more terms may help at correlations of these sizes |c|."""
-    dies_out = np.asarray(size ** SIZES[1][0] <= 1e-16)
-    result: Mask = np.full(size.shape, not short.converged) & (dies_out | short.decaying)
-    return result
+def _long_helps(short: HermiteSeries, size: float) -> bool:
+    """Whether more terms may help at a correlation of this size |c|."""
+    return not short.converged and (short.decaying or size <= DIES_OUT)
+
+
+class MehlerSeries:
+    """What Mehler's series gives at one pair of variances: by few terms, or by many where these help.
+
+    Which is up to each c alone, so that none depends on the others.
+    """
+
+    def __init__(self, order: int, variances: tuple[float, float], short: tuple[HermiteSeries, HermiteSeries]) -> None:
+        self._order, self._variances, self._series = order, variances, short
+        self._short = MehlerPair.of(*short)
+        self._longer: dict[float, MehlerPair | None] = {}
+
+    def __call__(self, activation: Activation, c: Array) -> Array:
+        """The sums at an array of c in (−1, 1); nan where none serves."""
+        out = self._short(c)
+        rest = np.isnan(out)
+        if rest.any():
+            near = np.abs(c) <= DIES_OUT
+            for size, mine in ((DIES_OUT, rest & near), (1.0, rest & ~near)):
+                pair = self._with_more(activation, size) if mine.any() else None
+                if pair is not None:
+                    out[mine] = pair(c[mine])
+        return out
+
+    def _with_more(self, activation: Activation, size: float) -> MehlerPair | None:
+        """The sum with many terms for each of the two that they help at |c| = size; None where they help neither."""
+        if size not in self._longer:
+            helped = [_long_helps(short, size) for short in self._series]
+            pair = [series(activation, self._order, q, int(more)) for q, more in zip(self._variances, helped, strict=True)]
+            first, second = pair
+            self._longer[size] = MehlerPair.of(first, second) if any(helped) and first is not None and second is not None else None
+        return self._longer[size]
+
+
+def mehler_series(activation: Activation, q1: float, q2: float, order: int) -> MehlerSeries | None:
+    """The sums at a pair of variances, kept for the next question; None where φ⁽ᵏ⁾ overflows."""
+    key = (order, q1, q2)
+    with _series_lock:
+        held = _sums.setdefault(activation, {})
+        if key in held:
+            return held[key]
+    first, second = series(activation, order, q1), series(activation, order, q2)
+    made = None
+    if first is not None and second is not None:
+        _require_integrable(activation, order)
+        made = MehlerSeries(order, (q1, q2), (first, second))
+    with _series_lock:
+        while len(held) >= _SERIES_HELD:
+            held.pop(next(iter(held)))
+        held[key] = made
+    return made
 
 
 def covariances_by_series(activation: Activation, q1: float, q2: float, c: Array, order: int) -> Array:
-    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] at an array of c in (−1, 1) and q1, q2 > 0, by Mehler's series; nan where it does not serve.
-
-    With few terms, or with many: which is up to each c alone, so that none depends on the others.
-    """
-    out = np.full(c.shape, math.nan)
-    first, second = series(activation, order, q1), series(activation, order, q2)
-    if first is None or second is None:
-        return out
-    size = np.abs(c)
-    todo = np.ones(c.shape, dtype=bool)
-    more = np.zeros(c.shape, dtype=bool), np.zeros(c.shape, dtype=bool)
-    for turn in range(2):
-        for many in ((False, False),) if turn == 0 else ((True, True), (True, False), (False, True)):
-            mine = todo & (more[0] == many[0]) & (more[1] == many[1])
-            if not mine.any():
-                continue
-            pair = (series(activation, order, q1, int(many[0])), series(activation, order, q2, int(many[1])))
-            if pair[0] is None or pair[1] is None:
-                continue
-            served = np.flatnonzero(mine)[reaches(pair[0], pair[1], size[mine])]
-            if served.size:
-                _require_integrable(activation, order)
-                out[served] = mehler_sum(pair[0], pair[1], c[served])
-                todo[served] = False
-        more = _long_helps(first, size), _long_helps(second, size)
-    return out
+    """E[φ⁽ᵏ⁾(u)φ⁽ᵏ⁾(v)] at an array of c in (−1, 1) and q1, q2 > 0, by Mehler's series; nan where it does not serve."""
+    found = mehler_series(activation, q1, q2, order)
+    return np.full(c.shape, math.nan) if found is None else found(activation, c)
 
 
 def at_zero(activation: Activation, order: int) -> tuple[float, float]:
@@ -151,6 +180,38 @@ def covariance_at(activation: Activation, q1: float, q2: float, c: float, order:
         return float(moment_table(activation, orders)(column, np.array([q1]))[0])
     if abs(c) == 1.0:
         return _collinear(activation, order, q1, q2, c)
+    value = float(covariances_at(activation, np.array([q1]), np.array([q2]), np.array([c]), order)[0])
+    return covariance_alone(activation, q1, q2, c, order) if math.isnan(value) else value
+
+
+def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order: int) -> Array:
+    """The same at arrays with q1, q2 > 0 and 0 < |c| < 1, by Mehler's series and by table; nan where neither serves.
+
+    Which of them is up to each element alone: at one variance the series where it reaches, else the table of any two variances.
+    """
+    out = np.full(c.shape, math.nan)
+    same = q1 == q2
+    if same.any():
+        if np.all(q1 == q1[0]) and same.all():  # one variance, as a rule
+            out = covariances_by_series(activation, float(q1[0]), float(q1[0]), c, order)
+        else:
+            for q in np.unique(q1[same]).tolist():
+                mine = same & (q1 == q)
+                out[mine] = covariances_by_series(activation, q, q, c[mine], order)
+    rest = np.isnan(out)
+    if order < 2 and rest.any():
+        from meanfield.expectation.pair_table import pair_table
+
+        table = pair_table(activation, order)
+        if table.usable:
+            if rest.all():
+                return table.covariances(*(np.ascontiguousarray(a) for a in (q1, q2, c)))
+            out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
+    return out
+
+
+def covariance_alone(activation: Activation, q1: float, q2: float, c: float, order: int) -> float:
+    """The same for one pair that no table serves."""
     value = float(covariances_by_series(activation, q1, q2, np.array([c]), order)[0])
     if not math.isnan(value):
         return value

@@ -15,7 +15,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 import meanfield as mf
-from meanfield.expectation.hermite import hermite_series, mehler, mehler_decorrelation
+from meanfield.expectation.hermite import MehlerPair, hermite_series, mehler_decorrelation
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, V, moment_table
 from meanfield.expectation.smoothing import covariance_by_smoothing, decorrelation_by_smoothing
 from tests.benchmarks import peers
@@ -156,7 +156,7 @@ def two_inputs(quick: bool) -> str:
 
             found = hermite_series(act, partition, 0, q)
             assert found is not None
-            used = "Mehler" if mehler(found, found, c) is not None else "smoothing"
+            used = "Mehler" if abs(c) <= MehlerPair.of(found, found).reach else "smoothing"
             rows.append(
                 [
                     name,

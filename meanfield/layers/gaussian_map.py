@@ -9,7 +9,8 @@ import numpy as np
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning
-from meanfield.expectation.covariance import covariances, decorrelations
+from meanfield.expectation.covariance import MANY, covariances, decorrelations
+from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.moments import MEAN, moment_table
 from meanfield.expectation.second_moment import second_moments
 from meanfield.expectation.two_inputs import mean as mean_at
@@ -81,12 +82,19 @@ def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Arra
         at = np.where(q1[merged] == q2[merged], q1[merged], np.sqrt(q1[merged]) * np.sqrt(q2[merged]))
         norm = np.sqrt(first[merged]) * np.sqrt(second[merged])
         at[at < SMALLEST] = 0.0
-        out[merged] = decorrelations(act, at, epsilon[merged]) / norm
+        out[merged] = _losses(act, at, epsilon[merged]) / norm
     apart = ~end & ~merged & ~same
     if apart.any():
         values = covariances(act, _floored(q1[apart]), _floored(q2[apart]), 1.0 - epsilon[apart], 0)
         out[apart] = 1.0 - values / (np.sqrt(first[apart]) * np.sqrt(second[apart]))
     return np.clip(out, 0.0, 2.0).reshape(shape)
+
+
+def _losses(act: Activation, q: Array, epsilon: Array) -> Array:
+    """D(q, ε); of many ε at one variance by its profile, which costs 10⁻⁷ s each and is good to 2e-14."""
+    if q.size > MANY and 0.0 < q[0] < np.inf and np.all(q == q[0]) and has_profile(act):
+        return angle_profile(act, float(q[0])).decorrelation(2.0 * np.arcsin(np.sqrt(0.5 * epsilon)))
+    return decorrelations(act, q, epsilon)
 
 
 def slope_covariance(act: Activation, source: Source) -> Array:

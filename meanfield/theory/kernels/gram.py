@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +28,11 @@ BLOCK = 2**19  # pairs that go through the layers at once
 DEEPEST = 100_000  # turns of layers
 MET = 1e-13  # relative difference of variances that a table for one variance does not see
 WORTH = 4000  # pairs from which on a table is made: it has some 1200 nodes
+
+HELD = 16  # tables of networks, some 60 kB each
+
+_tables: dict[tuple[object, ...], Table] = {}
+_lock = threading.Lock()
 
 
 class Tangents(NamedTuple):
@@ -271,6 +277,10 @@ def _at_one_variance(state: State, q: float) -> State:
 def _tail(turns: tuple[tuple[int, Layer], ...], begin: int, q: float, components: int, tangents: Tangents | None) -> Tail:
     """The turns from `begin` on as functions of ε at one variance."""
     rest = turns[begin:]
+    key = (tuple(layer for _, layer in rest), q, components if begin == 0 else 0, tangents)
+    with _lock:
+        if key in _tables:
+            return Tail(begin, _tables[key])
 
     def functions(epsilon: Array) -> Array:
         variance = np.full(epsilon.shape, q)
@@ -287,7 +297,12 @@ def _tail(turns: tuple[tuple[int, Layer], ...], begin: int, q: float, components
         factor = through(rest, State.of(variance, variance, epsilon, np.ones(epsilon.shape))).whole.slope
         return np.stack([whole.whole.epsilon, tangent.values, factor])
 
-    return Tail(begin, tabulated(functions))
+    made = tabulated(functions)
+    with _lock:
+        while len(_tables) >= HELD:
+            _tables.pop(next(iter(_tables)))
+        _tables[key] = made
+    return Tail(begin, made)
 
 
 def computed(

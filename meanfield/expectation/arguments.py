@@ -31,7 +31,10 @@ def real_array(name: str, value: Any) -> Array:
 
 def variance(name: str, value: Any) -> Array:
     """A variance: 0 or in [SMALLEST, LARGEST]."""
-    if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.size and value.min() >= SMALLEST and value.max() <= LARGEST:
+    if isinstance(value, float):
+        if SMALLEST <= value <= LARGEST:
+            return np.array(value)
+    elif isinstance(value, np.ndarray) and value.dtype == np.float64 and value.size and value.min() >= SMALLEST and value.max() <= LARGEST:
         return value  # the usual array needs no further pass
     array = real_array(name, value)
     bad = ~((array == 0) | ((array >= SMALLEST) & (array <= LARGEST)))
@@ -51,6 +54,11 @@ def within(name: str, value: Any, low: float, high: float) -> Array:
 
 def correlation_argument(name: str, value: Any) -> Array:
     """A correlation in [−1, 1]; what rounding has carried past an end, as it does in normalised dot products, is taken for the end."""
+    if isinstance(value, float):
+        if -1.0 <= value <= 1.0:
+            return np.array(value)
+    elif isinstance(value, np.ndarray) and value.dtype == np.float64 and value.size and value.min() >= -1.0 and value.max() <= 1.0:
+        return value
     array = real_array(name, value)
     return within(name, np.where(np.abs(array) <= 1.0 + ROUNDED, np.clip(array, -1.0, 1.0), array), -1.0, 1.0)
 

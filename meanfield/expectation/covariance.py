@@ -16,7 +16,14 @@ from meanfield.errors import AccuracyWarning
 from meanfield.expectation.angle_series import AngleSeries
 from meanfield.expectation.arguments import broadcast, correlation_argument, derivative_order, unwrap, variance, within
 from meanfield.expectation.moments import V1, V, moment_table
-from meanfield.expectation.two_inputs import covariance_at, covariances_at, decorrelation_at, is_quick
+from meanfield.expectation.two_inputs import (
+    covariance_at,
+    covariance_by_series,
+    covariances_at,
+    covariances_by_series,
+    decorrelation_at,
+    is_quick,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +84,12 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     """
     act = find_activation(activation)
     k = derivative_order(derivative)
-    first, second, correlation = broadcast(q1=variance("q1", q1), q2=variance("q2", q2), c=correlation_argument("c", c))
+    first, second, correlation = variance("q1", q1), variance("q2", q2), correlation_argument("c", c)
     with with_estimate():
+        found = _at_one_variance(act, first, second, correlation, k)
+        if found is not None:
+            return found
+        first, second, correlation = broadcast(q1=first, q2=second, c=correlation)
         result = covariances(act, first, second, correlation, k)
         _warn_if_sampled(act, first, second, k, result)
     return unwrap(result)
@@ -142,6 +153,26 @@ def _warn_if_sampled(act: Activation, q1: Array, q2: Array, k: int, result: Arra
             AccuracyWarning,
             stacklevel=3,
         )
+
+
+def _at_one_variance(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Any:
+    """What Mehler's series serves whole, as it does most questions about one variance; None for other questions."""
+    if q1.ndim or q2.ndim or not q1 == q2 > 0.0 or not c.size:
+        return None
+    q = float(q1)
+    if c.ndim == 0:
+        value = covariance_by_series(act, q, float(c), k) if 0.0 < abs(float(c)) < 1.0 else math.nan
+        if math.isnan(value):
+            return None
+        _warn_if_sampled(act, q1, q2, k)
+        return value
+    if np.count_nonzero(c) < c.size or c.min() <= -1.0 or c.max() >= 1.0:
+        return None
+    out = covariances_by_series(act, q, q, c.ravel(), k)
+    if np.isnan(out).any():
+        return None
+    _warn_if_sampled(act, q1, q2, k)
+    return out.reshape(c.shape)
 
 
 def covariances(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Array:

@@ -6,8 +6,6 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.angle_profile import AngleProfile, jumps
@@ -28,7 +26,7 @@ def has_profile(activation: Activation) -> bool:
     """
     if any(math.isinf(point.value_jump) or math.isinf(point.slope_jump) for point in activation.breakpoints):
         return False
-    return jumps(activation) or bool(np.isfinite(moment_table(activation)(V1, np.ones(1))[0]))
+    return jumps(activation) or math.isfinite(moment_table(activation).at(V1, 1.0))
 
 
 def angle_profile(activation: Activation, q: float) -> AngleProfile:

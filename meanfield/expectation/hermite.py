@@ -9,8 +9,9 @@ Fast wherever it converges: smooth φ at moderate q, or any φ (kinks and jumps 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ from meanfield.expectation.panels import sample
 from meanfield.expectation.rule import select
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meanfield.activations import Activation
     from meanfield.arrays import Array
     from meanfield.expectation.panels import Partition
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 SIZES = ((128, 1.0), (512, 0.5))
 CONVERGED = 1e-17  # of Σ aₙ²; the last terms n aₙ² of a series that has converged at every c
 DECAYING = 1e-7  # of Σ aₙ²: a kink leaves n aₙ² ~ n^(−3/2), 7e-4 at n = 128
-FEW = 8  # correlations for which NumPy will do
+FEW = 8  # correlations that are summed as Python's floats
 NOTHING = 1e-17  # of √(V1 V2): the sum of last terms that are left away
 COMPLETE = 1e-14  # of Σ aₙ²: what rounding leaves of E[φ²] − Σ aₙ²
 
@@ -70,12 +73,28 @@ def hermite_series(activation: Activation, partition: Partition, order: int, q: 
     return HermiteSeries(coefficients, math.inf if delta else total, converged, decaying)
 
 
+def _projection(terms: int) -> Callable[[Array, Array, Array, Array], None]:
+    """The compiled projection; for a process's first few coefficients NumPy's, as loading the compiler takes longer."""
+    if "meanfield.jit" not in sys.modules and terms <= SIZES[0][0]:
+        return project_without_kernels
+    from meanfield.expectation.hermite_kernels import project
+
+    return project
+
+
+def project_without_kernels(z: Array, weighted: Array, half: Array, coefficients: Array) -> None:
+    """As hermite_kernels.project: the same operations in the same order, so the same bits."""
+    before, now = np.zeros(z.size), half
+    for n in range(coefficients.size):
+        coefficients[n] += np.cumsum(weighted * now)[-1]  # one by one, where sum() would add in pairs
+        before, now = now, (1.0 / math.sqrt(n + 1.0)) * z * now - math.sqrt(n / (n + 1.0)) * before
+
+
 def _coefficients(
     activation: Activation, order: int, q: float, terms: int, x: Array, masses: Array, phi: Array
 ) -> tuple[Array, float, bool]:
     """The coefficients from values φ⁽ᵏ⁾(x), E[φ⁽ᵏ⁾²] without deltas, and whether there are deltas."""
-    from meanfield.expectation.hermite_kernels import project
-
+    project = _projection(terms)
     root = math.sqrt(q)
     z, mass = x / root, masses / root
     coefficients = np.zeros(terms)
@@ -205,17 +224,28 @@ class MehlerPair:
         reach = 1.0 if beyond <= 1e-16 * scale else (1e-16 * scale / beyond) ** (1.0 / terms)
         return MehlerPair(products, reach)
 
+    @cached_property
+    def _falling(self) -> list[float]:
+        falling: list[float] = self.products[::-1].tolist()
+        return falling
+
+    def at(self, c: float) -> float:
+        """The sum at one c, with the bits of the kernel."""
+        if abs(c) > self.reach:
+            return math.nan
+        total = 0.0
+        for product in self._falling:
+            total = total * c + product
+        return total
+
     def __call__(self, c: Array) -> Array:
         """The sums at an array of c; nan out of reach."""
-        size = np.abs(c)
         if c.size <= FEW:
-            with np.errstate(invalid="ignore"):
-                value: Array = np.where(size <= self.reach, _horner(self.products, c), math.nan)
-            return value
+            return np.array([self.at(value) for value in c.tolist()])
         from meanfield.expectation.hermite_kernels import power_series
 
         out = np.empty(c.size)
-        inside = size <= self.reach
+        inside = np.abs(c) <= self.reach
         if inside.all():
             power_series(np.ascontiguousarray(c), self.products, out)
             return out
@@ -225,14 +255,6 @@ class MehlerPair:
         out.fill(math.nan)
         out[inside] = found
         return out
-
-
-def _horner(products: Array, c: Array) -> Array:
-    """As hermite_kernels.power_series, with the same bits."""
-    total = np.full(c.shape, products[-1])
-    for k in range(products.size - 2, -1, -1):
-        total = total * c + products[k]
-    return total
 
 
 @lru_cache(maxsize=2)

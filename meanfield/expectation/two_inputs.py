@@ -36,6 +36,7 @@ _SERIES_HELD = 64  # Hermite series kept per activation
 _series: Kept[dict[tuple[int, float, int], HermiteSeries | None]] = Kept("Hermite series")
 DIES_OUT = 1e-16 ** (1 / SIZES[1][0])  # |c| up to which |c|⁵¹² is nothing
 _sums: Kept[dict[tuple[int, float, float], MehlerSeries | None]] = Kept("Mehler sums")
+_at_zero: Kept[dict[int, tuple[float, float]]] = Kept("values at 0")
 _series_lock = threading.Lock()
 
 
@@ -78,12 +79,12 @@ class MehlerSeries:
 
     def __init__(self, order: int, variances: tuple[float, float], short: tuple[HermiteSeries, HermiteSeries]) -> None:
         self._order, self._variances, self._series = order, variances, short
-        self._short = MehlerPair.of(*short)
+        self.short = MehlerPair.of(*short)
         self._longer: dict[float, MehlerPair | None] = {}
 
     def __call__(self, activation: Activation, c: Array) -> Array:
         """The sums at an array of c in (−1, 1); nan where none serves."""
-        out = self._short(c)
+        out = self.short(c)
         rest = np.isnan(out)
         if rest.any():
             near = np.abs(c) <= DIES_OUT
@@ -128,9 +129,21 @@ def covariances_by_series(activation: Activation, q1: float, q2: float, c: Array
     return np.full(c.shape, math.nan) if found is None else found(activation, c)
 
 
+def covariance_by_series(activation: Activation, q: float, c: float, order: int) -> float:
+    """The same at one c and one variance."""
+    found = mehler_series(activation, q, q, order)
+    if found is None:
+        return math.nan
+    value = found.short.at(c)
+    return float(found(activation, np.array([c]))[0]) if math.isnan(value) else value
+
+
 def at_zero(activation: Activation, order: int) -> tuple[float, float]:
     """φ⁽ᵏ⁾(0−) and φ⁽ᵏ⁾(0+): what an input of variance 0 sees, half the time each."""
-    return activation.one_sided(0.0, -1, order), activation.one_sided(0.0, +1, order)
+    held = _at_zero.setdefault(activation, {})
+    if order not in held:
+        held[order] = activation.one_sided(0.0, -1, order), activation.one_sided(0.0, +1, order)
+    return held[order]
 
 
 def mean(activation: Activation, order: int, q: float) -> float:
@@ -180,6 +193,8 @@ def covariance_at(activation: Activation, q1: float, q2: float, c: float, order:
         return float(moment_table(activation, orders)(column, np.array([q1]))[0])
     if abs(c) == 1.0:
         return _collinear(activation, order, q1, q2, c)
+    if q1 == q2 and not math.isnan(value := covariance_by_series(activation, q1, c, order)):
+        return value
     value = float(covariances_at(activation, np.array([q1]), np.array([q2]), np.array([c]), order)[0])
     return covariance_alone(activation, q1, q2, c, order) if math.isnan(value) else value
 
@@ -205,9 +220,27 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
         table = pair_table(activation, order)
         if table.usable:
             if rest.all():
-                return table.covariances(*(np.ascontiguousarray(a) for a in (q1, q2, c)))
-            out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
+                out = table.covariances(*(np.ascontiguousarray(a) for a in (q1, q2, c)))
+            else:
+                out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
+            if order == 0 and (ridge := same & np.isnan(out)).any():
+                for q in np.unique(q1[ridge]).tolist():
+                    mine = ridge & (q1 == q)
+                    out[mine] = _by_profile(activation, q, c[mine])
     return out
+
+
+def _by_profile(activation: Activation, q: float, c: Array) -> Array:
+    """V − D from the series in θ of one variance, which has no ridge; nan where there is none."""
+    from meanfield.expectation.held_profiles import angle_profile, has_profile
+
+    if not has_profile(activation):
+        return np.full(c.shape, math.nan)
+    try:
+        loss = angle_profile(activation, q).decorrelation(np.arccos(c))
+    except ActivationError:  # φ oscillates too often for a series
+        return np.full(c.shape, math.nan)
+    return moment_table(activation).at(V, q) - loss
 
 
 def covariance_alone(activation: Activation, q1: float, q2: float, c: float, order: int) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.moments import V1, V, moment_table
 
@@ -21,8 +22,19 @@ DEAREST = 20_000  # panels of φ
 SAME, SAME_MEASURED = 1e-14, 1e-9  # relative difference up to which two slopes are the same: exact ones, and measured ones
 
 
+_slopes: Kept[dict[bool, tuple[float, float]]] = Kept("limit slopes")  # at 0, and far out
+_two_lines: Kept[bool] = Kept("two lines")  # at variances in between
+
+
 def slopes(act: Activation, q: float) -> tuple[float, float]:
     """(β, λ): the slopes of φ on the left and on the right, at 0± for q = 0 and at ∓∞ for q = inf."""
+    held = _slopes.setdefault(act, {})
+    if (q == 0.0) not in held:
+        held[q == 0.0] = _looked_up(act, q)
+    return held[q == 0.0]
+
+
+def _looked_up(act: Activation, q: float) -> tuple[float, float]:
     if q == 0.0:
         return act.one_sided(0.0, -1, 1), act.one_sided(0.0, 1, 1)
     if oscillates(act):  # φ' takes no value out there; the line that φ swings about has one, if there is one
@@ -159,6 +171,14 @@ def loss_of_slopes(left: float, right: float, epsilon: Array) -> Array:
 
 def is_two_lines(activation: Activation, q: float) -> bool:
     """Whether φ looks linear on both sides of 0 from variance q: at any q for ReLU-like φ, else near 0 or far out."""
+    if VISIBLE < q < 1.0 / VISIBLE:
+        if activation not in _two_lines:
+            _two_lines[activation] = _is_two_lines(activation, 1.0)
+        return _two_lines[activation]
+    return _is_two_lines(activation, q)
+
+
+def _is_two_lines(activation: Activation, q: float) -> bool:
     if VISIBLE < q < 1.0 / VISIBLE:
         if any(b.location != 0.0 for b in activation.breakpoints) or activation.one_sided(0.0, 1, 0) != 0.0:
             return False

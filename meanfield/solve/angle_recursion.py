@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes, chebyshev_series
 from meanfield.expectation.held_profiles import angle_profile
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 CRITICAL = 1e-12  # |f'(1) − 1| up to this is critical, and then taken to be 0
+ACUTE = math.sqrt(0.5)  # x at θ = π/2
 TERMS = 12
+HELD = 16  # recursions kept per activation: making one costs what 10⁴ layers do
+
+
+_recursions: Kept[dict[tuple[float, float], AngleRecursion]] = Kept("angle recursions")
+_lock = threading.Lock()
 
 
 class Profile(Protocol):
@@ -49,8 +57,9 @@ class AngleRecursion:
         the edge of chaos the rounding of σ_w would otherwise decide what happens after 10¹² layers.
     base, exponent : float, int
         base = 2**exponent: where the panels turn from equal to octaves.
-    near, far : arrays
-        Rows of monomial coefficients.
+    near : array
+        Rows of monomial coefficients, for angles up to π/2. Those of `far`, beyond, are made when a path starts there: from c ≥ 0 none
+        comes to c < 0, as C is E[M²] there.
     """
 
     profile: Profile
@@ -58,7 +67,22 @@ class AngleRecursion:
     base: float
     exponent: int
     near: Array
-    far: Array
+
+    @cached_property
+    def far(self) -> Array:
+        """The rows for angles from π/2 on."""
+        left, width = _panels(self.exponent)
+        x = left[:, None] + 0.5 * width[:, None] * (1.0 + chebyshev_nodes(TERMS))
+        theta = 2.0 * np.arcsin(np.minimum(x, 1.0)).ravel()
+        return _monomials(self.profile.decorrelation(np.pi - theta).reshape(x.shape) * self.gain)
+
+    def far_from(self, start: float) -> Array:
+        """`far` for paths from `start`; from c ≥ 0 rows that hold at c = 0 alone, which rounding may step over."""
+        if start > ACUTE:
+            return self.far
+        rows = np.zeros_like(self.near)
+        rows[:, 0] = self.gain * float(self.profile.decorrelation(np.array([0.5 * math.pi]))[0])
+        return rows
 
     @staticmethod
     def of(profile: Profile, gain: float, widest: float | None = None) -> AngleRecursion:
@@ -68,12 +92,15 @@ class AngleRecursion:
         exponent = -max(2, math.ceil(math.log2(4.0 * math.sqrt(widest or profile.q) + 4.0)))
         base = math.ldexp(1.0, exponent)
         left, width = _panels(exponent)
-        x = left[:, None] + 0.5 * width[:, None] * (1.0 + chebyshev_nodes(TERMS))
-        theta = 2.0 * np.arcsin(np.minimum(x, 1.0)).ravel()
-        # The last panel reaches a little past π/2; D itself is good there too.
+        # The last panel reaches past π/2, where D would have to be known for c < 0 too: it is fitted up to there and no further.
+        right = np.minimum(left + width, ACUTE)
+        x = left[:, None] + 0.5 * (right - left)[:, None] * (1.0 + chebyshev_nodes(TERMS))
+        theta = np.minimum(2.0 * np.arcsin(x), 0.5 * math.pi).ravel()
         near = (profile.decorrelation(theta).reshape(x.shape)) / (x if profile.jumping else 2.0 * x * x) * gain
-        far = profile.decorrelation(np.pi - theta).reshape(x.shape) * gain
-        near_table, far_table = _monomials(near), _monomials(far)
+        near_table = _monomials(near)
+        stretch = width[-1] / (right[-1] - left[-1])
+        shifted = np.polynomial.Polynomial(near_table[-1])(np.polynomial.Polynomial([stretch - 1.0, stretch]))
+        near_table[-1] = shifted.coef
         if not profile.jumping:
             # At x = 0 the ratio is f'(1), known better than the series is: its error there is taken out below `base`.
             first = near_table[0]
@@ -81,21 +108,22 @@ class AngleRecursion:
             inner = np.arange(8)
             near_table[:8, 0] += error * (1.0 - (inner + 0.5) / 8)
             near_table[:8, 1] -= error * 0.5 / 8
-        return AngleRecursion(profile, gain, base, exponent, near_table, far_table)
+        return AngleRecursion(profile, gain, base, exponent, near_table)
 
     def iterate(self, start: float, depth: int) -> Array:
         """x_0 … x_depth."""
         from meanfield.solve.angle_recursion_kernels import iterate
 
         out = np.empty(depth + 1)
-        iterate(start, self.base, self.exponent, self.profile.jumping, self.near, self.far, out)
+        iterate(start, self.base, self.exponent, self.profile.jumping, self.near, self.far_from(start), out)
         return out
 
     def first_within(self, start: float, target: float, threshold: float, most: int) -> tuple[int, float, bool]:
         """The first l with |ε_l − target| < threshold (−1: not within `most` layers), the last x, whether x stands still."""
         from meanfield.solve.angle_recursion_kernels import first_within
 
-        layer, x, still = first_within(start, target, threshold, most, self.base, self.exponent, self.profile.jumping, self.near, self.far)
+        tables = self.near, self.far_from(start)
+        layer, x, still = first_within(start, target, threshold, most, self.base, self.exponent, self.profile.jumping, *tables)
         return int(layer), float(x), bool(still)
 
 
@@ -128,7 +156,17 @@ def _monomials(values: Array) -> Array:
 
 def recursion_at(activation: Activation, q: float, gain: float) -> AngleRecursion:
     """The recursion at a variance in (0, inf); gain = σ_w²/F(q)."""
-    return AngleRecursion.of(angle_profile(activation, q), gain)
+    profile = angle_profile(activation, q)
+    with _lock:
+        held = _recursions.setdefault(activation, {})
+        found = held.get((q, gain))
+    if found is None or found.profile is not profile:
+        found = AngleRecursion.of(profile, gain)
+        with _lock:
+            while len(held) >= HELD:
+                held.pop(next(iter(held)), None)
+            held[q, gain] = found
+    return found
 
 
 def limit_slopes(activation: Activation, q: float) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def iterate_moving(activation: Activation, q: Array, gain: Array, start: float, 
     for node in nodes:
         profile = AngleProfile.fit(activation, float(node))
         maps.append(AngleRecursion.of(profile, 1.0 / _scale(activation, profile.jumping, np.array([node]))[0], widest))
-    near, far = (_series(np.stack([getattr(m, side) for m in maps])) for side in ("near", "far"))
+    near, far = _series(np.stack([m.near for m in maps])), _series(np.stack([m.far_from(start) for m in maps]))
     tail = max(float(np.max(np.abs(s[-1, :, 0]))) / max(float(np.max(np.abs(s[0, :, 0]))), 1e-300) for s in (near, far))
     if tail > TOLERANCE and high - low > SMALLEST_RANGE:
         # The variance moves one way, but for its first layers: halve the layers at the middle of their range.
@@ -74,7 +74,8 @@ def through(recursion: AngleRecursion, factor: Array, carry: Array, loss: Array,
     x[0] = start
     jumping = recursion.profile.jumping
     still = np.zeros(factor.size)
-    iterate(x, still, factor, carry, loss, recursion.base, recursion.exponent, jumping, recursion.near[None], recursion.far[None])
+    near, far = recursion.near[None], recursion.far_from(start)[None]
+    iterate(x, still, factor, carry, loss, recursion.base, recursion.exponent, jumping, near, far)
     return x
 
 

@@ -435,7 +435,7 @@ class MeanField:
         Notes
         -----
         ε = 1 − c is carried to relative accuracy while the variances are equal. While they differ ε is good to about 1e-15
-        absolutely, and every layer costs a quadrature; within 2e-8 of each other they count as equal. Once a variance
+        absolutely; within 2e-8 of each other they count as equal. Once a variance
         stands still, a layer costs nanoseconds; there, f'(1) within 1e-12 of 1 is taken to be 1. Variances below 1e-280 become
         0 and above 1e280 inf, where the correlation map is its limit; where φ is steeper than linear there is none, and c is
         nan with an AccuracyWarning. gradient is inf above 1e308 and 0 below 1e-308.

@@ -58,3 +58,16 @@ def test_kernels_are_loaded_for_long_questions_and_after_many(monkeypatch: pytes
         assert octaves.without_kernels(1001, 1)
     monkeypatch.setitem(sys.modules, "meanfield.jit", octaves)
     assert not octaves.without_kernels(1, 1)
+
+
+def test_hermite_coefficients_without_numba_have_the_same_bits() -> None:
+    from meanfield.expectation.hermite import project_without_kernels
+    from meanfield.expectation.hermite_kernels import project
+
+    rng = np.random.default_rng(1)
+    z, weighted = rng.normal(size=(2, 333))
+    half = np.exp(-0.25 * z * z)
+    one, two = np.zeros(128), np.zeros(128)
+    project(z, weighted, half, one)
+    project_without_kernels(z, weighted, half, two)
+    assert one.tobytes() == two.tobytes()

@@ -17,6 +17,7 @@ from meanfield.expectation.arguments import unwrap, variance
 from meanfield.expectation.panels import Partition, gauss_legendre
 from meanfield.expectation.poles import divergent_sides
 from meanfield.expectation.rule import Rule, build_rule
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -28,8 +29,8 @@ _partitions: Kept[Partition] = Kept("partition of φ")
 _diverging: Kept[tuple[tuple[float, float], ...]] = Kept("divergent sides")
 
 
-@dataclass(frozen=True)
-class Expectation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Expectation(Result):
     """A Gaussian expectation and how far off it may be.
 
     Attributes
@@ -46,6 +47,9 @@ class Expectation:
     value: Any
     error: Any
     reason: str = ""
+
+    def _columns(self) -> dict[str, Any]:
+        return {"value": np.ravel(self.value), "error": np.ravel(self.error)}
 
     def __str__(self) -> str:
         text = f"{self.value:.16g} ± {self.error:.1g}" if np.ndim(self.value) == 0 else f"{self.value} ± {self.error}"

@@ -13,6 +13,7 @@ from meanfield._callable import make_callable
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array, variance
+from meanfield.result import Result
 from meanfield.simulation.layer_statistics_sampling import Histograms, sampled
 from meanfield.simulation.layer_statistics_theory import QUANTITIES, expected, steepest
 from meanfield.simulation.streaming import Estimate
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 _HEADS = ("Var h", "mean φ", "Var φ", "saturated", "Var ∂E/∂h", "Var ∂E/∂W")
 
 
-@dataclass(frozen=True)
-class SampledLayers:
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledLayers(Result):
     """What random networks showed: an Estimate for each quantity, arrays of length L, and histograms over all networks."""
 
     networks: int
@@ -41,8 +42,8 @@ class SampledLayers:
     histograms: Histograms
 
 
-@dataclass(frozen=True)
-class LayerStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerStatistics(Result):
     """Layers 1 … L of h^l = W^l x^(l−1) + b^l, x^l = φ(h^l), x⁰ the input; arrays of length L, entry 0 being layer 1.
 
     The last layer is linear, as before a softmax: its activation is h^L. Gradients are of a cost whose derivative by h^L
@@ -90,6 +91,25 @@ class LayerStatistics:
     def depth(self) -> int:
         """L, the number of layers."""
         return int(self.sigma_w.size)
+
+    def _columns(self) -> dict[str, Any]:
+        columns: dict[str, Any] = {"layer": np.arange(1, self.depth + 1), "units": self.widths[1:]}
+        columns |= {name: getattr(self, name) for name in ("sigma_w", "sigma_b", *QUANTITIES)}
+        if self.simulated is not None:
+            for name in QUANTITIES:
+                found: Estimate = getattr(self.simulated, name)
+                columns |= {f"{name}_sampled": found.mean, f"{name}_standard_error": found.standard_error}
+        return columns
+
+    def plot(self, ax: Any = None, quantity: str | None = None) -> Any:
+        """Draw histograms or a quantity by layer: see `meanfield.plot.layer_statistics`; returns the Axes.
+
+        Without a quantity the histograms of activations, or the gradient's variance where nothing was sampled.
+        """
+        from meanfield.plot.layer_statistics import layer_statistics as draw
+
+        usual = "gradient_variance" if self.simulated is None else "activations"
+        return draw(self, ax, quantity=usual if quantity is None else quantity)
 
     def __str__(self) -> str:
         lines = [

@@ -18,6 +18,7 @@ from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
+from meanfield.result import Result
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import edge_of_chaos_of, is_build
 from meanfield.theory.edge_of_chaos_search import FAINTEST, HIGHEST, all_roots, hidden, smallest_roots, start_octaves
@@ -32,8 +33,8 @@ TABLED = -16  # log₂ of the smallest q at which the origin is looked at in the
 _origins: Kept[EdgePoint | None] = Kept("edge at the origin")
 
 
-@dataclass(frozen=True)
-class EdgePoint:
+@dataclass(frozen=True, eq=False, repr=False)
+class EdgePoint(Result):
     """One solution of χ₁ = 1 at a variance fixed point."""
 
     sigma_b: float
@@ -43,9 +44,13 @@ class EdgePoint:
     stable: bool
     status: str
 
+    def __str__(self) -> str:
+        where = f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.6g}"
+        return f"{where}: q = {self.q:.9g}, F'(q) = {self.variance_slope:.6g}, {self.status}"
 
-@dataclass(frozen=True)
-class EdgeOfChaos:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EdgeOfChaos(Result):
     """The edge-of-chaos curve of one activation.
 
     Attributes
@@ -87,6 +92,18 @@ class EdgeOfChaos:
             raise DomainError("all points are listed for plain networks only, not for layers that a function builds")
         sigma_b = float(np.ravel(self.sigma_b)[i])
         return () if math.isnan(sigma_b) else _solutions(self.activation, sigma_b)
+
+    _pictured = True
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("sigma_b", "sigma_w", "q", "variance_slope", "stable", "status", "reason")
+        return {name: np.ravel(np.asarray(getattr(self, name))) for name in names}
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw σ_w against σ_b: see `meanfield.plot.edge_of_chaos`; returns the Axes."""
+        from meanfield.plot.edge_of_chaos import edge_of_chaos as draw
+
+        return draw(self, ax)
 
     def __str__(self) -> str:
         lines = [f"Edge of chaos of {self.activation.name}", f"{'sigma_b':>12} {'sigma_w':>14} {'q':>14} {'F(q) slope':>12}  status"]

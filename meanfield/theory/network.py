@@ -78,6 +78,15 @@ class Network:
         state = State.of(q1, q2, epsilon)
         return with_independent_sites(state) if any(layer.asks_for_sites for layer in every(self.layers)) else state
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Network, self.layers
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self.layers == other.layers
+
+    def __hash__(self) -> int:
+        return hash(self.layers)
+
     def __repr__(self) -> str:
         return f"Network({', '.join(map(str, self.layers))})"
 

@@ -22,6 +22,7 @@ from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V,
 from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.layers.limits import is_line
+from meanfield.result import Result, dataset
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import is_build, phase_diagram_of
 from meanfield.theory.correlation import SMALLEST, depth_scale
@@ -38,8 +39,8 @@ BLOCK = 65_536  # cells that a worker does at a time: scratch memory does not gr
 QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
 
 
-@dataclass(frozen=True)
-class PhaseDiagram:
+@dataclass(frozen=True, eq=False, repr=False)
+class PhaseDiagram(Result):
     """All quantities at the limit q* of the variance recursion from q = 1; arrays of shape (len(sigma_b), len(sigma_w)).
 
     Attributes
@@ -79,6 +80,30 @@ class PhaseDiagram:
     xi_c: Array
     xi_grad: Array
     phase: Any
+
+    _pictured = True
+
+    @property
+    def phase_names(self) -> Any:
+        """`phase` in words, as `MeanField.phase` has it: "ordered", "critical" or "chaotic"."""
+        return np.array(["ordered", "critical", "chaotic"])[np.asarray(self.phase) + 1]
+
+    def _columns(self) -> dict[str, Any]:
+        biases, weights = np.meshgrid(self.sigma_b, self.sigma_w, indexing="ij")
+        cells = {"sigma_b": biases.ravel(), "sigma_w": weights.ravel()}
+        cells |= {name: np.ravel(getattr(self, name)) for name in (*QUANTITIES, "phase")}
+        return cells | {"phase_name": self.phase_names.ravel()}
+
+    def to_xarray(self) -> Any:
+        """The diagram as an xarray.Dataset: every quantity over sigma_b and sigma_w.
+
+        Raises
+        ------
+        MeanFieldError
+            If xarray is not installed.
+        """
+        cells = {name: (("sigma_b", "sigma_w"), getattr(self, name)) for name in (*QUANTITIES, "phase")}
+        return dataset(cells, {"sigma_b": self.sigma_b, "sigma_w": self.sigma_w}, {"activation": self.activation.name})
 
     def plot(self, quantity: str = "xi_c", ax: Any = None) -> Any:
         """Draw a quantity over the plane, with the critical line; returns the Axes."""

@@ -12,6 +12,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
 from meanfield.expectation.second_moment import second_moment
+from meanfield.result import Result
 from meanfield.theory.edge_of_chaos import NEUTRAL, edge_of_chaos, edge_of_chaos_curve
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.signal_changes import Changes, SignalChanges, laws_at
@@ -35,8 +36,8 @@ BESIDE = 0.1  # log q of the points that a recommended one is compared with in w
 TERMS = ("the variance", "the gradient", "differences")
 
 
-@dataclass(frozen=True)
-class Recommendation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Recommendation(Result):
     """The initialisation to use at a depth.
 
     Attributes

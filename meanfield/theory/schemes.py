@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from meanfield.theory.mean_field import MeanField
@@ -31,8 +32,8 @@ _ALIASES = {
 _DISTRIBUTIONS = ("normal", "uniform")
 
 
-@dataclass(frozen=True)
-class Scheme:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scheme(Result):
     """An initialisation, in the terms of the theory.
 
     Attributes

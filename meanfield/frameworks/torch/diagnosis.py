@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +30,8 @@ KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, eq=False, repr=False)
+class Finding(Result):
     """A departure from theory: its kind, one of "normalisation", "missing activation", "dead units", "saturated", "wrong scale",
     "wrong bias", "wrong variance", "vanishing" and "exploding", and why."""
 
@@ -38,8 +39,8 @@ class Finding:
     reason: str
 
 
-@dataclass(frozen=True)
-class LayerDiagnosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerDiagnosis(Result):
     """One layer.
 
     Attributes
@@ -84,8 +85,8 @@ class LayerDiagnosis:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnosis(Result):
     """A model on a batch against theory; ``str`` is a table, `plot` a picture.
 
     Attributes
@@ -125,6 +126,11 @@ class Diagnosis:
     def kinds(self) -> frozenset[str]:
         """The kinds of everything that was found."""
         return frozenset(finding.kind for finding in (*self.findings, *(found for layer in self.layers for found in layer.findings)))
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("name", "activation", *_NUMBERS)
+        found = [", ".join(dict.fromkeys(finding.kind for finding in layer.findings)) for layer in self.layers]
+        return {name: [getattr(layer, name) for layer in self.layers] for name in names} | {"found": found}
 
     def column(self, field: str) -> Array:
         """A number of every layer: ``column("variance")``."""

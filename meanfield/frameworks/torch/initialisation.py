@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 
-@dataclass(frozen=True)
-class LayerInitialisation:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerInitialisation(Result):
     """What one layer was given.
 
     Attributes
@@ -48,8 +49,8 @@ class LayerInitialisation:
     note: str
 
 
-@dataclass(frozen=True)
-class Initialisation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Initialisation(Result):
     """The layers that were initialised, in the order in which signals meet them; ``str`` is a table.
 
     Attributes
@@ -84,6 +85,11 @@ class Initialisation:
     def q(self) -> Array:
         """Expected pre-activation variance of each layer."""
         return np.array([layer.q for layer in self.layers], dtype=np.float64)
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("name", "kind", "fan_in", "activation", "sigma_w", "sigma_b", "q", "note")
+        shapes = {"shape": ["×".join(map(str, layer.shape)) for layer in self.layers]}
+        return {name: [getattr(layer, name) for layer in self.layers] for name in names} | shapes
 
     def __len__(self) -> int:
         return len(self.layers)

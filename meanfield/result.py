@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -203,6 +203,31 @@ def _brief_array(array: Any, room: int) -> str:
 
 def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 2] + " …"
+
+
+def folded(rows: Sequence[tuple[str, str]], most: int) -> list[tuple[str, str]]:
+    """(name, text) of rows, equal texts in a row as one; what is then more than `most` is left out of the middle.
+
+    Examples
+    --------
+    >>> folded([("a", "1"), ("b", "1"), ("c", "1"), ("d", "2")], 10)
+    [('a … c (3)', '1'), ('d', '2')]
+    >>> folded([(str(i), str(i)) for i in range(9)], 4)
+    [('0', '0'), ('1', '1'), ('…', '(6 more)'), ('8', '8')]
+    """
+    runs: list[tuple[list[str], str]] = []
+    for name, text in rows:
+        if runs and runs[-1][1] == text:
+            runs[-1][0].append(name)
+        else:
+            runs.append(([name], text))
+    lines = [(names[0] if len(names) == 1 else f"{names[0]} … {names[-1]} ({len(names)})", text) for names, text in runs]
+    if len(lines) <= most:
+        return lines
+    head = most // 2
+    tail = most - head - 1
+    hidden = sum(len(names) for names, _ in runs[head : len(runs) - tail])
+    return [*lines[:head], ("…", f"({hidden} more)"), *lines[len(lines) - tail :]]
 
 
 def html_table(columns: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -31,6 +32,8 @@ def report(
     path = None if output is None else checked_path(output, "-o")
     if path is not None and path.suffix.lower() in FIGURES:
         raise DomainError(f"-o {output!r} has the suffix {path.suffix!r}; the datasheet is one HTML page: give a name that ends in .html")
+    if path is None and sys.stdout.isatty():  # thousands of lines of HTML are nothing to read
+        raise DomainError("the datasheet is one HTML page: name a file for it, -o page.html, or send it on, meanfield report … > page.html")
     show_progress(verbose)
 
     page = rendered(datasheet(named_activation(activation, parameter), seed))

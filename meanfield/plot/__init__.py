@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meanfield.plot.activation_comparison import activation_comparison as activation_comparison
     from meanfield.plot.comparison import comparison as comparison
     from meanfield.plot.correlation_map import correlation_map as correlation_map
     from meanfield.plot.depth_scales import depth_scales as depth_scales
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Each in the module of its own name.
 __all__ = [
+    "activation_comparison",
     "comparison",
     "correlation_map",
     "depth_scales",

@@ -18,6 +18,7 @@ from meanfield.simulation.layer_statistics_sampling import Histograms, sampled
 from meanfield.simulation.layer_statistics_theory import QUANTITIES, expected, steepest
 from meanfield.simulation.streaming import Estimate
 from meanfield.theory.arguments import one_standard_deviation
+from meanfield.theory.recommend import Recommendation
 from meanfield.theory.schemes import Scheme, scheme
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def layer_statistics(
         Anything `meanfield.activation` accepts.
     widths : sequence of int
         Units of the input and of layers 1 … L; the last layer is linear.
-    init : str, pair of floats or Scheme
-        A name that `scheme` knows, applied to each layer's fans; (sigma_w, sigma_b), normal weights; or a `Scheme`.
+    init : str, pair of floats, Scheme or Recommendation
+        A name that `scheme` knows, applied to each layer's fans; (sigma_w, sigma_b), normal weights; a `Scheme` or a `Recommendation`.
     q0 : float
         The inputs' mean square: x⁰ is uniform on the sphere `|x⁰|²` = q0·widths[0].
     threshold : float
@@ -230,14 +231,25 @@ def _schemes(init: Any, sizes: list[int]) -> list[Scheme]:
     fans = list(pairwise(sizes))
     if isinstance(init, str):
         return [scheme(init, n, m) for n, m in fans]
+    if isinstance(init, Recommendation):
+        init = _as_pair(init)
     if isinstance(init, Scheme):
         return [Scheme(init.sigma_w, init.sigma_b, init.distribution, init.name, n, m) for n, m in fans]
     try:
         sigma_w, sigma_b = init
     except (TypeError, ValueError):
-        raise DomainError(f"init = {init!r} is no initialisation: give a scheme's name, a Scheme, or a pair (sigma_w, sigma_b)") from None
+        raise DomainError(
+            f"init = {init!r} is no initialisation: give a scheme's name, a Scheme, a Recommendation, or a pair (sigma_w, sigma_b)"
+        ) from None
     pair = (one_standard_deviation("sigma_w", sigma_w), one_standard_deviation("sigma_b", sigma_b))
     return [Scheme(*pair, "normal", "(σ_w, σ_b)", n, m) for n, m in fans]
+
+
+def _as_pair(found: Recommendation) -> tuple[float, float]:
+    """Its σ's, where nothing lies between the layers that the statistics would not know of."""
+    if found.dropout > 0.0:
+        raise DomainError(f"init is a recommendation for dropout = {found.dropout:g}, and these layers have none; give one without")
+    return found.sigma_w, found.sigma_b
 
 
 def _name(init: Any) -> str:
@@ -245,6 +257,8 @@ def _name(init: Any) -> str:
         return init
     if isinstance(init, Scheme):
         return init.name
+    if isinstance(init, Recommendation):
+        return f"recommended for {init.depth} layers"
     sigma_w, sigma_b = init
     return f"σ_w = {float(sigma_w):g}, σ_b = {float(sigma_b):g}"
 

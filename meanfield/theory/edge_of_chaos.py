@@ -113,7 +113,7 @@ class EdgeOfChaos(Result):
         return "\n".join(lines)
 
 
-def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
+def edge_of_chaos(activation: Any, sigma_b: Any = None) -> EdgeOfChaos:
     """The edge of chaos at given σ_b: the point with the smallest q.
 
     Parameters
@@ -121,8 +121,8 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     activation : str, callable or Activation
         Anything `meanfield.activation` accepts; or ``build(sigma_w, sigma_b)``, which returns a layer: then the points where the
         gradient's factor at q* is 1, with the smallest sigma_w.
-    sigma_b : float or array
-        Standard deviation of the biases (σ, not σ²), in [0, 1e100].
+    sigma_b : float or array, optional
+        Standard deviation of the biases (σ, not σ²), in [0, 1e100]; 0, 0.1, …, 1 where not given.
 
     Returns
     -------
@@ -154,6 +154,8 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     >>> round(edge.sigma_w, 6), round(edge.q, 6), edge.status
     (1.304146, 0.512079, 'attracting')
     """
+    if sigma_b is None:
+        sigma_b = usual_sigma_b()
     if is_build(activation):
         return edge_of_chaos_of(activation, sigma_b)
     act = find_activation(activation)
@@ -176,6 +178,11 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
         q[searched] = smallest_roots(act, table, targets[searched])
     reason = why or _why_none(act, table, flat, q, origin)
     return _collect(act, table, sigmas.shape, flat, q, origin, reason)
+
+
+def usual_sigma_b() -> Array:
+    """The σ_b of a curve or diagram where none are given: 0, 0.1, …, 1, as the command line has them."""
+    return np.arange(11) / 10.0  # each the float nearest to its decimal
 
 
 def edge_of_chaos_curve(activation: Any, q: Any) -> EdgeOfChaos:

@@ -26,6 +26,7 @@ from meanfield.result import Result, dataset
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import is_build, phase_diagram_of
 from meanfield.theory.correlation import SMALLEST, depth_scale
+from meanfield.theory.edge_of_chaos import usual_sigma_b
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.variance import scan_range
 
@@ -123,7 +124,9 @@ class PhaseDiagram(Result):
         )
 
 
-def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | None = None, progress: bool = False) -> PhaseDiagram:
+def phase_diagram(
+    activation: Any, sigma_w: Any = None, sigma_b: Any = None, *, n_jobs: int | None = None, progress: bool = False
+) -> PhaseDiagram:
     """All mean-field quantities on a grid.
 
     Parameters
@@ -131,8 +134,8 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     activation : str, callable or Activation
         Anything `meanfield.activation` accepts; or ``build(sigma_w, sigma_b)``, which returns a layer. Where that is residual with
         sigma_w in its weights and sigma_b in its biases it costs what a plain diagram does; other layers are asked cell by cell.
-    sigma_w, sigma_b : float or one-dimensional array
-        Standard deviations of the weights times √fan_in, and of the biases.
+    sigma_w, sigma_b : float or one-dimensional array, optional
+        Standard deviations of the weights times √fan_in, and of the biases. Where not given 0.5, 0.6, …, 3 and 0, 0.1, …, 1.
     n_jobs : int, optional
         Threads; as many as there are processors where not given. The result does not depend on it.
     progress : bool
@@ -160,6 +163,8 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     >>> diagram.phase.tolist(), round(float(diagram.c_star[0, 2]), 6)
     ([[-1, -1, 1]], 0.122104)
     """
+    sigma_w = usual_sigma_w() if sigma_w is None else sigma_w
+    sigma_b = usual_sigma_b() if sigma_b is None else sigma_b
     if is_build(activation):
         return phase_diagram_of(activation, _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b), n_jobs, progress)
     act = find_activation(activation)
@@ -184,6 +189,11 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
             )
     slope, epsilon, c, chi, xi_q, xi_c, xi_grad = out
     return PhaseDiagram(act, weights, biases, q_star, slope, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)
+
+
+def usual_sigma_w() -> Array:
+    """The σ_w of a diagram where none are given, as the command line has them."""
+    return np.arange(5, 31) / 10.0
 
 
 def phase_diagrams(

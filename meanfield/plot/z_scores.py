@@ -12,7 +12,7 @@ from meanfield.plot.line_styles import DASHED, MARKERS, draw_legend, shades
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from meanfield.simulation import Comparison
+    from meanfield.simulation.comparison import Comparison
 
 _SYMBOLS = {"q1": r"$q$, first input", "q2": r"$q$, second input", "c": r"$c$", "gradient": "gradient"}
 

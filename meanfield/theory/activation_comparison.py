@@ -13,8 +13,8 @@ from meanfield.activations import activation as find_activation
 from meanfield.activations.activation import Activation
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.result import Result
-from meanfield.theory.conditions import check_proposition4
 from meanfield.theory.conditions.condition import SHOWN
+from meanfield.theory.conditions.proposition4 import check_proposition4
 from meanfield.theory.depth import propagation_depth
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 from meanfield.theory.mean_field import MeanField

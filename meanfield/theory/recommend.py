@@ -249,10 +249,12 @@ def _law(value: Any) -> str:
 
 def _with_dropout(act: Activation, found: Recommendation, rate: float, starts: tuple[float, ...]) -> Recommendation:
     """The same point, with weights smaller by √(1 − p), and what the masks do to differences."""
-    from meanfield import layers as kinds
+    from meanfield.layers.dense import Dense
+    from meanfield.layers.dropout import Dropout
+    from meanfield.layers.sequence import Sequence
 
     sigma_w = found.sigma_w * math.sqrt(1.0 - rate)
-    field = MeanField(kinds.Sequence(act, kinds.Dropout(rate), kinds.Dense(sigma_w, found.sigma_b)))
+    field = MeanField(Sequence(act, Dropout(rate), Dense(sigma_w, found.sigma_b)))
     ends = [float(field.propagate(min(found.depth, MASKED), q=start).epsilon[-1]) for start in starts]
     change = max(abs(math.log(end / 0.5)) if end > 0.0 else math.inf for end in ends)
     text = (

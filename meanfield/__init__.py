@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the same names
+    from meanfield import frameworks as frameworks
     from meanfield import layers as layers
     from meanfield import plot as plot
     from meanfield.activations import Activation as Activation
@@ -33,6 +34,8 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.simulation import Simulation as Simulation
     from meanfield.simulation import layer_statistics as layer_statistics
     from meanfield.simulation import simulate as simulate
+    from meanfield.theory.activation_comparison import ActivationComparison as ActivationComparison
+    from meanfield.theory.activation_comparison import compare as compare
     from meanfield.theory.asymptotics import Asymptotics as Asymptotics
     from meanfield.theory.asymptotics import asymptotics as asymptotics
     from meanfield.theory.conditions import Condition as Condition
@@ -79,6 +82,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "meanfield.simulation": ("Comparison", "Estimate", "LayerStatistics", "Simulation", "layer_statistics", "simulate"),
     "meanfield.report": ("report",),
+    "meanfield.theory.activation_comparison": ("ActivationComparison", "compare"),
     "meanfield.theory.asymptotics": ("Asymptotics", "asymptotics"),
     "meanfield.theory.conditions": (
         "Condition",
@@ -104,7 +108,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.variance": ("FixedPoint",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_SUBPACKAGES = ("layers", "plot")
+_SUBPACKAGES = ("frameworks", "layers", "plot")
 
 __all__ = ["__version__", *_SUBPACKAGES, *sorted(_HOME_OF)]
 
@@ -115,10 +119,21 @@ def __getattr__(name: str) -> Any:
     elif name in _SUBPACKAGES:
         value = importlib.import_module(f"meanfield.{name}")
     else:
-        raise AttributeError(f"module 'meanfield' has no attribute {name!r}")
+        raise AttributeError(f"module 'meanfield' has no attribute {name!r}{_nearest(name)}")
     globals()[name] = value
     return value
 
 
+def _nearest(name: str) -> str:
+    """What may have been meant, as an end to the error."""
+    if name.startswith("_"):  # asked by Python and its tools, not typed
+        return ""
+    import difflib
+
+    plain = {known.replace("_", "").lower(): known for known in __all__}
+    found = difflib.get_close_matches(name.replace("_", "").lower(), plain, n=2, cutoff=0.75)
+    return f"; did you mean {' or '.join(plain[word] for word in found)}?" if found else ""
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

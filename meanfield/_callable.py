@@ -11,7 +11,18 @@ class CallableModule(types.ModuleType):
     """A module that forwards a call to the function of its own last name."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.__dict__[self.__name__.rpartition(".")[2]](*args, **kwargs)
+        return self._function(*args, **kwargs)
+
+    @property
+    def _function(self) -> Any:
+        return self.__dict__[self.__name__.rpartition(".")[2]]
+
+    @property
+    def __signature__(self) -> Any:
+        """What `inspect.signature`, and so every editor, shows: that of the function."""
+        import inspect
+
+        return inspect.signature(self._function)
 
 
 def make_callable(module_name: str) -> None:

@@ -49,7 +49,7 @@ QUESTIONS: dict[str, tuple[Callable[..., list[Any]], tuple[np.ndarray, ...]]] = 
     "decorrelation map": (lambda act, epsilon: [_net(act).decorrelation_map(epsilon, q=0.6)], (EPSILON,)),
     "edge": (lambda act, b: _fields(mf.edge_of_chaos(act, b), EDGE), (SIGMA_B,)),
     "edge by q": (lambda act, q: _fields(mf.edge_of_chaos_curve(act, q), EDGE), (Q,)),
-    "depth": (lambda act, w: [mf.propagation_depth(act, 0.3, sigma_w=w)], (np.array([1.3, 0.4, 0.9]),)),
+    "depth": (lambda act, w: [mf.propagation_depth(act, sigma_b=0.3, sigma_w=w)], (np.array([1.3, 0.4, 0.9]),)),
 }
 ACTIVATIONS = ("tanh", "clip(x, -1, 1)", "sin", "max(0, x)**2", "max(0, x-0.7)")
 LEFT_OUT = {

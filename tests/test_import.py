@@ -55,3 +55,33 @@ def test_unknown_name_is_an_attribute_error():
 def test_plot_function_is_callable_even_when_its_module_was_imported_first():
     loaded = modules_after("import meanfield.plot.edge_of_chaos, meanfield as mf; assert callable(mf.plot.edge_of_chaos)")
     assert "meanfield" in loaded
+
+
+def test_dir_is_the_public_names():
+    assert sorted(mf.__all__) == dir(mf)
+    assert {"frameworks", "plot", "layers"} <= set(dir(mf))
+    assert not {"importlib", "_HOMES", "annotations", "TYPE_CHECKING", "Any"} & set(dir(mf))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("edgeofchaos", "edge_of_chaos"), ("EdgeOfChao", "EdgeOfChaos or edge_of_chaos"), ("recomend", "recommend")]
+)
+def test_a_name_that_is_near_is_named(typed, meant):
+    with pytest.raises(AttributeError) as told:
+        getattr(mf, typed)
+    assert any(word in str(told.value).partition("did you mean ")[2] for word in meant.split(" or "))
+
+
+def test_nothing_is_suggested_where_nothing_is_near():
+    with pytest.raises(AttributeError) as told:
+        mf.zzzzzz  # noqa: B018
+    assert "did you mean" not in str(told.value)
+    assert not hasattr(mf, "__wrapped__")
+
+
+def test_signatures_are_those_of_the_functions():
+    import inspect
+
+    assert str(inspect.signature(mf.activations)).startswith("()")
+    assert list(inspect.signature(mf.expectation).parameters)[:2] == ["g", "q"]
+    assert list(inspect.signature(mf.plot.phase_diagram).parameters)[:3] == ["diagram", "quantity", "ax"]

@@ -82,7 +82,7 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "trajectory of a moving variance": (lambda: network("relu(1.05*x)", 1.1, 0.1).propagate(50, c=-0.3), "iterate_moving"),
     "recommendation": (lambda: mf.recommend("tanh(1.06*x)", 12), "iterate_decorrelation iterate_variance"),
     "depth": (lambda: mf.propagation_depth("tanh(1.04*x)", sigma_b=0.2, c0=-0.3), "first_within"),
-    "depth in two phases": (lambda: [mf.propagation_depth("tanh(1.04*x)", 0.2, sigma_w=w) for w in (1.0, 2.0)], "first_within"),
+    "depth in two phases": (lambda: [mf.propagation_depth("tanh(1.04*x)", sigma_b=0.2, sigma_w=w) for w in (1.0, 2.0)], "first_within"),
     "phase diagram": (
         lambda: mf.phase_diagram("tanh(1.04*x)", [0.5, 1.3, 2.0], [0.0, 0.5]),
         "fill_variances recursion_limit fill_correlations",

@@ -13,6 +13,7 @@ import numpy as np
 from meanfield.activations.breakpoint import Breakpoint
 from meanfield.activations.feature import Feature
 from meanfield.errors import ActivationError, DomainError
+from meanfield.result import same
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -39,7 +40,8 @@ class Activation:
     """A function φ of one real number, with its first two derivatives and the points where it is not analytic.
 
     Objects come from `meanfield.activation`; this class is what they have in common. They never change after
-    construction, compare and hash by identity, and may be used from several threads.
+    construction, are equal where they were made from the same things, and may be used from several threads. A copy is the
+    same object; what does not pickle, a lambda for one, says so.
 
     Attributes
     ----------
@@ -254,6 +256,24 @@ class Activation:
             raise DomainError("x must hold numbers, not nan")
         y = self.values(points, k)
         return float(y[0]) if given.ndim == 0 else y.reshape(given.shape)
+
+    def _origins(self) -> tuple[Any, ...]:
+        """What it was made from."""
+        return (self.name, dict(self.parameters))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Activation) and type(self) is type(other) and same(self._origins(), other._origins())
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __copy__(self) -> Activation:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Activation:
+        return self  # it never changes
 
     def __repr__(self) -> str:
         parameters = "".join(f", {key}={value!r}" for key, value in self.parameters.items())

@@ -18,7 +18,11 @@ def check(
     activation: Formula,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Let the exit status tell whether (ii) holds at the limit of the recursion, not at any fixed point."),
+        typer.Option(
+            "--strict",
+            metavar="",
+            help="Let the exit status tell whether (ii) holds at the limit of the recursion, not at any fixed point.",
+        ),
     ] = False,
     parameter: Parameters = None,
     as_json: AsJson = False,

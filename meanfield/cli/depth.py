@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, SigmaB, Verbose, check_one_format
+from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, Verbose, check_one_format
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ _FIELDS = tuple(_Point.__dataclass_fields__)
 
 def depth(
     activation: Formula,
-    sigma_b: SigmaB = "0.2",
+    sigma_b: Annotated[
+        str | None,
+        typer.Option(
+            "--sigma-b",
+            help="σ_b: 0.2, or 0,0.1,0.5, or start:stop:step with the stop included. Left out: 0.2, or 0 where there is no other.",
+        ),
+    ] = None,
     sigma_w: Annotated[
         str | None, typer.Option("--sigma-w", help="σ_w, in the same way; on the edge of chaos where it is left out.")
     ] = None,
@@ -72,13 +78,15 @@ def depth(
         raise DomainError(f"--threshold {threshold!r} is out of range; give a finite number above 0")
     if layers is not None and layers < 1:
         raise DomainError(f"--depth {layers} is out of range; give 1 or more layers")
-    biases = sigma_grid(sigma_b, "--sigma-b")
+    biases = sigma_grid("0.2" if sigma_b is None else sigma_b, "--sigma-b")
     weights = None if sigma_w is None else sigma_grid(sigma_w, "--sigma-w")
     if len(biases) * len(weights or [0.0]) > _MOST_POINTS:
         raise DomainError(f"--sigma-b and --sigma-w ask for more than {_MOST_POINTS:,} points; give at most {_MOST_POINTS:,}")
     show_progress(verbose)
 
     phi = named_activation(activation, parameter)
+    if weights is None and sigma_b is None:
+        biases = _usual(phi)
     if weights is None:
         points = [_on_the_edge(phi, bias, c0, threshold) for bias in biases]
     else:
@@ -92,6 +100,14 @@ def depth(
         write_csv(_FIELDS, ([getattr(point, name) for name in _FIELDS] for point in points))
     else:
         _print_table(phi, points, c0, threshold, advice, edge=weights is None)
+
+
+def _usual(phi: Activation) -> list[float]:
+    """0.2; or 0 for an activation whose edge of chaos is that one point, as ReLU's is."""
+    from meanfield.theory.edge_of_chaos import edge_of_chaos
+
+    alone = edge_of_chaos(phi, sigma_b=0.2).status == "none" and edge_of_chaos(phi, sigma_b=0.0).status != "none"
+    return [0.0 if alone else 0.2]
 
 
 def _on_the_edge(phi: Activation, sigma_b: float, c0: float, threshold: float) -> _Point:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, SigmaB, Verbose, check_one_format, figure_option
+from meanfield.cli.options import AsCsv, AsJson, Formulas, Parameters, SigmaB, Verbose, check_one_format, figure_option
+from meanfield.cli.standard_output import write_out
+from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,7 @@ _MEANING = {
 
 
 def eoc(
-    activation: Formula,
+    activation: Formulas,
     sigma_b: SigmaB = "0:1:0.1",
     parameter: Parameters = None,
     as_json: AsJson = False,
@@ -39,6 +41,8 @@ def eoc(
     from meanfield.cli.sigma_grid import sigma_grid
 
     check_one_format(as_json, as_csv)
+    if parameter and len(activation) > 1:
+        raise DomainError(f"-p {parameter[0]!r} can't be told to which of {len(activation)} activations it belongs; give one")
     grid = sigma_grid(sigma_b, "--sigma-b")
     path = figure_path(output)
     show_progress(verbose)
@@ -48,29 +52,44 @@ def eoc(
     from meanfield.expectation.octaves import one_question
     from meanfield.theory.edge_of_chaos import edge_of_chaos
 
-    phi = named_activation(activation, parameter)
+    found = [named_activation(text, parameter) for text in activation]
     with one_question():  # it takes less time than loading numba would
-        curve = edge_of_chaos(phi, sigma_b=np.array(grid))
+        curves = [edge_of_chaos(phi, sigma_b=np.array(grid)) for phi in found]
     if path is not None:
-        _draw(curve, path)
+        _draw(curves, path)
     if as_json:
-        _print_json(curve)
+        _print_json(curves)
     elif as_csv:
-        _print_csv(curve)
+        _print_csv(curves)
     else:
-        _print_table(curve)
+        for place, curve in enumerate(curves):
+            if place:
+                write_out("\n")
+            _print_table(curve)
 
 
-def _print_json(curve: EdgeOfChaos) -> None:
-    from meanfield.cli.machine_output import write_answer
+def _print_json(curves: list[EdgeOfChaos]) -> None:
+    """One curve as an object; several as a list of such under "curves"."""
+    from meanfield import __version__
+    from meanfield.cli.machine_output import answer, write_answer, write_json
 
-    write_answer(curve.activation, {name: getattr(curve, name) for name in _FIELDS})
+    fields = [{name: getattr(curve, name) for name in _FIELDS} for curve in curves]
+    if len(curves) == 1:
+        write_answer(curves[0].activation, fields[0])
+        return
+    write_json({"curves": [answer(curve.activation, found) for curve, found in zip(curves, fields, strict=True)], "version": __version__})
 
 
-def _print_csv(curve: EdgeOfChaos) -> None:
+def _print_csv(curves: list[EdgeOfChaos]) -> None:
+    """Several curves one below the other, behind the activation's name."""
     from meanfield.cli.machine_output import write_csv
 
-    write_csv(_FIELDS, zip(*(getattr(curve, name).tolist() for name in _FIELDS), strict=True))
+    several = len(curves) > 1
+    rows: list[tuple[Any, ...]] = []
+    for curve in curves:
+        about = (curve.activation.name,) if several else ()
+        rows += [(*about, *row) for row in zip(*(getattr(curve, name).tolist() for name in _FIELDS), strict=True)]
+    write_csv(("activation", *_FIELDS) if several else _FIELDS, rows)
 
 
 def _print_table(curve: EdgeOfChaos) -> None:
@@ -98,7 +117,7 @@ def _print_table(curve: EdgeOfChaos) -> None:
     )
 
 
-def _draw(curve: EdgeOfChaos, path: Path) -> None:
+def _draw(curves: list[EdgeOfChaos], path: Path) -> None:
     import numpy as np
 
     from meanfield.cli.figure_file import write_figure
@@ -107,7 +126,7 @@ def _draw(curve: EdgeOfChaos, path: Path) -> None:
     from meanfield.theory.edge_of_chaos import edge_of_chaos
 
     # The points asked for, and enough between them for a smooth line.
-    asked = np.unique(curve.sigma_b)
+    asked = np.unique(curves[0].sigma_b)
     fine = np.union1d(asked, np.linspace(asked[0], asked[-1], 201)) if asked.size > 1 else asked
-    axes = draw(edge_of_chaos(curve.activation, sigma_b=fine), ax=detached_axes())
+    axes = draw([edge_of_chaos(curve.activation, sigma_b=fine) for curve in curves], ax=detached_axes())
     write_figure(axes, path)

@@ -17,6 +17,7 @@ from meanfield.errors import MeanFieldError
 BAD_INPUT = 64  # EX_USAGE of sysexits.h
 INPUT_OUTPUT = 74  # EX_IOERR
 INTERRUPTED = 130  # what a shell reports after SIGINT
+_COMPLETION = "_MEANFIELD_COMPLETE"  # what shells set when they ask for completions
 BROKEN_PIPE = 141  # what a shell reports after SIGPIPE
 
 
@@ -86,7 +87,9 @@ def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(application)
     try:
         result = command.main(args=arguments, prog_name="meanfield", standalone_mode=False)
-    except SystemExit:  # typer's own answer where nobody reads the help
+    except SystemExit as ended:  # a shell that asked what may follow; or typer's own answer where nobody reads the help
+        if _COMPLETION in os.environ:
+            return ended.code if isinstance(ended.code, int) else 0
         raise ReaderGone from None
     except typer.Abort:
         _complain("interrupted")

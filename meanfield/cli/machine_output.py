@@ -43,8 +43,12 @@ def write_answer(phi: Activation, found: Mapping[str, Any]) -> None:
     """One JSON object: which activation it is about, what was found, and by which version."""
     from meanfield import __version__
 
-    about = {"activation": phi.name, "parameters": phi.parameters, "formula": None if phi.formula is None else str(phi.formula)}
-    write_json({**about, **found, "version": __version__})
+    write_json({**answer(phi, found), "version": __version__})
+
+
+def answer(phi: Activation, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found, behind which activation it is about."""
+    return {"activation": phi.name, "parameters": phi.parameters, "formula": None if phi.formula is None else str(phi.formula), **found}
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

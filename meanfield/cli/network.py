@@ -24,8 +24,12 @@ _NAME = 48  # letters of a layer in a table
 
 def network(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .toml or .json file, or - for stdin.")],
-    propagate: Annotated[bool, typer.Option("--propagate", help="Follow two inputs and a gradient from layer to layer.")] = False,
-    simulate: Annotated[bool, typer.Option("--simulate", help="Draw random networks of it, with the theory beside them.")] = False,
+    propagate: Annotated[
+        bool, typer.Option("--propagate", metavar="", help="Follow two inputs and a gradient from layer to layer.")
+    ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", metavar="", help="Draw random networks of it, with the theory beside them.")
+    ] = False,
     q: Annotated[
         str | None, typer.Option("--q", help="Mean square of the inputs' components, or of each input's: 1 or 1,0.5.", show_default="1")
     ] = None,
@@ -35,7 +39,7 @@ def network(
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same numbers.", show_default="0")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", help="Threads to share the networks.", show_default="1")] = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout, numbers in full: a row for each layer.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", metavar="", help="CSV on stdout, numbers in full: a row for each layer.")] = False,
     output: Annotated[str | None, figure_option("q, c and the gradient")] = None,
     verbose: Verbose = False,
 ) -> None:

@@ -22,7 +22,6 @@ _LETTERS = {
     "C": "C chaotic: χ₁ > 1, inputs that are close part and gradients explode.",
     "D": "D divergent: the variance grows without bound from q = 1.",
 }
-_WIDEST_MAP = 100  # letters, where there is no terminal to fit
 _BESIDE_MAP = 24  # the columns left of it
 _TALLEST_MAP = 60
 
@@ -38,9 +37,9 @@ def phase(
     ] = "xi_c",
     parameter: Parameters = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout: every quantity, rows for σ_b, columns for σ_w.")
+        bool, typer.Option("--json", metavar="", help="One JSON object on stdout: every quantity, rows for σ_b, columns for σ_w.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout: every quantity, a row for each (σ_b, σ_w).")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", metavar="", help="CSV on stdout: every quantity, a row for each (σ_b, σ_w).")] = False,
     output: Annotated[str | None, figure_option("the diagram")] = None,
     verbose: Verbose = False,
 ) -> None:
@@ -80,6 +79,8 @@ def phase(
         _print_json(diagram)
     elif as_csv:
         _print_csv(diagram)
+    elif path is not None:
+        _print_summary(diagram, quantity)  # the picture is the map
     else:
         _print_map(diagram, quantity)
 
@@ -107,7 +108,7 @@ def _print_map(diagram: PhaseDiagram, quantity: str) -> None:
     from meanfield.cli.table import number, print_table
     from meanfield.theory.edge_of_chaos import edge_of_chaos
 
-    letters = np.where(np.isposinf(diagram.q_star), "D", np.array(["O", "X", "C"])[diagram.phase + 1])
+    letters = _letters(diagram)
     rows = _thinned(diagram.sigma_b.size, _TALLEST_MAP)[::-1]
     columns = _thinned(diagram.sigma_w.size, _widest())
     critical = edge_of_chaos(diagram.activation, sigma_b=diagram.sigma_b[rows])
@@ -132,6 +133,20 @@ def _print_map(diagram: PhaseDiagram, quantity: str) -> None:
         ],
         notes=notes,
     )
+
+
+def _letters(diagram: PhaseDiagram) -> Any:
+    import numpy as np
+
+    return np.where(np.isposinf(diagram.q_star), "D", np.array(["O", "X", "C"])[diagram.phase + 1])
+
+
+def _print_summary(diagram: PhaseDiagram, quantity: str) -> None:
+    """How many cells of each phase, and the range of the quantity."""
+    from meanfield.cli.standard_output import write_out
+
+    lines = [f"Phase diagram of {diagram.activation.name}", *_summary(diagram, _letters(diagram), quantity)]
+    write_out("\n".join(lines) + "\n")
 
 
 def _critical(sigma_w: float, status: str) -> str:
@@ -169,10 +184,9 @@ def _thinned(count: int, most: int) -> Any:
 
 def _widest() -> int:
     """How many letters a row may have: a folded map could not be read."""
-    import shutil
-    import sys
+    from meanfield.cli.table import page_width
 
-    return max(shutil.get_terminal_size().columns - _BESIDE_MAP, 20) if sys.stdout.isatty() else _WIDEST_MAP
+    return max(page_width() - _BESIDE_MAP, 20)
 
 
 def _draw(diagram: PhaseDiagram, quantity: str, path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from meanfield.cli.figure_file import FIGURES
 from meanfield.cli.options import Formula, Parameters, Verbose
 from meanfield.errors import DomainError
 
@@ -29,8 +29,8 @@ def report(
     from meanfield.report.datasheet import checked_path, datasheet, rendered, write_page
 
     path = None if output is None else checked_path(output, "-o")
-    if path is not None and path.suffix.lower() in FIGURES:
-        raise DomainError(f"-o {output!r} has the suffix {path.suffix!r}; the datasheet is one HTML page: give a name that ends in .html")
+    if path is None and sys.stdout.isatty():  # thousands of lines of HTML are nothing to read
+        raise DomainError("the datasheet is one HTML page: name a file for it, -o page.html, or send it on, meanfield report … > page.html")
     show_progress(verbose)
 
     page = rendered(datasheet(named_activation(activation, parameter), seed))

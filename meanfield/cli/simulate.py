@@ -36,7 +36,7 @@ def simulate(
     weights: Annotated[
         str, typer.Option("--weights", metavar="NAME", help="gaussian, or with --method weights also orthogonal, uniform.")
     ] = "gaussian",
-    gradients: Annotated[bool, typer.Option("--gradients/--no-gradients", help="Whether to run the backward pass.")] = True,
+    gradients: Annotated[bool, typer.Option("--gradients/--no-gradients", metavar="", help="Whether to run the backward pass.")] = True,
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Threads to share the networks.")] = 1,
     checkpoint: Annotated[
         str | None, typer.Option("--checkpoint", metavar="FILE", help="Keep what is done there, and go on from it the next time.")
@@ -44,7 +44,7 @@ def simulate(
     quantity: Annotated[str, typer.Option("--quantity", metavar="NAME", help=f"What -o draws: {', '.join(QUANTITIES)}.")] = "c",
     parameter: Parameters = None,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout, numbers in full: a row for each layer.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", metavar="", help="CSV on stdout, numbers in full: a row for each layer.")] = False,
     output: Annotated[str | None, figure_option("one quantity")] = None,
     verbose: Verbose = False,
 ) -> None:

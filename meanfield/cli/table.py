@@ -37,8 +37,9 @@ _PLAIN = str.maketrans(
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], notes: Sequence[str] = (), *, together: int = 1) -> None:
     """Print a table on stdout; numbers to the right, words to the left.
 
-    On a terminal the last column and the notes are folded to its width; columns that still don't fit go below, each time behind the
-    first column, and ``together`` of them are never parted. Into a pipe or a file there is no width to fold to: each row stays one line.
+    The last column and the notes are folded to the terminal's width; columns that still don't fit go below, each time behind the
+    first column, and ``together`` of them are never parted. Into a pipe or a file the width is that of the variable COLUMNS, or 80:
+    --json and --csv are for machines.
 
     Examples
     --------
@@ -53,7 +54,7 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     All are whole.
     """
     plain = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    terminal = page_width()
 
     def shown(words: Sequence[str]) -> list[str]:
         return [word.translate(_PLAIN) for word in words] if plain else list(words)
@@ -64,13 +65,12 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     numeric = [all(_is_number(cell) for cell in column) for column in columns]
     natural = [max([len(name), *map(len, column)]) for name, column in zip(header, columns, strict=True)]
     widths = natural if numeric[-1] else [*natural[:-1], min(natural[-1], _NARROWEST)]
-    if terminal is not None:
-        title, notes = _folded(title, terminal), [_folded(note, terminal) for note in notes]
+    title, notes = _folded(title, terminal), [_folded(note, terminal) for note in notes]
 
     lines = [title]
     for part in _parts(widths, terminal, together):
         wide, right = [natural[i] for i in part], [numeric[i] for i in part]
-        if terminal is not None and not right[-1]:
+        if not right[-1]:
             available = terminal - sum(wide[:-1]) - len(_GAP) * (len(wide) - 1)
             wide[-1] = min(wide[-1], max(available, _NARROWEST))
         head = _line([header[i] for i in part], wide, right)
@@ -82,7 +82,18 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     write_out("\n".join(lines) + "\n")
 
 
-def _parts(widths: Sequence[int], terminal: int | None, together: int) -> list[list[int]]:
+def page_width() -> int:
+    """Columns of the terminal, or of a page: COLUMNS where it is set, 80 where nobody says.
+
+    Examples
+    --------
+    >>> page_width() >= 1
+    True
+    """
+    return max(shutil.get_terminal_size().columns, 1)
+
+
+def _parts(widths: Sequence[int], terminal: int, together: int) -> list[list[int]]:
     """The columns of each table: all of them, or as many behind the first as the terminal has room for.
 
     Examples
@@ -95,7 +106,7 @@ def _parts(widths: Sequence[int], terminal: int | None, together: int) -> list[l
         group = list(range(start, min(start + together, len(widths))))
         extended = [*parts[-1], *group]
         wide = sum(widths[i] for i in extended) + len(_GAP) * (len(extended) - 1)
-        if terminal is not None and len(parts[-1]) > 1 and wide > terminal:
+        if len(parts[-1]) > 1 and wide > terminal:
             parts.append([0, *group])
         else:
             parts[-1] = extended

@@ -17,6 +17,7 @@ from meanfield.expectation.arguments import unwrap, variance
 from meanfield.expectation.panels import Partition, gauss_legendre
 from meanfield.expectation.poles import divergent_sides
 from meanfield.expectation.rule import Rule, build_rule
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -28,8 +29,8 @@ _partitions: Kept[Partition] = Kept("partition of φ")
 _diverging: Kept[tuple[tuple[float, float], ...]] = Kept("divergent sides")
 
 
-@dataclass(frozen=True)
-class Expectation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Expectation(Result):
     """A Gaussian expectation and how far off it may be.
 
     Attributes
@@ -48,9 +49,32 @@ class Expectation:
     error: Any
     reason: str = ""
 
+    def _columns(self) -> dict[str, Any]:
+        return {"value": np.ravel(self.value), "error": np.ravel(self.error)}
+
     def __str__(self) -> str:
-        text = f"{self.value:.16g} ± {self.error:.1g}" if np.ndim(self.value) == 0 else f"{self.value} ± {self.error}"
+        pairs = zip(np.ravel(self.value).tolist(), np.ravel(self.error).tolist(), strict=True)
+        shown = [_rounded(value, error) for value, error in pairs]
+        more = [*shown[:3], "…", shown[-1]] if len(shown) > 6 else shown
+        text = "\n".join(more)
         return f"{text} ({self.reason})" if self.reason else text
+
+
+def _rounded(value: float, error: float) -> str:
+    """The value to the digits that its error leaves it.
+
+    Examples
+    --------
+    >>> _rounded(-6.8e-19, 3e-16), _rounded(1.23456789, 2e-4), _rounded(2.0, 0.0)
+    ('0 ± 3e-16', '1.2346 ± 0.0002', '2 ± 0')
+    """
+    if not (math.isfinite(value) and 0.0 < error < math.inf):
+        return f"{value:.16g} ± {error:.1g}"
+    place = math.floor(math.log10(error))  # of the error's first digit
+    digits = math.floor(math.log10(abs(value))) - place + 1 if abs(value) > 0.0 else 0
+    # Less than half a unit of that place is 0; NumPy's + 0.0 takes the sign away.
+    rounded = 0.0 if digits < 0 or abs(value) < 0.5 * 10.0**place else float(f"{value:.{min(max(digits, 1), 17) - 1}e}")
+    return f"{rounded:.16g} ± {error:.1g}"
 
 
 def estimate(g: Any, q: Any = 1.0) -> Expectation:

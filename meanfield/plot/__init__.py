@@ -10,27 +10,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from meanfield.plot.activation_comparison import activation_comparison as activation_comparison
     from meanfield.plot.comparison import comparison as comparison
     from meanfield.plot.correlation_map import correlation_map as correlation_map
     from meanfield.plot.depth_scales import depth_scales as depth_scales
     from meanfield.plot.diagnosis import diagnosis as diagnosis
     from meanfield.plot.edge_of_chaos import edge_of_chaos as edge_of_chaos
+    from meanfield.plot.finite_width import finite_width as finite_width
     from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
     from meanfield.plot.trajectory import trajectory as trajectory
     from meanfield.plot.variance_map import variance_map as variance_map
+    from meanfield.plot.z_scores import z_scores as z_scores
 
 # Each in the module of its own name.
 __all__ = [
+    "activation_comparison",
     "comparison",
     "correlation_map",
     "depth_scales",
     "diagnosis",
     "edge_of_chaos",
+    "finite_width",
     "layer_statistics",
     "phase_diagram",
     "trajectory",
     "variance_map",
+    "z_scores",
 ]
 
 

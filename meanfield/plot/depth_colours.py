@@ -24,23 +24,27 @@ class Colouring:
         Whether colours follow the logarithm.
     unit : str
         What the numbers count, "" for none.
+    middle : float or None
+        A value that parts two kinds of behaviour: colours diverge from it.
     """
 
     symbol: str
     logarithmic: bool
     unit: str = ""
+    middle: float | None = None
 
 
 COLOURINGS = {
     "xi_c": Colouring(r"$\xi_c$", True, "layers"),
     "xi_q": Colouring(r"$\xi_q$", True, "layers"),
     "xi_grad": Colouring(r"$|\xi_\nabla|$", True, "layers"),
-    "chi_1": Colouring(r"$\chi_1$", True),
+    "chi_1": Colouring(r"$\chi_1$", True, middle=1.0),
     "q_star": Colouring(r"$q^*$", True),
     "epsilon_star": Colouring(r"$1 - c^*$", False),
     "c_star": Colouring(r"$c^*$", False),
     "variance_slope": Colouring(r"$F^\prime(q^*)$", False),
 }
+FURTHEST = 10.0  # times the middle, where colours end
 DEPTHS = ("xi_c", "xi_q", "xi_grad")
 
 
@@ -48,7 +52,7 @@ def shown_range(values: NDArray[Any], quantity: str, limits: tuple[float, float]
     """The lowest and highest value that has a colour of its own.
 
     Depth scales run from 1 layer to a power of ten that all but the deepest hundredth stay below, at most 1000; what
-    lies outside takes the colour at the end. Other quantities span their finite values.
+    lies outside takes the colour at the end. χ₁ reaches as far below 1 as above. Other quantities span their finite values.
 
     Examples
     --------
@@ -73,6 +77,9 @@ def shown_range(values: NDArray[Any], quantity: str, limits: tuple[float, float]
     if not finite.size:
         return (0.1, 10.0) if colouring.logarithmic else (0.0, 1.0)
     low, high = float(finite.min()), float(finite.max())
+    if colouring.middle is not None:  # as far to either side, so that the middle has the middle colour
+        away = min(max(high / colouring.middle, colouring.middle / low, 1.1), FURTHEST)
+        return colouring.middle / away, colouring.middle * away
     if colouring.logarithmic:
         low = max(low, high * 1e-4)  # one cell at q* = 1e-90 must not take all the colours
     if low == high:

@@ -72,8 +72,12 @@ def diagnosis(result: Diagnosis, ax: Axes | None = None, *, quantity: str = "var
     departing = [i for i, layer in enumerate(result) if layer.findings]
     if departing:
         ax.plot(layers[departing], found[departing], "s", markerfacecolor="none", markeredgecolor="crimson", markersize=6, label="departs")
-        for i in departing[:6]:
-            word = plain_label(f"{result[i].name}: {result[i].findings[0].kind}")
+        # One word for each kind, at its first layer: a hundred layers that vanish would cover the picture.
+        kinds: dict[str, list[int]] = {}
+        for i in departing:
+            kinds.setdefault(result[i].findings[0].kind, []).append(i)
+        for kind, (i, *others) in list(kinds.items())[:6]:
+            word = plain_label(f"{result[i].name}: {kind}" + (f" (and {len(others)} more)" if others else ""))
             ax.annotate(word, (layers[i], found[i]), xytext=(3, 5), textcoords="offset points", fontsize=6, color="crimson")
     usable = found[np.isfinite(found) & (found > 0.0)]
     if quantity != "correlation" and usable.size and usable.max() > 20 * usable.min():

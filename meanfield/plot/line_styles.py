@@ -18,7 +18,8 @@ STYLES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1, 
 
 
 def shades(count: int) -> NDArray[np.float64]:
-    """Colours of falling darkness, so that a grey print keeps them apart; yellow is left out as too pale for a line.
+    """Colours of falling darkness, so that a grey print keeps them apart; the ends are left out, yellow as too pale for a line on
+    white, violet as too dark for one on black.
 
     Examples
     --------
@@ -28,7 +29,7 @@ def shades(count: int) -> NDArray[np.float64]:
     import matplotlib as mpl
     import numpy as np
 
-    colours: NDArray[np.float64] = mpl.colormaps["viridis"](np.linspace(0.0, 0.8, count) if count > 1 else np.array([0.25]))
+    colours: NDArray[np.float64] = mpl.colormaps["viridis"](np.linspace(0.18, 0.8, count) if count > 1 else np.array([0.25]))
     return colours
 
 
@@ -45,7 +46,7 @@ def line_looks(count: int) -> list[dict[str, Any]]:
 
 def draw_legend(ax: Axes, **more: Any) -> None:
     """The legend that all pictures have: small, without a frame, its samples long enough to tell dashes apart."""
-    ax.legend(**{"fontsize": 7, "handlelength": 2.6, "frameon": False, **more})
+    ax.legend(**{"fontsize": 7, "handlelength": 2.4, "labelspacing": 0.3, "handletextpad": 0.6, "frameon": False, **more})
 
 
 def runs(mask: NDArray[np.bool_]) -> Iterable[tuple[int, int]]:

@@ -33,8 +33,8 @@ class MapCurve:
     fixed_points: Sequence[tuple[float, bool]]
 
 
-def draw_maps(ax: Axes, points: NDArray[np.float64], curves: Sequence[MapCurve]) -> None:
-    """The identity in grey, the curves over it, and the fixed points among ``points`` on top.
+def draw_maps(ax: Axes, points: NDArray[np.float64], curves: Sequence[MapCurve], ratio: bool = False) -> None:
+    """The identity in grey, the curves over it, and the fixed points among ``points`` on top; ``ratio``: all of it divided by the point.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def draw_maps(ax: Axes, points: NDArray[np.float64], curves: Sequence[MapCurve])
     >>> [line.get_label() for line in ax.get_lines()][:2], len(ax.get_lines())
     (['identity', 'a half'], 3)
     """
-    ax.plot(points, points, color="0.6", linewidth=0.8, linestyle="-", label="identity", zorder=1)
+    ax.plot(points, points / points if ratio else points, color="0.6", linewidth=0.8, linestyle="-", label="identity", zorder=1)
     for number, (curve, looks) in enumerate(zip(curves, line_looks(len(curves)), strict=True)):
         ax.plot(points, curve.values, label=curve.label, **looks)
         marker, colour = MARKERS[number % len(MARKERS)], looks["color"]
@@ -53,4 +53,4 @@ def draw_maps(ax: Axes, points: NDArray[np.float64], curves: Sequence[MapCurve])
             if points[0] <= value <= points[-1]:
                 face = colour if stable else "white"
                 dot = {"color": colour, "marker": marker, "markerfacecolor": face, "markersize": 4, "linestyle": "none"}
-                ax.plot([value], [value], **dot, clip_on=False, zorder=3)
+                ax.plot([value], [1.0 if ratio else value], **dot, clip_on=False, zorder=3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meanfield._callable import make_callable
 from meanfield.errors import DomainError
 from meanfield.plot.column_width import axes_or_new
-from meanfield.plot.depth_colours import COLOURINGS, colour_bar_label, shown_range
+from meanfield.plot.depth_colours import COLOURINGS, Colouring, colour_bar_label, shown_range
 from meanfield.plot.line_styles import DASHED, plain_label, runs
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.theory.phase_diagram import PhaseDiagram
 
+_OF_CORRELATIONS = ("xi_c", "c_star", "epsilon_star")
+_UNKNOWN = "0.85"  # grey, where the quantity does not exist
 _SMALLEST_NAMED = 0.02  # a region below this share of the cells has no room for a name
 _NAME_SIZE, _LETTER = 9.0, 0.62  # points, and the width of a letter in units of that
 
@@ -38,7 +40,8 @@ def phase_diagram(
     The critical line is the exact edge of chaos, not a contour of the cells: solid where nearby variances return to
     its q, dashed where they leave it, and a disc where it is one point. Where the variance grows without bound
     (q* = ∞) the picture is hatched. Depth scales and variances are coloured by their logarithm; infinite ones take
-    the last colour, which the label of the colour bar says.
+    the last colour, which the label of the colour bar says. Colours of χ₁ diverge from 1. Grey is where the quantity does not exist, as c*
+    where the correlation map is the identity.
 
     Parameters
     ----------
@@ -95,7 +98,9 @@ def phase_diagram(
     ax = axes_or_new(ax)
     ax.set_xlabel(r"$\sigma_w$")
     ax.set_ylabel(r"$\sigma_b$")
-    mesh = _mesh(ax, across, up, values, low, high, COLOURINGS[quantity].logarithmic)
+    # Where every c is a fixed point, as for tanh at σ_b = 0, σ_w ≤ 1, there is no c* to colour, nor an ξ_c of it.
+    values = np.where(np.isnan(result.c_star) & (quantity in _OF_CORRELATIONS), np.nan, values)
+    mesh = _mesh(ax, across, up, values, low, high, COLOURINGS[quantity])
     # Lines that run on outside must not widen the picture, nor cells that reach half a step over its border.
     ax.set_xlim(across[0], across[-1])
     ax.set_ylim(up[0], up[-1])
@@ -104,6 +109,10 @@ def phase_diagram(
         bar = ax.figure.colorbar(mesh, ax=ax, extend=extend, pad=0.03)
         bar.set_label(label, fontsize=7 if "\n" in label else 8)
         bar.ax.tick_params(labelsize=7)
+        if COLOURINGS[quantity].middle is not None:
+            ticks = [tick for tick in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0) if low <= tick <= high] if high > 2.0 else [1.0]
+            bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+            bar.ax.minorticks_off()
     divergent = np.isposinf(result.q_star)
     if divergent.any():
         _hatch(ax, across, up, divergent)
@@ -138,15 +147,17 @@ def _checked(name: str, grid: NDArray[Any]) -> None:
         raise DomainError(f"{name} of shape {grid.shape} can't be drawn as a plane; give two or more ascending numbers")
 
 
-def _mesh(ax: Axes, across: NDArray[Any], up: NDArray[Any], values: NDArray[Any], low: float, high: float, logarithmic: bool) -> Any:
+def _mesh(ax: Axes, across: NDArray[Any], up: NDArray[Any], values: NDArray[Any], low: float, high: float, look: Colouring) -> Any:
+    import matplotlib as mpl
     import numpy as np
     from matplotlib.colors import LogNorm, Normalize
 
-    norm = LogNorm(low, high) if logarithmic else Normalize(low, high)
+    norm = LogNorm(low, high) if look.logarithmic else Normalize(low, high)
     # Clipped by hand: a logarithm of 0 would leave a hole instead of the lowest colour.
     edges = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-    clipped = np.clip(values, edges[0] if not logarithmic else max(edges[0], np.finfo(float).tiny), edges[1])
-    return ax.pcolormesh(across, up, clipped, norm=norm, cmap="viridis", shading="nearest", rasterized=True)
+    clipped = np.clip(values, edges[0] if not look.logarithmic else max(edges[0], np.finfo(float).tiny), edges[1])
+    colours = mpl.colormaps["viridis" if look.middle is None else "PuOr"].with_extremes(bad=_UNKNOWN)
+    return ax.pcolormesh(across, up, np.ma.masked_invalid(clipped), norm=norm, cmap=colours, shading="nearest", rasterized=True)
 
 
 def _hatch(ax: Axes, across: NDArray[Any], up: NDArray[Any], divergent: NDArray[Any]) -> None:

@@ -14,8 +14,9 @@ from meanfield.plot.map_against_identity import MapCurve, draw_maps
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 
 def variance_map(
@@ -26,8 +27,11 @@ def variance_map(
     q: ArrayLike | None = None,
     labels: Sequence[str] | None = None,
     legend: bool = True,
+    ratio: bool | None = None,
 ) -> Axes:
     """Draw F(q), the variance one layer on, against the identity; a filled marker is a stable fixed point, an open one is not.
+
+    Maps that nearly lie on the identity, as on the edge of chaos, tell nothing so: of these F(q)/q is drawn, against 1.
 
     Parameters
     ----------
@@ -43,6 +47,8 @@ def variance_map(
         One for each line, instead of the names.
     legend : bool
         Whether to draw the legend.
+    ratio : bool, optional
+        Whether to draw F(q)/q. Where not given, if every F(q) lies within a third of q.
 
     Returns
     -------
@@ -66,18 +72,32 @@ def variance_map(
     if q is None:
         q = np.linspace(0.0, max([1.0, *(1.3 * point.value for found in fixed for point in found)]), 201)
     points = ascending_grid("q", q, "variances")
+    values = [item.network.variance_map(points) for item in items]
+    if ratio is None:
+        ratio = all(_near_identity(points, each) for each in values)
+    if ratio:
+        points, values = points[points > 0], [each[points > 0] / points[points > 0] for each in values]
     curves = [
-        MapCurve(item.label, item.network.variance_map(points), [(point.value, point.stable) for point in found])
-        for item, found in zip(items, fixed, strict=True)
+        MapCurve(item.label, each, [(point.value, point.stable) for point in found])
+        for item, each, found in zip(items, values, fixed, strict=True)
     ]
     ax = axes_or_new(ax)
-    draw_maps(ax, points, curves)
+    draw_maps(ax, points, curves, ratio=ratio)
     ax.set_xlabel(r"$q$")
-    ax.set_ylabel(r"$F(q)$")
+    ax.set_ylabel(r"$F(q)/q$" if ratio else r"$F(q)$")
     ax.set_xlim(points[0], points[-1])
+    if ratio:  # σ_b²/q grows without bound at small q, where nothing else is seen
+        shown = np.concatenate([each[points > 0.1 * points[-1]] for each in values])
+        ax.set_ylim(max(float(shown.min()) - 0.1, 0.0), min(float(shown.max()) + 0.1, 2.0))
     if legend:
         draw_legend(ax)
     return ax
+
+
+def _near_identity(q: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
+    """Whether a line of F(q) could hardly be told from that of q; near 0 σ_b² is large beside q, but nobody sees it there."""
+    seen = q > 0.2 * q[-1]
+    return bool((abs(values[seen] / q[seen] - 1.0) < 1.0 / 3.0).all())
 
 
 make_callable(__name__)

@@ -225,6 +225,10 @@ def checked_path(path: str | os.PathLike[str], called: str = "path") -> Path:
         raise DomainError(f"{called} = {str(path)!r} is a folder; give the name of a file")
     if not folder:
         raise DomainError(f"{called} = {str(path)!r}: there is no folder {str(place.parent)!r}")
+    if place.suffix.lower() not in ("", ".html", ".htm"):
+        raise DomainError(
+            f"{called} = {str(path)!r} ends in {place.suffix!r}; the datasheet is one HTML page: give a name that ends in .html"
+        )
     return place
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.expectation.arguments import real_array
+from meanfield.result import Result
 from meanfield.simulation.network_ensemble import NetworkEnsemble
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ ROUNDING = 1e-12
 NAMES = ("q1", "q2", "c", "gradient")
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result):
     """Sampled means against the theory to first order in 1/width. Dictionaries hold arrays of length depth + 1 under q1, q2, c, gradient.
 
     Attributes
@@ -96,6 +97,23 @@ class Comparison:
         if parts:
             told += f" Width too small for the first-order theory, not judged: {', '.join(parts)}."
         return told
+
+    def _columns(self) -> dict[str, Any]:
+        columns: dict[str, Any] = {"layer": np.arange(next(iter(self.z_scores.values())).size)}
+        for name, scores in self.z_scores.items():
+            columns |= {
+                f"{name}_z": scores,
+                f"{name}_judged": self.judged[name],
+                f"{name}_predicted": self.predicted[name],
+                f"{name}_spread_ratio": self.spread_ratios[name],
+            }
+        return columns
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the z-scores by layer with the threshold: see `meanfield.plot.z_scores`; returns the Axes."""
+        from meanfield.plot.z_scores import z_scores as draw
+
+        return draw(self, ax)
 
     def _worst(self) -> tuple[str, int]:
         sizes = {name: np.where(mask, np.abs(self.z_scores[name]), -1.0) for name, mask in self.judged.items()}

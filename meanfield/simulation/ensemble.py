@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.result import Result
+
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 SMALLEST = 1e-290  # mean squares below this have lost digits to underflow: correlations are left out there
 
 
-@dataclass(frozen=True)
-class Ensemble:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ensemble(Result):
     """Random networks of one kind.
 
     Attributes

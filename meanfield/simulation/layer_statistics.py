@@ -13,10 +13,12 @@ from meanfield._callable import make_callable
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array, variance
+from meanfield.result import Result
 from meanfield.simulation.layer_statistics_sampling import Histograms, sampled
 from meanfield.simulation.layer_statistics_theory import QUANTITIES, expected, steepest
 from meanfield.simulation.streaming import Estimate
 from meanfield.theory.arguments import one_standard_deviation
+from meanfield.theory.recommend import Recommendation
 from meanfield.theory.schemes import Scheme, scheme
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 _HEADS = ("Var h", "mean φ", "Var φ", "saturated", "Var ∂E/∂h", "Var ∂E/∂W")
 
 
-@dataclass(frozen=True)
-class SampledLayers:
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledLayers(Result):
     """What random networks showed: an Estimate for each quantity, arrays of length L, and histograms over all networks."""
 
     networks: int
@@ -41,8 +43,8 @@ class SampledLayers:
     histograms: Histograms
 
 
-@dataclass(frozen=True)
-class LayerStatistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerStatistics(Result):
     """Layers 1 … L of h^l = W^l x^(l−1) + b^l, x^l = φ(h^l), x⁰ the input; arrays of length L, entry 0 being layer 1.
 
     The last layer is linear, as before a softmax: its activation is h^L. Gradients are of a cost whose derivative by h^L
@@ -91,6 +93,25 @@ class LayerStatistics:
         """L, the number of layers."""
         return int(self.sigma_w.size)
 
+    def _columns(self) -> dict[str, Any]:
+        columns: dict[str, Any] = {"layer": np.arange(1, self.depth + 1), "units": self.widths[1:]}
+        columns |= {name: getattr(self, name) for name in ("sigma_w", "sigma_b", *QUANTITIES)}
+        if self.simulated is not None:
+            for name in QUANTITIES:
+                found: Estimate = getattr(self.simulated, name)
+                columns |= {f"{name}_sampled": found.mean, f"{name}_standard_error": found.standard_error}
+        return columns
+
+    def plot(self, ax: Any = None, quantity: str | None = None) -> Any:
+        """Draw histograms or a quantity by layer: see `meanfield.plot.layer_statistics`; returns the Axes.
+
+        Without a quantity the histograms of activations, or the gradient's variance where nothing was sampled.
+        """
+        from meanfield.plot.layer_statistics import layer_statistics as draw
+
+        usual = "gradient_variance" if self.simulated is None else "activations"
+        return draw(self, ax, quantity=usual if quantity is None else quantity)
+
     def __str__(self) -> str:
         lines = [
             f"{self.activation.name}, {self.init}, {self.distribution} weights, widths {' '.join(str(n) for n in self.widths)}; "
@@ -127,8 +148,8 @@ def layer_statistics(
         Anything `meanfield.activation` accepts.
     widths : sequence of int
         Units of the input and of layers 1 … L; the last layer is linear.
-    init : str, pair of floats or Scheme
-        A name that `scheme` knows, applied to each layer's fans; (sigma_w, sigma_b), normal weights; or a `Scheme`.
+    init : str, pair of floats, Scheme or Recommendation
+        A name that `scheme` knows, applied to each layer's fans; (sigma_w, sigma_b), normal weights; a `Scheme` or a `Recommendation`.
     q0 : float
         The inputs' mean square: x⁰ is uniform on the sphere `|x⁰|²` = q0·widths[0].
     threshold : float
@@ -210,14 +231,25 @@ def _schemes(init: Any, sizes: list[int]) -> list[Scheme]:
     fans = list(pairwise(sizes))
     if isinstance(init, str):
         return [scheme(init, n, m) for n, m in fans]
+    if isinstance(init, Recommendation):
+        init = _as_pair(init)
     if isinstance(init, Scheme):
         return [Scheme(init.sigma_w, init.sigma_b, init.distribution, init.name, n, m) for n, m in fans]
     try:
         sigma_w, sigma_b = init
     except (TypeError, ValueError):
-        raise DomainError(f"init = {init!r} is no initialisation: give a scheme's name, a Scheme, or a pair (sigma_w, sigma_b)") from None
+        raise DomainError(
+            f"init = {init!r} is no initialisation: give a scheme's name, a Scheme, a Recommendation, or a pair (sigma_w, sigma_b)"
+        ) from None
     pair = (one_standard_deviation("sigma_w", sigma_w), one_standard_deviation("sigma_b", sigma_b))
     return [Scheme(*pair, "normal", "(σ_w, σ_b)", n, m) for n, m in fans]
+
+
+def _as_pair(found: Recommendation) -> tuple[float, float]:
+    """Its σ's, where nothing lies between the layers that the statistics would not know of."""
+    if found.dropout > 0.0:
+        raise DomainError(f"init is a recommendation for dropout = {found.dropout:g}, and these layers have none; give one without")
+    return found.sigma_w, found.sigma_b
 
 
 def _name(init: Any) -> str:
@@ -225,6 +257,8 @@ def _name(init: Any) -> str:
         return init
     if isinstance(init, Scheme):
         return init.name
+    if isinstance(init, Recommendation):
+        return f"recommended for {init.depth} layers"
     sigma_w, sigma_b = init
     return f"σ_w = {float(sigma_w):g}, σ_b = {float(sigma_b):g}"
 

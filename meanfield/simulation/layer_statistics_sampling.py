@@ -10,6 +10,7 @@ import numpy as np
 
 from meanfield.errors import MeanFieldError
 from meanfield.progress_bar import progress_bar
+from meanfield.result import Result
 from meanfield.simulation.layer_statistics_theory import QUANTITIES
 from meanfield.simulation.streaming import Estimate
 
@@ -23,8 +24,8 @@ _SPREAD = 4.0  # standard deviations that a histogram shows to each side
 _FARTHEST = 6.0  # standard deviations of h that decide how far φ gets
 
 
-@dataclass(frozen=True)
-class Histograms:
+@dataclass(frozen=True, eq=False, repr=False)
+class Histograms(Result):
     """Densities over all units and networks; what lies beyond the outermost edges counts in no bin.
 
     Attributes

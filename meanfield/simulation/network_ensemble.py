@@ -14,6 +14,7 @@ from meanfield.layers.layer import Layer, every
 from meanfield.layers.normalise import BatchNorm
 from meanfield.layers.pool import AveragePool, GlobalAveragePool
 from meanfield.layers.sequence import Repeat, Sequence
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 NUMBERS = 4_000_000  # entries of the matrices of one layer that a block of networks may hold
 
 
-@dataclass(frozen=True)
-class NetworkEnsemble:
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkEnsemble(Result):
     """Random networks of one description.
 
     Attributes

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.result import Result
 from meanfield.simulation.network_ensemble import NetworkEnsemble
 from meanfield.simulation.streaming import Estimate
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from meanfield.simulation.statistics import Statistics
 
 
-@dataclass(frozen=True)
-class Simulation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation(Result):
     """What a finite number of random networks did. Layer 0 is the start h⁰; arrays have depth + 1 entries along their first axis.
 
     Attributes
@@ -94,6 +95,20 @@ class Simulation:
     def epsilon(self) -> Estimate:
         """1 − c, to relative accuracy."""
         return self.epsilon_matrix[:, 0, self._second]
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("q1", "q2", "c", "epsilon", *(("gradient", "log_gradient") if self.gradient is not None else ()))
+        columns: dict[str, Any] = {"layer": np.arange(self.depth + 1)}
+        for name in names:
+            estimate: Estimate = getattr(self, name)
+            columns |= {name: estimate.mean, f"{name}_standard_error": estimate.standard_error}
+        return columns | {"networks": self.c.count}
+
+    def plot(self, ax: Any = None, quantity: str = "q1") -> Any:
+        """Draw "q1", "q2", "c" or "gradient" over theory: see `meanfield.plot.comparison`; returns the Axes."""
+        from meanfield.plot.comparison import comparison as draw
+
+        return draw(self, ax, quantity=quantity)
 
     def compare(self, false_alarm: float = 1e-3) -> Comparison:
         """Against the theory of two inputs, with its first-order corrections for finite width.

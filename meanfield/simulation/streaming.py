@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.result import Result
+
 if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimate(Result):
     """A mean over networks.
 
     Attributes
@@ -32,6 +34,11 @@ class Estimate:
     def standard_deviation(self) -> Array:
         """Spread over networks (the root of the unbiased sample variance)."""
         return self.standard_error * np.sqrt(self.count)
+
+    def _columns(self) -> dict[str, Any]:
+        index = np.indices(self.mean.shape).reshape(self.mean.ndim, -1)
+        places = {f"axis_{axis}": place for axis, place in enumerate(index)} if self.mean.ndim > 1 else {}
+        return places | {name: np.ravel(getattr(self, name)) for name in ("mean", "standard_error", "count")}
 
     def __getitem__(self, index: Any) -> Estimate:
         """The estimate of some of the entries."""

@@ -10,6 +10,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moment
 from meanfield.layers import limits
+from meanfield.result import Result
 from meanfield.theory.arguments import one_standard_deviation
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 
-@dataclass(frozen=True)
-class Asymptotics:
+@dataclass(frozen=True, eq=False, repr=False)
+class Asymptotics(Result):
     """ε_l ~ constant/l**exponent for the decorrelation ε = 1 − c at layer l on the edge of chaos.
 
     Attributes

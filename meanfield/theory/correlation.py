@@ -17,6 +17,7 @@ from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_serie
 from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.moments import MEAN, V1, moment_table
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -52,8 +53,8 @@ class CorrelationPoint:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class DepthScales:
+@dataclass(frozen=True, eq=False, repr=False)
+class DepthScales(Result):
     """Layers in which a deviation falls e-fold: −1/log|slope|.
 
     Attributes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ STEPPED = 20_000_000  # layers taken one by one; past that the remaining ones ar
 FINEST = 1e-12  # smallest threshold: finer ones would ask about rounding
 
 
-def propagation_depth(activation: Any, sigma_b: Any, sigma_w: Any = None, c0: float = 0.5, threshold: float = 1e-2) -> Any:
-    """Layers until |c_l − c*| < threshold, with the variance held at its fixed point.
+def propagation_depth(activation: Any, *, sigma_b: Any, sigma_w: Any = None, c0: float = 0.5, threshold: float = 1e-2) -> Any:
+    """Layers until |c_l − c*| < threshold for good, with the variance held at its fixed point.
 
     Parameters
     ----------
@@ -42,13 +43,18 @@ def propagation_depth(activation: Any, sigma_b: Any, sigma_w: Any = None, c0: fl
     Returns
     -------
     float or ndarray
-        The first such l: a whole number, exact up to 2·10⁷ layers and to about 1e-6 (relatively) past that; inf where it
-        never happens (c0 is itself a fixed point, or the map is the identity).
+        The layer behind the last one that differs: a whole number, exact up to 2·10⁷ layers and to about 1e-6 (relatively) past
+        that; inf where it never happens (c0 is itself a fixed point, or the map is the identity).
 
     Raises
     ------
     DomainError
         If an argument is out of range, or sigma_w is None and there is no edge of chaos at sigma_b.
+
+    Warns
+    -----
+    UserWarning
+        Where the answer is 0 because c0 happens to lie within the threshold of c*, which says nothing of the network.
 
     Notes
     -----
@@ -74,9 +80,21 @@ def propagation_depth(activation: Any, sigma_b: Any, sigma_w: Any = None, c0: fl
     weights = None if sigma_w is None else standard_deviation("sigma_w", sigma_w)
     both = (biases, biases) if weights is None else broadcast(sigma_b=biases, sigma_w=weights)
     out = np.empty(both[0].shape)
+    chances = []  # c* and σ_b where nothing was counted
     for index in np.ndindex(out.shape):
         bias = float(both[0][index])
-        out[index] = _on_the_edge(act, bias, start, near) if weights is None else _anywhere(act, float(both[1][index]), bias, start, near)
+        found = _on_the_edge(act, bias, start, near) if weights is None else _anywhere(act, float(both[1][index]), bias, start, near)
+        out[index] = found[0]
+        if found[0] == 0.0 and 1.0 - start != found[1]:
+            chances.append((1.0 - found[1], bias))
+    if chances:
+        (c_star, bias), more = chances[0], f" (and at {len(chances) - 1} points more)" if len(chances) > 1 else ""
+        warnings.warn(
+            f"c0 = {start:g} lies within threshold = {near:g} of c* = {c_star:.6g} of {act.name} at sigma_b = {bias:g}{more}: no layer "
+            "differs from c*, and 0 layers say nothing of how deep signals go; give another c0 or a smaller threshold",
+            UserWarning,
+            stacklevel=2,
+        )
     return float(out) if out.ndim == 0 else out
 
 
@@ -87,28 +105,31 @@ def _scalar(name: str, value: Any) -> Any:
     return array
 
 
-def _on_the_edge(act: Activation, bias: float, start: float, threshold: float) -> float:
+def _on_the_edge(act: Activation, bias: float, start: float, threshold: float) -> tuple[float, float]:
+    """Layers, and 1 − c*."""
     edge = edge_of_chaos(act, bias)
     if edge.status == "none":
         raise DomainError(f"sigma_w = None asks for the edge of chaos, but {act.name} has none at sigma_b = {bias:g}: {edge.reason}")
-    if edge.q == 0.0:
-        return _count(recursion_of_slopes(act, 0.0), start, 0.0, threshold)
-    return _count(recursion_at(act, edge.q, edge.sigma_w**2 / edge.q), start, 0.0, threshold)
+    recursion = recursion_of_slopes(act, 0.0) if edge.q == 0.0 else recursion_at(act, edge.q, edge.sigma_w**2 / edge.q)
+    return _count(recursion, start, 0.0, threshold), 0.0
 
 
-def _anywhere(act: Activation, sigma_w: float, bias: float, start: float, threshold: float) -> float:
+def _anywhere(act: Activation, sigma_w: float, bias: float, start: float, threshold: float) -> tuple[float, float]:
+    """Layers, and 1 − c*."""
     net = MeanField(act, sigma_w, bias)
     target = net.epsilon_star  # raises where no correlation is defined
     if math.isnan(target):  # f(c) = c: what does not begin within the threshold of 1 never comes there
         target = 0.0
     if sigma_w == 0.0:
-        return 0.0 if 1.0 - start < threshold else 1.0
-    if 0.0 < net.q_star < math.inf:
-        return _count(recursion_at(act, net.q_star, sigma_w**2 / net.q_star), start, target, threshold)
-    return _count(recursion_of_slopes(act, net.q_star), start, target, threshold)
+        return (0.0 if 1.0 - start < threshold else 1.0), target
+    finite = 0.0 < net.q_star < math.inf
+    recursion = recursion_at(act, net.q_star, sigma_w**2 / net.q_star) if finite else recursion_of_slopes(act, net.q_star)
+    return _count(recursion, start, target, threshold), target
 
 
 def _count(recursion: AngleRecursion, start: float, target: float, threshold: float) -> float:
+    # The first layer within the threshold is behind the last one that differs: f has a power series without negative coefficients, so that
+    # |f(c) − c*| ≤ |c − c*| on all of [−1, 1], whatever the sign of f'.
     layers, x, still = recursion.first_within(math.sqrt(0.5 * (1.0 - start)), target, threshold, STEPPED)
     if layers >= 0:
         return float(layers)

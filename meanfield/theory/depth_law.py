@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from meanfield.layers import limits
 from meanfield.layers.normalise import LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.state import State
+from meanfield.result import Result
 from meanfield.theory.asymptotics import law_at
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ UNIT = 1e-12
 FAR = 1e24  # a variance at which a bounded φ's slope is felt as ∫φ'² over √(2π q)
 
 
-@dataclass(frozen=True)
-class DepthLaw:
+@dataclass(frozen=True, eq=False, repr=False)
+class DepthLaw(Result):
     """One quantity after l layers, to leading order.
 
     Attributes
@@ -57,13 +58,17 @@ class DepthLaw:
         return forms[self.kind] if math.isnan(self.constant) else f"{self.constant:.6g} {forms[self.kind]}"
 
 
-@dataclass(frozen=True)
-class DepthLaws:
+@dataclass(frozen=True, eq=False, repr=False)
+class DepthLaws(Result):
     """Of q, of 1 − c, and of the gradient |δ⁰|²/|δ^L|² by L."""
 
     variance: DepthLaw
     correlation: DepthLaw
     gradient: DepthLaw
+
+    def _columns(self) -> dict[str, Any]:
+        rows = {"variance": self.variance, "correlation": self.correlation, "gradient": self.gradient}
+        return {"quantity": list(rows)} | {name: [getattr(law, name) for law in rows.values()] for name in ("kind", "exponent", "constant")}
 
     def __str__(self) -> str:
         return f"variance: {self.variance}\n1 - c: {self.correlation}\ngradient: {self.gradient}"

@@ -18,6 +18,7 @@ from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
+from meanfield.result import Result
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import edge_of_chaos_of, is_build, plane_activation
 from meanfield.theory.edge_of_chaos_search import FAINTEST, HIGHEST, all_roots, hidden, smallest_roots, start_octaves
@@ -32,8 +33,8 @@ TABLED = -16  # log₂ of the smallest q at which the origin is looked at in the
 _origins: Kept[EdgePoint | None] = Kept("edge at the origin")
 
 
-@dataclass(frozen=True)
-class EdgePoint:
+@dataclass(frozen=True, eq=False, repr=False)
+class EdgePoint(Result):
     """One solution of χ₁ = 1 at a variance fixed point."""
 
     sigma_b: float
@@ -43,9 +44,13 @@ class EdgePoint:
     stable: bool
     status: str
 
+    def __str__(self) -> str:
+        where = f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.6g}"
+        return f"{where}: q = {self.q:.9g}, F'(q) = {self.variance_slope:.6g}, {self.status}"
 
-@dataclass(frozen=True)
-class EdgeOfChaos:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EdgeOfChaos(Result):
     """The edge-of-chaos curve of one activation.
 
     Attributes
@@ -88,6 +93,18 @@ class EdgeOfChaos:
         sigma_b = float(np.ravel(self.sigma_b)[i])
         return () if math.isnan(sigma_b) else _solutions(self.activation, sigma_b)
 
+    _pictured = True
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("sigma_b", "sigma_w", "q", "variance_slope", "stable", "status", "reason")
+        return {name: np.ravel(np.asarray(getattr(self, name))) for name in names}
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw σ_w against σ_b: see `meanfield.plot.edge_of_chaos`; returns the Axes."""
+        from meanfield.plot.edge_of_chaos import edge_of_chaos as draw
+
+        return draw(self, ax)
+
     def __str__(self) -> str:
         lines = [f"Edge of chaos of {self.activation.name}", f"{'sigma_b':>12} {'sigma_w':>14} {'q':>14} {'F(q) slope':>12}  status"]
         columns = [np.ravel(np.asarray(c)) for c in (self.sigma_b, self.sigma_w, self.q, self.variance_slope, self.status, self.reason)]
@@ -96,7 +113,7 @@ class EdgeOfChaos:
         return "\n".join(lines)
 
 
-def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
+def edge_of_chaos(activation: Any, sigma_b: Any = None) -> EdgeOfChaos:
     """The edge of chaos at given σ_b: the point with the smallest q.
 
     Parameters
@@ -104,8 +121,8 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     activation : str, callable or Activation
         Anything `meanfield.activation` accepts; or ``build(sigma_w, sigma_b)``, which returns a layer: then the points where the
         gradient's factor at q* is 1, with the smallest sigma_w.
-    sigma_b : float or array
-        Standard deviation of the biases (σ, not σ²), in [0, 1e100].
+    sigma_b : float or array, optional
+        Standard deviation of the biases (σ, not σ²), in [0, 1e100]; 0, 0.1, …, 1 where not given.
 
     Returns
     -------
@@ -137,6 +154,8 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
     >>> round(edge.sigma_w, 6), round(edge.q, 6), edge.status
     (1.304146, 0.512079, 'attracting')
     """
+    if sigma_b is None:
+        sigma_b = usual_sigma_b()
     if is_build(activation):
         return edge_of_chaos_of(activation, sigma_b)
     act = plane_activation(activation)
@@ -159,6 +178,11 @@ def edge_of_chaos(activation: Any, sigma_b: Any) -> EdgeOfChaos:
         q[searched] = smallest_roots(act, table, targets[searched])
     reason = why or _why_none(act, table, flat, q, origin)
     return _collect(act, table, sigmas.shape, flat, q, origin, reason)
+
+
+def usual_sigma_b() -> Array:
+    """The σ_b of a curve or diagram where none are given: 0, 0.1, …, 1, as the command line has them."""
+    return np.arange(11) / 10.0  # each the float nearest to its decimal
 
 
 def edge_of_chaos_curve(activation: Any, q: Any) -> EdgeOfChaos:

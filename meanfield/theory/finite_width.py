@@ -14,6 +14,7 @@ from meanfield._callable import make_callable
 from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.expectation.arguments import correlation_argument, real_array, variance
 from meanfield.expectation.fourth_moments import PairMoments, line_moments, pair_moments
+from meanfield.result import Result
 from meanfield.theory.mean_field import MeanField
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ _DIRECTIONS = ((1.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))
 _TO_KERNEL = np.array([[1.0, 0.0, 0.0], [1.0, -1.0, 0.0], [1.0, -0.5, -1.0]])
 
 
-@dataclass(frozen=True)
-class Band:
+@dataclass(frozen=True, eq=False, repr=False)
+class Band(Result):
     """Mean and standard deviation of one network's layer averages; dictionaries of arrays of length depth + 1.
 
     Attributes
@@ -45,9 +46,17 @@ class Band:
     mean: dict[str, Array]
     standard_deviation: dict[str, Array]
 
+    def _columns(self) -> dict[str, Any]:
+        layers = np.arange(next(iter(self.mean.values())).size)
+        spreads = {f"{name}_standard_deviation": values for name, values in self.standard_deviation.items()}
+        return {"layer": layers, **self.mean, **spreads}
 
-@dataclass(frozen=True)
-class FiniteWidth:
+    def __str__(self) -> str:
+        return f"Means and standard deviations of one network, layer by layer: {', '.join(self.mean)}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FiniteWidth(Result):
     """Two inputs through random networks of finite width, to first order in 1/N. Index 0 is the start, h⁰.
 
     A quantity X of one network has mean x + X_shift/N and variance X_spread/N, x being its value at infinite width.
@@ -139,6 +148,17 @@ class FiniteWidth:
             {name: getattr(self, name) + getattr(self, name + "_shift") / n for name in names},
             {name: np.sqrt(getattr(self, name + "_spread") / n) for name in names},
         )
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("q1", "q2", "c", "epsilon", "gradient", "log_gradient")
+        moved = [f"{name}_{what}" for name in ("q1", "q2", "c", "gradient", "log_gradient") for what in ("shift", "spread")]
+        return {"layer": np.arange(self.depth + 1)} | {name: getattr(self, name) for name in (*names, *moved)}
+
+    def plot(self, ax: Any = None, quantity: str = "q1", width: int | None = None) -> Any:
+        """Draw the mean with two standard deviations of one network: see `meanfield.plot.finite_width`; returns the Axes."""
+        from meanfield.plot.finite_width import finite_width as draw
+
+        return draw(self, ax, quantity=quantity, width=width)
 
     def __str__(self) -> str:
         shown = sorted({min(round(10.0 ** (0.5 * k)), self.depth) for k in range(10)} | {0, self.depth})

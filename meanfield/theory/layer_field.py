@@ -68,6 +68,9 @@ class LayerField(MeanField):
         self._weight = affine.w if affine is not None else math.nan
         self._bias = affine.b if affine is not None else math.nan
 
+    def _origins(self) -> tuple[Any, ...]:
+        return (self.layer,)
+
     def __repr__(self) -> str:
         return f"MeanField({self.layer})"
 

@@ -76,6 +76,19 @@ class MeanField:
         self._table = moment_table(self.activation)
         self.rule = Affine(0.0, self._bias, self._weight, 1.0, self.activation)
 
+    def _origins(self) -> tuple[Any, ...]:
+        """What it was made from: all that is compared, and all that travels in a pickle; the rest is worked out again."""
+        return (self.activation, self.sigma_w, self.sigma_b)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MeanField, self._origins()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MeanField) and type(self) is type(other) and self._origins() == other._origins()
+
+    def __hash__(self) -> int:
+        return hash(self._origins())
+
     def __repr__(self) -> str:
         return f"MeanField({self.activation.name!r}, sigma_w={self.sigma_w!r}, sigma_b={self.sigma_b!r})"
 

@@ -78,6 +78,15 @@ class Network:
         state = State.of(q1, q2, epsilon)
         return with_independent_sites(state) if any(layer.asks_for_sites for layer in every(self.layers)) else state
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Network, self.layers
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self.layers == other.layers
+
+    def __hash__(self) -> int:
+        return hash(self.layers)
+
     def __repr__(self) -> str:
         return f"Network({', '.join(map(str, self.layers))})"
 
@@ -330,22 +339,22 @@ class Network:
 
     def __str__(self) -> str:
         """Layer by layer, what it does to variance, correlation and gradient, from q = 1 and c = ½."""
-        rows = [f"{'':>4} {'layer':<44} {'turns':>7} {'q':>11} {'c':>10} {'gradient':>10}"]
+        rows = [f"{'':>4} {'layer':<34} {'turns':>6} {'q':>10} {'c':>10} {'gradient':>10}"]
         state = self._input(1.0, 1.0, 0.5)
-        rows.append(f"{'':>4} {'input':<44} {'':>7} {1.0:>11.5g} {0.5:>10.5g} {'':>10}")
+        rows.append(f"{'':>4} {'input':<34} {'':>6} {1.0:>10.5g} {0.5:>10.5g} {'':>10}")
         for index, layer in enumerate(self.layers):
             inner, times = (layer.layer, layer.times) if isinstance(layer, Repeat) else (layer, 1)
             found = walk((layer,), state)
             behind = found.state.whole
             once = step(inner, state)
             factor = float(total(once.pull(at_output(once.state))))
-            text = str(inner) if len(str(inner)) <= 44 else str(inner)[:43] + "…"
+            text = str(inner) if len(str(inner)) <= 34 else str(inner)[:33] + "…"
             rows.append(
-                f"{index + 1:>4} {text:<44} {times if times > 1 else '':>7} {float(behind.q1):>11.5g} "
+                f"{index + 1:>4} {text:<34} {times if times > 1 else '':>6} {float(behind.q1):>10.5g} "
                 f"{1.0 - float(behind.epsilon):>10.5g} {factor:>10.5g}"
             )
             state = found.state
-        rows.append("q and c behind the layer (its last turn), gradient: |δ before|²/|δ behind|² of its first turn")
+        rows.append("q, c: behind its last turn. gradient: |δ|² before over behind, at its first turn")
         rows += [f"{place}: {kind}, {why}" for place, kind, why in self.exactness if kind != "exact"]
         return "\n".join(rows)
 

@@ -21,9 +21,11 @@ from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V,
 from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.layers.limits import is_line
+from meanfield.result import Result, dataset
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import is_build, phase_diagram_of, plane_activation
 from meanfield.theory.correlation import SMALLEST, depth_scale
+from meanfield.theory.edge_of_chaos import usual_sigma_b
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.variance import scan_range
 
@@ -37,8 +39,8 @@ BLOCK = 65_536  # cells that a worker does at a time: scratch memory does not gr
 QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
 
 
-@dataclass(frozen=True)
-class PhaseDiagram:
+@dataclass(frozen=True, eq=False, repr=False)
+class PhaseDiagram(Result):
     """All quantities at the limit q* of the variance recursion from q = 1; arrays of shape (len(sigma_b), len(sigma_w)).
 
     Attributes
@@ -79,6 +81,30 @@ class PhaseDiagram:
     xi_grad: Array
     phase: Any
 
+    _pictured = True
+
+    @property
+    def phase_names(self) -> Any:
+        """`phase` in words, as `MeanField.phase` has it: "ordered", "critical" or "chaotic"."""
+        return np.array(["ordered", "critical", "chaotic"])[np.asarray(self.phase) + 1]
+
+    def _columns(self) -> dict[str, Any]:
+        biases, weights = np.meshgrid(self.sigma_b, self.sigma_w, indexing="ij")
+        cells = {"sigma_b": biases.ravel(), "sigma_w": weights.ravel()}
+        cells |= {name: np.ravel(getattr(self, name)) for name in (*QUANTITIES, "phase")}
+        return cells | {"phase_name": self.phase_names.ravel()}
+
+    def to_xarray(self) -> Any:
+        """The diagram as an xarray.Dataset: every quantity over sigma_b and sigma_w.
+
+        Raises
+        ------
+        MeanFieldError
+            If xarray is not installed.
+        """
+        cells = {name: (("sigma_b", "sigma_w"), getattr(self, name)) for name in (*QUANTITIES, "phase")}
+        return dataset(cells, {"sigma_b": self.sigma_b, "sigma_w": self.sigma_w}, {"activation": self.activation.name})
+
     def plot(self, quantity: str = "xi_c", ax: Any = None) -> Any:
         """Draw a quantity over the plane, with the critical line; returns the Axes."""
         from meanfield.plot import phase_diagram as draw
@@ -97,7 +123,9 @@ class PhaseDiagram:
         )
 
 
-def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | None = None, progress: bool = False) -> PhaseDiagram:
+def phase_diagram(
+    activation: Any, sigma_w: Any = None, sigma_b: Any = None, *, n_jobs: int | None = None, progress: bool = False
+) -> PhaseDiagram:
     """All mean-field quantities on a grid.
 
     Parameters
@@ -105,8 +133,8 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     activation : str, callable or Activation
         Anything `meanfield.activation` accepts; or ``build(sigma_w, sigma_b)``, which returns a layer. Where that is residual with
         sigma_w in its weights and sigma_b in its biases it costs what a plain diagram does; other layers are asked cell by cell.
-    sigma_w, sigma_b : float or one-dimensional array
-        Standard deviations of the weights times √fan_in, and of the biases.
+    sigma_w, sigma_b : float or one-dimensional array, optional
+        Standard deviations of the weights times √fan_in, and of the biases. Where not given 0.5, 0.6, …, 3 and 0, 0.1, …, 1.
     n_jobs : int, optional
         Threads; as many as there are processors where not given. The result does not depend on it.
     progress : bool
@@ -134,6 +162,8 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
     >>> diagram.phase.tolist(), round(float(diagram.c_star[0, 2]), 6)
     ([[-1, -1, 1]], 0.122104)
     """
+    sigma_w = usual_sigma_w() if sigma_w is None else sigma_w
+    sigma_b = usual_sigma_b() if sigma_b is None else sigma_b
     if is_build(activation):
         return phase_diagram_of(activation, _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b), n_jobs, progress)
     act = plane_activation(activation)
@@ -158,6 +188,11 @@ def phase_diagram(activation: Any, sigma_w: Any, sigma_b: Any, *, n_jobs: int | 
             )
     slope, epsilon, c, chi, xi_q, xi_c, xi_grad = out
     return PhaseDiagram(act, weights, biases, q_star, slope, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)
+
+
+def usual_sigma_w() -> Array:
+    """The σ_w of a diagram where none are given, as the command line has them."""
+    return np.arange(5, 31) / 10.0
 
 
 def phase_diagrams(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
 from meanfield.expectation.second_moment import second_moment
+from meanfield.result import Result
 from meanfield.theory.edge_of_chaos import NEUTRAL, edge_of_chaos, edge_of_chaos_curve
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.signal_changes import Changes, SignalChanges, laws_at
@@ -32,11 +33,22 @@ REFINEMENTS = 16
 DOUBT = 1.0  # nats by which the expected change of differences may be off
 UNCHANGED = 1e-4  # nats that no one notices
 BESIDE = 0.1  # log q of the points that a recommended one is compared with in words
+MASKED = 10_000  # layers along which differences are followed behind dropout, where they settle exponentially
+_SAME_SIGMAS = {
+    "orthogonal": (
+        "Orthogonal weights want the same sigma_w (the gain of torch.nn.init.orthogonal_): at infinite width variances, correlations and "
+        "mean squared gradients are those of Gaussian weights; what they narrow is the spread of the Jacobian's singular values."
+    ),
+    "uniform": (
+        "Uniform weights want the same sigma_w, with bounds of the root of 3 times their standard deviation: "
+        "at infinite width only that matters."
+    ),
+}
 TERMS = ("the variance", "the gradient", "differences")
 
 
-@dataclass(frozen=True)
-class Recommendation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Recommendation(Result):
     """The initialisation to use at a depth.
 
     Attributes
@@ -54,6 +66,10 @@ class Recommendation:
         the differences between inputs.
     reason : str
         Why this point, in words.
+    dropout : float
+        The rate of dropout that sigma_w is meant for.
+    weights : str
+        The law of the weights.
     """
 
     sigma_w: float
@@ -65,6 +81,8 @@ class Recommendation:
     gradient_change: float
     correlation_change: float
     reason: str
+    dropout: float = 0.0
+    weights: str = "gaussian"
 
     @property
     def cost(self) -> float:
@@ -75,7 +93,14 @@ class Recommendation:
         return f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g} (q = {self.q:.6g}) for {self.depth} layers\n{self.reason}"
 
 
-def recommend(activation: Any, depth: int, bias: bool = True, input_variance: float | None = None) -> Recommendation:
+def recommend(
+    activation: Any,
+    depth: int,
+    bias: bool = True,
+    input_variance: float | None = None,
+    dropout: float = 0.0,
+    weights: str = "gaussian",
+) -> Recommendation:
     """The point on the edge of chaos for a network of a given depth.
 
     Parameters
@@ -89,6 +114,11 @@ def recommend(activation: Any, depth: int, bias: bool = True, input_variance: fl
     input_variance : float, optional
         The variance v at which inputs arrive: that of the first layer's pre-activations, in [1e-200, 1e200]. Points are judged by inputs
         of ½, 1 and 2 times v; without biases by v alone. 1 where it is left out, as standardised inputs have.
+    dropout : float
+        Rate p of dropout between each activation and the weights behind it, in [0, 1): σ_w is smaller by √(1 − p), which leaves variances
+        and gradients what they are without dropout. Masks make inputs differ by themselves; the reason says how far.
+    weights : str
+        "gaussian", "orthogonal" or "uniform". At infinite width the σ's are the same.
 
     Returns
     -------
@@ -111,6 +141,10 @@ def recommend(activation: Any, depth: int, bias: bool = True, input_variance: fl
     edge point repels variances, those that start beside it run away in some 1/log F' layers, and J shows it; past 10⁶ v they count as
     lost. At most 10⁵ layers are followed; for the others χ₁ is the last one's and ε falls by the law of `asymptotics`.
 
+    Behind dropout of rate p a layer passes on σ_w² E[φ²]/(1 − p) and, of the gradient, σ_w² E[φ'²]/(1 − p): the edge of chaos is that of
+    σ_w/√(1 − p). The point is the one without dropout; ε then goes to an ε* > 0 that depends on p, and `correlation_change` is that of the
+    network with dropout, followed over at most 10⁴ layers.
+
     Without biases the first two changes alone are minimised over σ_w, from q₀ = v.
 
     The advice for x ↦ φ(kx) at v/k² is that for φ at v with σ_w, σ_b and √q divided by k, and the advice for kφ has σ_w/k.
@@ -127,9 +161,14 @@ def recommend(activation: Any, depth: int, bias: bool = True, input_variance: fl
     """
     act = find_activation(activation)
     layers, start = checked_layers(depth), _input_variance(input_variance)
-    if not checked_bias(bias):
-        return _without_biases(act, layers, start)
-    return _best(act, layers, start, _points(act, start), SignalChanges(act, _starts(start), (layers,)))
+    rate, law = _rate(dropout), _law(weights)
+    if checked_bias(bias):
+        found = _best(act, layers, start, _points(act, start), SignalChanges(act, _starts(start), (layers,)))
+    else:
+        found = _without_biases(act, layers, start)
+    if law != "gaussian":
+        found = replace(found, weights=law, reason=f"{found.reason} {_SAME_SIGMAS[law]}")
+    return found if rate == 0.0 else _with_dropout(act, found, rate, _starts(start) if bias else (start,))
 
 
 def recommend_each(activation: Any, depths: Iterable[int]) -> dict[int, Recommendation | DomainError]:
@@ -193,6 +232,37 @@ def _input_variance(value: Any) -> float:
     if array.ndim:
         raise DomainError(f"input_variance must be one number, not an array of shape {array.shape}")
     return float(array)
+
+
+def _rate(value: Any) -> float:
+    array = within("dropout", value, 0.0, 1.0)
+    if array.ndim or float(array) == 1.0:
+        raise DomainError(f"dropout = {value!r} is out of range: it must be one rate in [0, 1)")
+    return float(array)
+
+
+def _law(value: Any) -> str:
+    if value not in ("gaussian", *_SAME_SIGMAS):
+        raise DomainError(f"weights = {value!r} is unknown; give one of {', '.join(('gaussian', *_SAME_SIGMAS))}")
+    return str(value)
+
+
+def _with_dropout(act: Activation, found: Recommendation, rate: float, starts: tuple[float, ...]) -> Recommendation:
+    """The same point, with weights smaller by √(1 − p), and what the masks do to differences."""
+    from meanfield.layers.dense import Dense
+    from meanfield.layers.dropout import Dropout
+    from meanfield.layers.sequence import Sequence
+
+    sigma_w = found.sigma_w * math.sqrt(1.0 - rate)
+    field = MeanField(Sequence(act, Dropout(rate), Dense(sigma_w, found.sigma_b)))
+    ends = [float(field.propagate(min(found.depth, MASKED), q=start).epsilon[-1]) for start in starts]
+    change = max(abs(math.log(end / 0.5)) if end > 0.0 else math.inf for end in ends)
+    text = (
+        f"Behind dropout of rate {rate:g} sigma_w is {found.sigma_w:.9g} times the root of 1 - {rate:g}: variances and gradients are those "
+        f"without dropout. Differences are not: masks alone let one input differ from itself, and after {found.depth} layers 1 - c, from "
+        f"c = 0.5, is {max(ends):.3g} (Schoenholz et al. 2017, section 5)."
+    )
+    return replace(found, sigma_w=sigma_w, correlation_change=change, dropout=rate, reason=f"{found.reason} {text}")
 
 
 def _starts(start: float) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
+from meanfield.result import Result
 
 if TYPE_CHECKING:
     from meanfield.theory.mean_field import MeanField
@@ -31,8 +32,8 @@ _ALIASES = {
 _DISTRIBUTIONS = ("normal", "uniform")
 
 
-@dataclass(frozen=True)
-class Scheme:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scheme(Result):
     """An initialisation, in the terms of the theory.
 
     Attributes
@@ -43,19 +44,26 @@ class Scheme:
         "normal" or "uniform", of the weights and of the biases.
     name : str
         The scheme's own name, aliases resolved.
-    fan_in, fan_out : int
+    fan_in, fan_out : int or None
+        None where the scheme was asked for without.
     """
 
     sigma_w: float
     sigma_b: float
     distribution: str
     name: str
-    fan_in: int
-    fan_out: int
+    fan_in: int | None = None
+    fan_out: int | None = None
+
+    def __str__(self) -> str:
+        fans = "" if self.fan_in is None else f", fan_in {self.fan_in}, fan_out {self.fan_out}"
+        return f"{self.name} ({self.distribution}): sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g}{fans}"
 
     @property
     def weight_standard_deviation(self) -> float:
         """Of one weight: σ_w/√fan_in."""
+        if self.fan_in is None:
+            raise DomainError(f"the standard deviation of one weight needs fan_in: scheme({self.name!r}, fan_in=…)")
         return self.sigma_w / math.sqrt(self.fan_in)
 
     def network(self, activation: Any) -> MeanField:
@@ -89,7 +97,7 @@ class Scheme:
         return f"{self.name} ({sigmas}) with {net.activation.name} is {net.phase}: χ₁ = {chi:.6g}, {behaviour}; the edge of chaos {there}"
 
 
-def scheme(name: str, fan_in: int, fan_out: int | None = None) -> Scheme:
+def scheme(name: str, fan_in: int | None = None, fan_out: int | None = None) -> Scheme:
     """An initialisation scheme by name.
 
     Parameters
@@ -98,8 +106,9 @@ def scheme(name: str, fan_in: int, fan_out: int | None = None) -> Scheme:
         "lecun", "he" ("kaiming"), "glorot" ("xavier", "normalized") or "standard", with "_normal" or "_uniform" after it
         if wanted (lecun and he stand for normal weights, glorot and standard for uniform ones), or "pytorch_default", that
         of ``torch.nn.Linear``. Capitals, hyphens and spaces don't matter.
-    fan_in, fan_out : int
-        Units below and above the layer; fan_out is fan_in where it is not given.
+    fan_in, fan_out : int, optional
+        Units below and above the layer; fan_out is fan_in where it is not given. Without both σ_w and σ_b are those of equal fans, and
+        only "pytorch_default", whose σ_b depends on fan_in, needs it.
 
     Returns
     -------
@@ -109,7 +118,7 @@ def scheme(name: str, fan_in: int, fan_out: int | None = None) -> Scheme:
     Raises
     ------
     DomainError
-        If the name is unknown or a fan is not a whole number of at least 1.
+        If the name is unknown, a fan is not a whole number of at least 1, or is missing where the answer depends on it.
 
     Notes
     -----
@@ -129,9 +138,13 @@ def scheme(name: str, fan_in: int, fan_out: int | None = None) -> Scheme:
     (1.414214, 0.0, 'normal')
     """
     base, distribution = _resolved(name)
+    weight, bias, usual = _SCHEMES[base]
+    if fan_in is None:
+        if fan_out is not None or base == "pytorch_default":
+            raise DomainError(f"fan_in is missing: {base} {'with fan_out ' if fan_out is not None else ''}needs it")
+        return Scheme(math.sqrt(weight(1, 1)), math.sqrt(bias(1)), distribution or usual, base)
     n = _fan("fan_in", fan_in)
     m = n if fan_out is None else _fan("fan_out", fan_out)
-    weight, bias, usual = _SCHEMES[base]
     return Scheme(math.sqrt(weight(n, m)), math.sqrt(bias(n)), distribution or usual, base, n, m)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import correlation_argument, variance, within
+from meanfield.result import Result, dataset
 from meanfield.solve.pair_path import follow
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 DEEPEST = 10**8
 
 
-@dataclass(frozen=True)
-class Trajectory:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory(Result):
     """Two inputs through `depth` layers. Index 0 is the start; arrays of length depth + 1.
 
     Attributes
@@ -51,6 +52,34 @@ class Trajectory:
     def depth(self) -> int:
         """L, the number of layers."""
         return int(self.c.size - 1)
+
+    _pictured = True
+
+    def _quantities(self) -> dict[str, Array]:
+        names = ("q1", "q2", "c", "epsilon", "gradient", "mean1", "mean2")
+        return {name: values for name in names if (values := getattr(self, name)) is not None}
+
+    def _columns(self) -> dict[str, Any]:
+        names = {"name": list(self.names)} if self.names else {}
+        return {"layer": np.arange(self.depth + 1), **names, **self._quantities()}
+
+    def to_xarray(self) -> Any:
+        """The trajectory as an xarray.Dataset: every quantity over the layer.
+
+        Raises
+        ------
+        MeanFieldError
+            If xarray is not installed.
+        """
+        names = {"name": ("layer", list(self.names))} if self.names else {}
+        values = {name: ("layer", values) for name, values in self._quantities().items()}
+        return dataset(values, {"layer": np.arange(self.depth + 1), **names}, {})
+
+    def plot(self, ax: Any = None, quantity: str = "epsilon") -> Any:
+        """Draw "epsilon", "c", "q1", "q2" or "gradient" by layer: see `meanfield.plot.trajectory`; returns the Axes."""
+        from meanfield.plot.trajectory import trajectory as draw
+
+        return draw(self, ax, quantity=quantity)
 
     def __str__(self) -> str:
         shown = sorted({min(round(10.0 ** (0.5 * k)), self.depth) for k in range(18)} | {0, self.depth})

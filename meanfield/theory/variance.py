@@ -13,6 +13,7 @@ import numpy as np
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import Q_DV, MomentTable, V
 from meanfield.expectation.second_moment import second_moments
+from meanfield.result import Result
 from meanfield.solve.reach import Cost, reach, sampled_moments
 from meanfield.solve.scan import PER_OCTAVE, octave_grid, polish, with_extrema
 
@@ -31,8 +32,8 @@ SAMPLED_STILL = 0.05  # the same where V comes from samples
 SAMPLED_APART = 1.5  # crossings of samples that are nearer to each other, as a ratio, are one
 
 
-@dataclass(frozen=True)
-class FixedPoint:
+@dataclass(frozen=True, eq=False, repr=False)
+class FixedPoint(Result):
     """A solution of F(q) = q.
 
     Attributes
@@ -48,6 +49,9 @@ class FixedPoint:
     value: float
     slope: float
     stable: bool
+
+    def __str__(self) -> str:
+        return f"q = {self.value:.9g}, F'(q) = {self.slope:.6g}, {'stable' if self.stable else 'not stable'}"
 
 
 def variance_map(act: Activation, table: MomentTable, weight: float, bias: float, q: Array) -> Array:

@@ -82,8 +82,8 @@ def test_critical_cell_has_its_letter(capsys):
 def test_large_map_is_thinned_and_says_so(capsys):
     assert main(["phase", "tanh", "--sigma-w", "0.5:3:0.01", "--sigma-b", "0.1:0.2:0.1"]) == 0
     table = capsys.readouterr().out
-    assert "The map shows 100 of 251 σ_w and 2 of 2 σ_b." in table
-    assert max(map(len, table.splitlines())) < 140
+    assert "The map shows 56 of 251 σ_w and 2 of 2 σ_b." in table
+    assert max(map(len, table.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])

@@ -46,6 +46,8 @@ def test_page_on_stdout(asked, capsys):
         (["tahn"], "tanh"),
         (["tanh", "-o", "nowhere/page.html"], "-o = 'nowhere/page.html': there is no folder"),
         (["tanh", "-o", "."], "-o = '.' is a folder"),
+        (["tanh", "-o", "page.txt"], "-o = 'page.txt' ends in '.txt'; the datasheet is one HTML page"),
+        (["tanh", "-o", "page.png"], "give a name that ends in .html"),
         (["tanh", "--seed", "-1"], "--seed"),
         (["tanh", "--seed", "x"], "--seed"),
         (["tanh", "-p", "slope"], "-p 'slope'"),

@@ -111,3 +111,14 @@ def test_bad_input(keywords, word):
 def test_bad_variances(poole):
     with pytest.raises(mf.DomainError, match="q of shape"):
         mf.plot.variance_map(poole, ax=Figure().add_subplot(), q=[2.0, 1.0])
+
+
+def test_maps_that_nearly_are_the_identity_are_drawn_as_a_ratio():
+    relu = mf.MeanField("relu", sigma_w=2**0.5, sigma_b=0.0)
+    ax = mf.plot.variance_map([relu, mf.MeanField("relu", 1.5, 0.0)], ax=Figure().add_subplot())
+    assert ax.get_ylabel() == "$F(q)/q$"
+    lines = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    assert np.allclose(lines["identity"], 1.0)
+    assert sorted(round(float(y[0]), 9) for label, y in lines.items() if "sigma_w" in label) == [1.0, 1.125]  # σ_w²/2
+    assert mf.plot.variance_map(relu, ax=Figure().add_subplot(), ratio=False).get_ylabel() == "$F(q)$"
+    assert mf.plot.variance_map(mf.MeanField("tanh", 4.0, 0.3), ax=Figure().add_subplot()).get_ylabel() == "$F(q)$"

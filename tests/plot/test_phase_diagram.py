@@ -103,12 +103,14 @@ def test_depths_are_logarithmic_and_the_colour_bar_says_what_is_clipped(diagrams
     figure = Figure()
     ax = diagrams["tanh"].plot("xi_c", ax=figure.add_subplot())
     assert isinstance(mesh_of(ax).norm, LogNorm)
-    assert np.isfinite(mesh_of(ax).get_array()).all()
+    identity = np.isnan(diagrams["tanh"].c_star)  # σ_b = 0, σ_w ≤ 1: grey, and no yellow strip of infinite depths
+    assert identity.sum() == 6
+    assert (np.ma.getmaskarray(mesh_of(ax).get_array()).reshape(identity.shape) == identity).all()
     label = figure.axes[1].get_ylabel()
     low, high = mesh_of(ax).get_clim()
-    assert np.isinf(diagrams["tanh"].xi_c).any()
+    assert np.isinf(diagrams["tanh"].xi_c[~identity]).any() == (", ∞ too" in label)
     assert label.startswith(r"$\xi_c$ (layers)")
-    assert f"clipped to {low:g} – {high:g}, ∞ too" in label
+    assert f"clipped to {low:g} – {high:g}" in label
 
 
 def test_nothing_clipped_is_nothing_said(diagrams):
@@ -123,7 +125,18 @@ def test_every_quantity_draws(diagrams, name, quantity):
     figure = Figure()
     diagrams[name].plot(quantity, ax=figure.add_subplot())
     drawn = np.isnan(np.ma.filled(mesh_of(figure.axes[0]).get_array(), np.nan))
-    assert drawn.sum() == np.isnan(getattr(diagrams[name], quantity)).sum() < drawn.size / 4  # c* at σ_b = 0, where f is the identity
+    missing = diagrams[name].c_star if quantity == "xi_c" else getattr(diagrams[name], quantity)
+    assert drawn.sum() == np.isnan(missing).sum() < drawn.size / 4  # c* at σ_b = 0, where f is the identity
+
+
+def test_colours_of_chi_1_part_at_1(diagrams):
+    figure = Figure()
+    mesh = mesh_of(diagrams["tanh"].plot("chi_1", ax=figure.add_subplot()))
+    assert mesh.norm(1.0) == pytest.approx(0.5, abs=1e-12)
+    assert mesh.get_cmap().name == "PuOr"
+    ordered, chaotic = mesh.to_rgba(0.3), mesh.to_rgba(3.0)
+    assert ordered[0] > ordered[2]
+    assert chaotic[2] > chaotic[0]
     figure.canvas.draw()
 
 

@@ -14,6 +14,7 @@ from meanfield.activations.black_box.differentiation import DEGREE, Derivative, 
 from meanfield.activations.black_box.kinks import find_kinks
 from meanfield.activations.black_box.pieces import cut
 from meanfield.activations.black_box.scan import scan
+from meanfield.activations.black_box.sending import Sent, check_pickles
 from meanfield.activations.breakpoint import Breakpoint
 from meanfield.errors import ActivationError
 
@@ -147,7 +148,11 @@ class BlackBoxActivation(Activation):
         made.breakpoints = tuple(Breakpoint(b.location) if b.location in keep else b for b in made.breakpoints)
         return made
 
+    def _origins(self) -> tuple[Any, ...]:
+        return (Sent(self._original), self._declared, self._given_name)
+
     def __reduce__(self) -> Any:
+        check_pickles(self._original, self.name)
         return _restored, (self._original, self._declared, self._given_name)
 
 

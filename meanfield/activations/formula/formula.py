@@ -252,6 +252,9 @@ class FormulaActivation(Activation):
 
         return limit(self, x, side, k)
 
+    def _origins(self) -> tuple[Any, ...]:
+        return (self.name, dict(self.parameters), self._origin)
+
     def __reduce__(self) -> Any:
         from meanfield.activations.lookup import activation
 

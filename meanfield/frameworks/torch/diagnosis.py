@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.result import Result, folded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +30,8 @@ KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, eq=False, repr=False)
+class Finding(Result):
     """A departure from theory: its kind, one of "normalisation", "missing activation", "dead units", "saturated", "wrong scale",
     "wrong bias", "wrong variance", "vanishing" and "exploding", and why."""
 
@@ -38,8 +39,8 @@ class Finding:
     reason: str
 
 
-@dataclass(frozen=True)
-class LayerDiagnosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerDiagnosis(Result):
     """One layer.
 
     Attributes
@@ -84,8 +85,8 @@ class LayerDiagnosis:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnosis(Result):
     """A model on a batch against theory; ``str`` is a table, `plot` a picture.
 
     Attributes
@@ -125,6 +126,11 @@ class Diagnosis:
     def kinds(self) -> frozenset[str]:
         """The kinds of everything that was found."""
         return frozenset(finding.kind for finding in (*self.findings, *(found for layer in self.layers for found in layer.findings)))
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("name", "activation", *_NUMBERS)
+        found = [", ".join(dict.fromkeys(finding.kind for finding in layer.findings)) for layer in self.layers]
+        return {name: [getattr(layer, name) for layer in self.layers] for name in names} | {"found": found}
 
     def column(self, field: str) -> Array:
         """A number of every layer: ``column("variance")``."""
@@ -180,34 +186,47 @@ class Diagnosis:
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        wide = max([5, *(len(layer.name) for layer in self.layers)])
-        acts = max([10, *(min(len(layer.activation), 24) for layer in self.layers)])
-        pairs = ("σ_w", "σ_b", "variance", "correlation", "gradient")
-        lines = [
-            f"{len(self.layers)} layers: measured / expected; a layer departs from |z| = {self.threshold:.2f} on",
-            f"{'layer':<{wide}}  {'activation':<{acts}}" + "".join(f"  {head:>21}" for head in pairs) + f"  {'z':>7}  found",
-        ]
-        for layer in self.layers:
-            values = (
-                (layer.sigma_w, layer.expected_sigma_w),
-                (layer.sigma_b, layer.expected_sigma_b),
-                (layer.variance, layer.expected_variance),
-                (layer.correlation, layer.expected_correlation),
-                (layer.gradient, layer.expected_gradient),
-            )
-            cells = "".join("  " + f"{_number(a)} / {_number(b)}".rjust(21) for a, b in values)
-            kinds = ", ".join(dict.fromkeys(finding.kind for finding in layer.findings))
-            name = layer.activation or "(output)"
-            name = name if len(name) <= 24 else name[:23] + "…"
-            lines.append(f"{layer.name:<{wide}}  {name:<{acts}}{cells}  {layer.variance_z:>7.2f}  {kinds}".rstrip())
-        lines.append(self.verdict)
+        rows = folded([(layer.name or "the layer", _row(layer)) for layer in self.layers], ROWS)
+        wide = min(max([5, *(len(name) for name, _ in rows)]), 26)
         groups: dict[str, list[str]] = {}
         for name, why in self.unjudged:
             groups.setdefault(why, []).append(name or "the layer")
-        for why, names in groups.items():
-            lines.append(f"not judged: {_several(names)}: {why}")
-        lines.extend(f"note: {note}" for note in self.notes)
-        return "\n".join(lines)
+        said = [f"not judged: {_several(names)}: {why}" for why, names in groups.items()] + [f"note: {note}" for note in self.notes]
+        lines = [
+            *_few(self.verdict.splitlines(), 8),
+            "",
+            f"{len(self.layers)} layers: measured / expected; a layer departs from |z| = {self.threshold:.2f} on",
+            f"{'layer':<{wide}}  {'act.':<8}"
+            + "".join(f" {head:>11}" for head in ("σ_w", "σ_b", "variance"))
+            + f" {'gradient':>15}"
+            + f" {'z':>7}",
+        ]
+        lines += [f"{_cut_name(name, wide):<{wide}}  {text}".rstrip() for name, text in rows]
+        return "\n".join([*lines, *_few(said, 6)])
+
+
+ROWS = 12  # of the table that a person is shown; `column` and `to_frame` have all
+
+
+def _row(layer: LayerDiagnosis) -> str:
+    """Measured over expected, and z."""
+    values = (
+        (layer.sigma_w, layer.expected_sigma_w),
+        (layer.sigma_b, layer.expected_sigma_b),
+        (layer.variance, layer.expected_variance),
+    )
+    cells = "".join(" " + f"{_number(a)}/{_number(b)}".rjust(11) for a, b in values)
+    cells += " " + f"{_number(layer.gradient, 2)}/{_number(layer.expected_gradient, 2)}".rjust(15)
+    return f"{_cut_name(layer.activation or '(output)', 8):<8}{cells} {layer.variance_z:>7.2f}"
+
+
+def _cut_name(name: str, room: int) -> str:
+    return name if len(name) <= room else name[: room - 1] + "…"
+
+
+def _few(lines: list[str], most: int) -> list[str]:
+    """The first lines, and how many more there are."""
+    return lines if len(lines) <= most else [*lines[: most - 1], f"({len(lines) - most + 1} more)"]
 
 
 _NUMBERS = tuple(name for name, kind in LayerDiagnosis.__annotations__.items() if kind in ("float", "int"))
@@ -217,5 +236,5 @@ def _several(names: list[str]) -> str:
     return ", ".join(names if len(names) <= 4 else [*names[:2], "…", names[-1]]) + (f" ({len(names)} layers)" if len(names) > 4 else "")
 
 
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4g}"
+def _number(value: float, digits: int = 3) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}g}"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.result import Result, folded
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 
-@dataclass(frozen=True)
-class LayerInitialisation:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerInitialisation(Result):
     """What one layer was given.
 
     Attributes
@@ -48,8 +49,8 @@ class LayerInitialisation:
     note: str
 
 
-@dataclass(frozen=True)
-class Initialisation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Initialisation(Result):
     """The layers that were initialised, in the order in which signals meet them; ``str`` is a table.
 
     Attributes
@@ -85,6 +86,11 @@ class Initialisation:
         """Expected pre-activation variance of each layer."""
         return np.array([layer.q for layer in self.layers], dtype=np.float64)
 
+    def _columns(self) -> dict[str, Any]:
+        names = ("name", "kind", "fan_in", "activation", "sigma_w", "sigma_b", "q", "note")
+        shapes = {"shape": ["×".join(map(str, layer.shape)) for layer in self.layers]}
+        return {name: [getattr(layer, name) for layer in self.layers] for name in names} | shapes
+
     def __len__(self) -> int:
         return len(self.layers)
 
@@ -100,24 +106,28 @@ class Initialisation:
         raise DomainError(f"{name!r} names no layer that was initialised; there are {', '.join(layer.name for layer in self.layers)}")
 
     def __str__(self) -> str:
-        wide = max([5, *(len(layer.name) for layer in self.layers)])
-        acts = max([10, *(len(layer.activation) for layer in self.layers)])
-        kinds = max([4, *(len(layer.kind) for layer in self.layers)])
-        shapes = ["×".join(map(str, layer.shape)) for layer in self.layers]
-        room = max([6, *map(len, shapes)])
         notes = list(dict.fromkeys(layer.note for layer in self.layers if layer.note))
+        rows = folded([(layer.name, _row(layer, notes)) for layer in self.layers], ROWS)
+        wide = min(max([5, *(len(name) for name, _ in rows)]), 24)
         lines = [
             f"{len(self.layers)} layers, {'orthogonal' if self.orthogonal else 'normal'} weights, for depth {self.depth}",
-            f"{'layer':<{wide}}  {'kind':<{kinds}}  {'weight':<{room}}  {'fan_in':>7}  {'activation':<{acts}}"
-            f"  {'σ_w':>9}  {'σ_b':>9}  {'q':>9}",
+            f"{'layer':<{wide}}  {'kind':<7} {'fan_in':>7} {'act.':<8} {'σ_w':>8} {'σ_b':>8} {'q':>8}",
         ]
-        for layer, shape in zip(self.layers, shapes, strict=True):
-            mark = f"  [{notes.index(layer.note) + 1}]" if layer.note else ""
-            lines.append(
-                f"{layer.name:<{wide}}  {layer.kind:<{kinds}}  {shape:<{room}}  {layer.fan_in:>7.6g}  "
-                f"{layer.activation or '(output)':<{acts}}  {layer.sigma_w:>9.6g}  {layer.sigma_b:>9.6g}  {layer.q:>9.4g}{mark}"
-            )
+        lines += [f"{name if len(name) <= wide else name[: wide - 1] + '…':<{wide}}  {text}" for name, text in rows]
         lines.extend(f"[{number}] {note}" for number, note in enumerate(notes, start=1))
         lines.extend(f"left alone: {text}" for text in self.left_alone)
         lines.extend(f"note: {text}" for text in self.notes)
         return "\n".join(lines)
+
+
+ROWS = 14  # of the table that a person is shown; `to_frame` has all
+
+
+def _row(layer: LayerInitialisation, notes: list[str]) -> str:
+    """What one layer was given."""
+    mark = f" [{notes.index(layer.note) + 1}]" if layer.note else ""
+    act = layer.activation or "(output)"
+    return (
+        f"{layer.kind[:7]:<7} {layer.fan_in:>7.6g} {act if len(act) <= 8 else act[:7] + '…':<8} "
+        f"{layer.sigma_w:>8.5g} {layer.sigma_b:>8.5g} {layer.q:>8.4g}{mark}"
+    )

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from meanfield.result import Result
+
 if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 SHOWN = {True: "yes", False: "no", None: "undecided"}
 
 
-@dataclass(frozen=True)
-class Condition:
+@dataclass(frozen=True, eq=False, repr=False)
+class Condition(Result):
     """One condition on an activation.
 
     Attributes
@@ -43,8 +45,17 @@ class Condition:
     witness: Any = None
     reason: str = ""
 
+    def _columns(self) -> dict[str, Any]:
+        return condition_columns([self])
+
     def __str__(self) -> str:
         return f"({self.name}) {SHOWN[self.holds]}, {self.proof}: {self.reason or self.statement}"
+
+
+def condition_columns(conditions: Iterable[Condition]) -> dict[str, Any]:
+    """Conditions as a table, a row each."""
+    rows = list(conditions)
+    return {name: [getattr(row, name) for row in rows] for name in ("name", "statement", "holds", "proof", "reason")}
 
 
 def all_of(verdicts: Iterable[bool | None]) -> bool | None:

@@ -12,6 +12,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning, ActivationError
 from meanfield.expectation.moments import DEFICIT, Q_DV, V1, V
+from meanfield.result import Result
 from meanfield.solve.scan import with_extrema
 from meanfield.theory.conditions.samples import Moments, moments
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 AGREEING = 0.02  # the relative difference of a slope far out and dV/dq at the end of the range that lets the slope count
 
 
-@dataclass(frozen=True)
-class ConvergenceDomains:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConvergenceDomains(Result):
     """Bounds on σ_w below which the recursion converges whatever σ_b and the start, and the exact ones.
 
     Attributes

@@ -12,8 +12,9 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import DEFICIT, V1
+from meanfield.result import Result
 from meanfield.solve.scan import with_extrema
-from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known
+from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known, condition_columns
 from meanfield.theory.conditions.samples import FLOOR, Moments, moments, sample
 from meanfield.theory.conditions.structure import structure
 
@@ -24,8 +25,8 @@ STATEMENT_V = "V[φ] is non-decreasing"
 STATEMENT_V1 = "V[φ'] is non-increasing"
 
 
-@dataclass(frozen=True)
-class ExistenceConditions:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExistenceConditions(Result):
     """Whether the edge of chaos exists for all σ_b below σ_max.
 
     Attributes
@@ -47,6 +48,9 @@ class ExistenceConditions:
     sigma_max: float
     largest_sigma_b: float
     holds: bool | None
+
+    def _columns(self) -> dict[str, Any]:
+        return condition_columns([self.variance_non_decreasing, self.slope_non_increasing])
 
     def __str__(self) -> str:
         lines = [f"Existence of the edge of chaos of {self.activation.name} [Hayou et al. 2019]"]

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.activations import activation as find_activation
-from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known
+from meanfield.result import Result
+from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known, condition_columns
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 
-@dataclass(frozen=True)
-class Proposition4:
+@dataclass(frozen=True, eq=False, repr=False)
+class Proposition4(Result):
     """The verdict on one activation.
 
     Attributes
@@ -41,13 +42,21 @@ class Proposition4:
     caveats: tuple[str, ...]
     propositions: dict[str, Condition]
 
+    @property
+    def verdict(self) -> str:
+        """The outcome in words."""
+        weak, strict = SHOWN[self.satisfied], SHOWN[self.satisfied_strictly]
+        return f"satisfied (q a fixed point): {weak}; strictly (q the limit of the recursion): {strict}"
+
+    def _columns(self) -> dict[str, Any]:
+        return condition_columns([*self.conditions.values(), self.conclusion, *self.propositions.values()])
+
     def __str__(self) -> str:
         lines = [f"Proposition 4 of Hayou et al. (2018) for {self.activation.name}", ""]
         for name, condition in self.conditions.items():
             lines.append(f"({name})".ljust(6) + f"{SHOWN[condition.holds]:<10}{condition.proof:<11}{condition.statement}")
             lines.append(" " * 27 + condition.reason)
-        weak, strict = SHOWN[self.satisfied], SHOWN[self.satisfied_strictly]
-        lines += ["", f"satisfied (q a fixed point): {weak}; strictly (q the limit of the recursion): {strict}"]
+        lines += ["", self.verdict]
         lines.append(f"conclusion, sup|f(c) − c| → 0: {SHOWN[self.conclusion.holds]} ({self.conclusion.proof}): {self.conclusion.reason}")
         lines += [f"Proposition {name}: {SHOWN[c.holds]}: {c.reason}" for name, c in self.propositions.items()]
         lines += [f"note: {caveat}" for caveat in self.caveats]

@@ -1,0 +1,85 @@
+"""``meanfield compare``: activations side by side at one depth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from meanfield.cli.options import AsCsv, AsJson, Formulas, Verbose, check_one_format, figure_option
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from meanfield.theory.activation_comparison import ActivationComparison
+
+
+def compare(
+    activation: Formulas,
+    depth: Annotated[int, typer.Option("--depth", metavar="N", help="How many layers the networks have.")] = 100,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    output: Annotated[str | None, figure_option("what is left of signals")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Activations side by side: edge of chaos, what to initialise with, how deep signals go, gradients, Proposition 4."""
+    from meanfield.cli.figure_file import figure_path, write_figure
+    from meanfield.cli.parameter import named_activation
+    from meanfield.cli.progress_log import show_progress
+
+    check_one_format(as_json, as_csv)
+    if depth < 1:
+        raise DomainError(f"--depth {depth} is out of range; give 1 or more layers")
+    path = figure_path(output)
+    show_progress(verbose)
+
+    from meanfield.theory.activation_comparison import compare as find
+
+    found = find([named_activation(text, None) for text in activation], depth)
+    if path is not None:
+        from meanfield.plot.activation_comparison import activation_comparison as draw
+        from meanfield.plot.column_width import detached_axes
+
+        write_figure(draw(found, ax=detached_axes()), path)
+    columns = found._columns()
+    if as_json:
+        from meanfield import __version__
+        from meanfield.cli.machine_output import write_json
+
+        write_json({"depth": found.depth, **columns, "version": __version__})
+    elif as_csv:
+        from meanfield.cli.machine_output import write_csv
+
+        write_csv(tuple(columns), zip(*columns.values(), strict=True))
+    else:
+        _print_table(found)
+
+
+def _print_table(found: ActivationComparison) -> None:
+    from meanfield.cli.table import print_table
+    from meanfield.theory.conditions.condition import SHOWN
+
+    print_table(
+        title=f"{len(found)} activations at {found.depth} layers",
+        header=("activation", "σ_w", "σ_b", "q", "layers", "gradient", "1 - c", "Prop. 4", "EOC at 0"),
+        rows=[
+            (
+                row.activation.name if len(row.activation.name) <= 20 else row.activation.name[:19] + "…",
+                *(_short(value) for value in (row.sigma_w, row.sigma_b, row.q, row.layers)),
+                *(_short(value, 3) for value in (row.gradient, row.difference)),
+                SHOWN[row.satisfied],
+                row.edge_status if row.edge_status == "none" else f"{row.edge_sigma_w:.5g} {row.edge_status}",
+            )
+            for row in found.rows
+        ],
+        notes=[
+            "σ_w, σ_b: what to initialise with; q: the variance fixed point there.",
+            "layers: until c is within 0.01 of c*, from c = 0.5, the variance held at q.",
+            "gradient: mean square at the first layer over that at the last. 1 - c: behind the last layer, over that at the start.",
+            "EOC at 0: σ_w on the edge of chaos at σ_b = 0, and what variances near its q do.",
+            *(f"{row.activation.name}: {row.reason}." for row in found.rows if row.reason),
+        ],
+    )
+
+
+def _short(value: float, digits: int = 5) -> str:
+    return "—" if value != value else f"{value:.{digits}g}"

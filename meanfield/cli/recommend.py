@@ -1,0 +1,81 @@
+"""``meanfield recommend``: what to initialise a network of a given depth with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, Verbose, check_one_format, check_word
+from meanfield.errors import DomainError
+
+if TYPE_CHECKING:
+    from meanfield.theory.recommend import Recommendation
+
+_FIELDS = (
+    "depth",
+    "sigma_w",
+    "sigma_b",
+    "q",
+    "status",
+    "variance_change",
+    "gradient_change",
+    "correlation_change",
+    "dropout",
+    "weights",
+    "reason",
+)
+
+
+def recommend(
+    activation: Formula,
+    depth: Annotated[int, typer.Option("--depth", metavar="N", help="How many layers the network has.")] = 100,
+    no_bias: Annotated[bool, typer.Option("--no-bias", metavar="", help="The layers have no biases.")] = False,
+    input_variance: Annotated[
+        float | None, typer.Option("--input-variance", help="The variance of the first layer's pre-activations; 1 where it is left out.")
+    ] = None,
+    dropout: Annotated[float, typer.Option("--dropout", help="The rate of dropout behind each activation, in [0, 1).")] = 0.0,
+    weights: Annotated[str, typer.Option("--weights", metavar="NAME", help="gaussian, orthogonal or uniform.")] = "gaussian",
+    parameter: Parameters = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    verbose: Verbose = False,
+) -> None:
+    """What to initialise a network with at a given depth: σ_w and σ_b, and why.
+
+    Weights have standard deviation σ_w/√fan_in, biases σ_b.
+    """
+    from meanfield.cli.parameter import named_activation
+    from meanfield.cli.progress_log import show_progress
+
+    check_one_format(as_json, as_csv)
+    check_word("--weights", weights, ("gaussian", "orthogonal", "uniform"))
+    if depth < 1:
+        raise DomainError(f"--depth {depth} is out of range; give 1 or more layers")
+    show_progress(verbose)
+
+    from meanfield.theory.recommend import recommend as find
+
+    phi = named_activation(activation, parameter)
+    found = find(phi, depth, bias=not no_bias, input_variance=input_variance, dropout=dropout, weights=weights)
+    if as_json:
+        from meanfield.cli.machine_output import write_answer
+
+        write_answer(phi, {name: getattr(found, name) for name in _FIELDS})
+    elif as_csv:
+        from meanfield.cli.machine_output import write_csv
+
+        write_csv(_FIELDS, [[getattr(found, name) for name in _FIELDS]])
+    else:
+        _print_table(phi.name, found)
+
+
+def _print_table(name: str, found: Recommendation) -> None:
+    from meanfield.cli.table import number, print_table
+
+    print_table(
+        title=f"What to initialise {name} with, at {found.depth} layers",
+        header=("σ_w", "σ_b", "q"),
+        rows=[(number(found.sigma_w), number(found.sigma_b), f"{found.q:.6g}")],
+        notes=[found.reason],
+    )

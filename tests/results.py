@@ -1,0 +1,62 @@
+"""One of every result, made once, for the tests of what all of them can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import meanfield as mf
+from meanfield import layers as L
+
+
+def bump(x: Any) -> Any:
+    """A function that pickles by its name."""
+    return np.tanh(x) + 0.1 * x
+
+
+def build(sigma_w: float, sigma_b: float) -> L.Layer:
+    return L.Residual("tanh", L.Dense(sigma_w, sigma_b), scale=0.5)
+
+
+def _simulation(**more: Any) -> Any:
+    return mf.simulate("tanh", 1.3, 0.2, width=50, depth=4, networks=8, progress=False, **more)
+
+
+def _network() -> mf.Network:
+    block = L.Residual(L.LayerNorm(), L.Dense(1.0), "gelu", L.Dense(1.0), scale=0.3)
+    return mf.Network(L.Dense(1.4, 0.1), L.Repeat(block, 20), L.Dropout(0.1), L.Dense(1.0))
+
+
+MADE: dict[str, Callable[[], Any]] = {
+    "EdgeOfChaos": lambda: mf.edge_of_chaos("relu", sigma_b=np.linspace(0, 1, 101)),  # nan in all but one point
+    "EdgeOfChaos, one point": lambda: mf.edge_of_chaos("tanh", sigma_b=0.2),
+    "EdgeOfChaos, callable": lambda: mf.edge_of_chaos(mf.activation(bump, name="bump"), sigma_b=[0.1, 0.2]),
+    "EdgeOfChaos, built": lambda: mf.edge_of_chaos(build, sigma_b=[0.1, 0.2]),
+    "EdgePoint": lambda: mf.edge_of_chaos("tanh", sigma_b=0.2).all_points()[0],
+    "PhaseDiagram": lambda: mf.phase_diagram("tanh", sigma_w=np.linspace(0.5, 3, 20), sigma_b=np.linspace(0, 1, 10)),
+    "Trajectory": lambda: mf.MeanField("tanh", 1.3, 0.2).propagate(100),
+    "Trajectory of layers": lambda: _network().propagate(),
+    "Simulation": _simulation,
+    "Simulation without gradients": lambda: _simulation(gradients=False),
+    "Simulation of layers": lambda: _network().simulate(width=20, networks=3, progress=False),
+    "Estimate": lambda: _simulation().gram,
+    "Comparison": lambda: _simulation().compare(),
+    "LayerStatistics": lambda: mf.layer_statistics("tanh", widths=[32, 30, 30, 10], networks=3, progress=False),
+    "LayerStatistics, theory": lambda: mf.layer_statistics("tanh", widths=[32, 30, 30, 10], networks=0),
+    "Proposition4": lambda: mf.check_proposition4("silu"),
+    "Condition": lambda: mf.check_proposition4("silu").conditions["ii"],
+    "ConvergenceDomains": lambda: mf.convergence_domains("tanh"),
+    "ExistenceConditions": lambda: mf.existence_conditions("tanh"),
+    "Recommendation": lambda: mf.recommend("tanh", depth=50),
+    "Asymptotics": lambda: mf.asymptotics("silu", sigma_b=0.2),
+    "DepthScales": lambda: mf.MeanField("tanh", 0.8, 0.0).depth_scales,
+    "DepthLaw": lambda: mf.MeanField("tanh", 1.3, 0.2).depth_law.correlation,
+    "DepthLaws": lambda: mf.MeanField("relu", 1.0, 0.0).depth_law,  # nan among the constants
+    "FixedPoint": lambda: mf.MeanField("silu", 1.8, 0.1).variance_fixed_points()[0],
+    "FiniteWidth": lambda: mf.finite_width("tanh", 1.5, 0.3, depth=10),
+    "Band": lambda: mf.finite_width("tanh", 1.5, 0.3, depth=10).at(500),
+    "Scheme": lambda: mf.scheme("he", 512),
+    "Expectation": lambda: mf.estimate("tanh", q=np.linspace(0.5, 2, 30)),
+}

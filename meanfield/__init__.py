@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.activations import Breakpoint as Breakpoint
     from meanfield.activations import activation as activation
     from meanfield.activations import activations as activations
+    from meanfield.activations.shaped import Shape as Shape
+    from meanfield.activations.shaped import ShapedActivation as ShapedActivation
     from meanfield.errors import AccuracyWarning as AccuracyWarning
     from meanfield.errors import ActivationError as ActivationError
     from meanfield.errors import DomainError as DomainError
@@ -61,6 +63,9 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.recommend import recommend as recommend
     from meanfield.theory.schemes import Scheme as Scheme
     from meanfield.theory.schemes import scheme as scheme
+    from meanfield.theory.shaping import shape_activation as shape_activation
+    from meanfield.theory.standardisation import Standardisation as Standardisation
+    from meanfield.theory.standardisation import standardisation as standardisation
     from meanfield.theory.trajectory import Trajectory as Trajectory
     from meanfield.theory.variance import FixedPoint as FixedPoint
 
@@ -69,6 +74,7 @@ __version__ = "0.1.0"
 _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.errors": ("AccuracyWarning", "ActivationError", "DomainError", "MeanFieldError"),
     "meanfield.activations": ("Activation", "Breakpoint", "activation", "activations"),
+    "meanfield.activations.shaped": ("Shape", "ShapedActivation"),
     "meanfield.expectation": (
         "Expectation",
         "covariance",
@@ -100,6 +106,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.phase_diagram": ("PhaseDiagram", "phase_diagram", "phase_diagrams"),
     "meanfield.theory.recommend": ("Recommendation", "recommend"),
     "meanfield.theory.schemes": ("Scheme", "scheme"),
+    "meanfield.theory.shaping": ("shape_activation",),
+    "meanfield.theory.standardisation": ("Standardisation", "standardisation"),
     "meanfield.theory.trajectory": ("Trajectory",),
     "meanfield.theory.variance": ("FixedPoint",),
 }

@@ -37,6 +37,11 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.simulation import simulate as simulate
     from meanfield.theory.asymptotics import Asymptotics as Asymptotics
     from meanfield.theory.asymptotics import asymptotics as asymptotics
+    from meanfield.theory.choose_activation import ActivationRanking as ActivationRanking
+    from meanfield.theory.choose_activation import Candidate as Candidate
+    from meanfield.theory.choose_activation import choose_activation as choose_activation
+    from meanfield.theory.choose_parameter import Choice as Choice
+    from meanfield.theory.choose_parameter import choose_parameter as choose_parameter
     from meanfield.theory.conditions import Condition as Condition
     from meanfield.theory.conditions import ConvergenceDomains as ConvergenceDomains
     from meanfield.theory.conditions import ExistenceConditions as ExistenceConditions
@@ -86,6 +91,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.simulation": ("Comparison", "Estimate", "LayerStatistics", "Simulation", "layer_statistics", "simulate"),
     "meanfield.report": ("report",),
     "meanfield.theory.asymptotics": ("Asymptotics", "asymptotics"),
+    "meanfield.theory.choose_activation": ("ActivationRanking", "Candidate", "choose_activation"),
+    "meanfield.theory.choose_parameter": ("Choice", "choose_parameter"),
     "meanfield.theory.conditions": (
         "Condition",
         "ConvergenceDomains",

@@ -16,7 +16,10 @@ from meanfield import layers as L
 from meanfield.theory.shaping.subnetworks import maximal_correlation, maximal_curvature, maximal_slope
 
 REFERENCE = json.loads((Path(__file__).parent.parent / "reference" / "shaping.json").read_text())
-NAMES = "tanh sigmoid erf softplus selu elu silu bent_identity arctan softsign gelu gelu_tanh mish asinh(x) leaky_relu".split()
+NAMES = [
+    *("tanh", "sigmoid", "erf", "softplus", "selu", "elu", "silu", "bent_identity", "arctan", "softsign", "gelu", "gelu_tanh"),
+    *("mish", "asinh(x)", "leaky_relu"),
+]
 
 
 def _moment(function, kinks=()):

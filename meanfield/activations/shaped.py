@@ -35,6 +35,9 @@ class Shape:
         Why it stands where it does among the solutions.
     parameters : mapping
         Parameters of φ that were solved for: the negative slope of a leaky ReLU. Empty else.
+    fourth_moment, variance_curvature : float
+        E φ̂⁴ and Q''(1): a network of L layers and width N has a variance with the relative spread √(L(E φ̂⁴ − 1)/N) about a mean that is off
+        by ¼Q''(1) L²(E φ̂⁴ − 1)/N. nan where one solution is all there is.
     """
 
     output_scale: float
@@ -45,6 +48,13 @@ class Shape:
     reached: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     parameters: Mapping[str, float] = field(default_factory=dict)
+    fourth_moment: float = math.nan
+    variance_curvature: float = math.nan
+
+    def finite_width_error(self, depth: int) -> float:
+        """√(E φ̂⁴ − 1 + (¼Q''(1) L(E φ̂⁴ − 1))²): spread and shift of the variance behind as many layers as they are wide."""
+        spread = self.fourth_moment - 1.0
+        return math.hypot(math.sqrt(spread), 0.25 * self.variance_curvature * depth * spread)
 
     @property
     def slope(self) -> float:

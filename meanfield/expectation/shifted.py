@@ -188,6 +188,24 @@ def _from_rests(z: Array, weights: Array, values: Array, slopes: Array) -> Shift
     )
 
 
+def fourth_moments(act: Activation, alpha: float, beta: float, gamma: float, delta: float, level: int = 1) -> tuple[float, float]:
+    """E φ̂⁴ and Q''(1) = ¼E[φ̂² He₄(Z)] of φ̂(Z) = γ(φ(αZ + β) + δ): what a finite width acts through.
+
+    Examples
+    --------
+    >>> from meanfield import activation
+    >>> fourth, curvature = fourth_moments(activation("linear"), 1.0, 0.0, 1.0, 0.0)
+    >>> round(fourth, 12), abs(curvature) < 1e-14
+    (3.0, True)
+    """
+    a, b = np.array([alpha]), np.array([beta])
+    cuts = _cuts(act, a, b)
+    z, weights = (row[0] for row in _panels(cuts, level)) if cuts.shape[1] else _trapezoid(level)[:2]
+    with np.errstate(all="ignore"):
+        square = (gamma * (act.values(np.ascontiguousarray(beta + alpha * z), 0) + delta)) ** 2
+        return float(np.sum(weights * square * square)), float(np.sum(weights * square * ((z * z - 6.0) * z * z + 3.0))) / 4.0
+
+
 def level_for(act: Activation, alpha: float, beta: float) -> int:
     """The first level whose moments the next one confirms.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,6 @@ from meanfield.errors import DomainError, MeanFieldError
 from meanfield.expectation.arguments import within
 from meanfield.expectation.fourth_moments import line_moments
 from meanfield.theory.recommend import checked_layers, recommend
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TWINS = ("swish", "igelu", "prelu", "rrelu", "abs", "threshold", "linear", "monomial", "polynomial")  # twins of others, or no networks
 
@@ -85,9 +83,9 @@ class ActivationRanking:
     def __len__(self) -> int:
         return len(self.candidates)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> Any:
         """A pandas table, one row a candidate."""
-        import pandas
+        pandas = importlib.import_module("pandas")
 
         columns = [field.name for field in fields(Candidate)]
         return pandas.DataFrame([[getattr(each, name) for name in columns] for each in self.candidates], columns=columns)

@@ -15,6 +15,8 @@ keras = pytest.importorskip("keras", reason='keras is not installed: pip install
 
 from meanfield.frameworks.keras import MeanFieldActivation  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # between Keras and NumPy
+
 X = np.linspace(-9.0, 9.0, 91).astype(np.float32)[None] + np.float32(0.0137)
 
 

@@ -64,7 +64,7 @@ def _wrapped(torch: Any, scales: Scales, original: Any) -> Any:
     if isinstance(original, torch.nn.Module) and (gamma, alpha, beta, delta) == (1.0, 1.0, 0.0, 0.0):
         return original
 
-    class Shaped(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Shaped(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.inner = original

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.activations.shaped import Shape
-from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, shifted_moments
+from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, shifted_moments
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -95,7 +95,9 @@ def solved(act: Activation, equations: Equations, alpha: float, beta: float, sca
     gamma, delta = equations.outer(fine)
     if not gamma * abs(float(fine.mean[0])) <= LOST:
         return None
-    return Shape(gamma, alpha, beta, delta, residual, equations.reached(fine))
+    fourth, curvature_of_q = fourth_moments(act, alpha, beta, gamma, delta, level + 1)
+    reached = equations.reached(fine)
+    return Shape(gamma, alpha, beta, delta, residual, reached, fourth_moment=fourth, variance_curvature=curvature_of_q)
 
 
 def _newton(act: Activation, equations: Equations, alpha: float, beta: float, scale: float, level: int) -> tuple[float, float] | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 METHODS = ("dks", "tat", "standard", "scale")
 SAME = 1e-7  # of log α and β/α: the same solution found twice
 EQUAL = 1e-9  # of γα: mirror images, of which the one with β > 0 comes first
+ALIKE = 1.05  # finite-width errors within so much of the smallest count as the smallest
 
 _found: Kept[dict[tuple[str, float], tuple[Shape, ...]]] = Kept("shapes")
 
@@ -76,8 +77,8 @@ def shape_activation(
     Returns
     -------
     ShapedActivation
-        An `Activation` with .output_scale (γ), .input_scale (α), .input_shift (β), .output_shift (δ), .solutions (best first: the smallest
-        γα, at which φ̂ is closest to linear), .targets, .reached and .residual: the largest departure from a target, of C'(1) − 1 or C''(1)
+        An `Activation` with .output_scale (γ), .input_scale (α), .input_shift (β), .output_shift (δ), .solutions (best first, see
+        below), .targets, .reached and .residual: the largest departure from a target, of C'(1) − 1 or C''(1)
         relative to the target, of Q'(1) in units of it.
 
     Raises
@@ -90,6 +91,8 @@ def shape_activation(
     Both methods leave two equations in (α, β). As the depth grows their solutions tend to the roots β of φ''² + 2φ'φ''' (DKS: the
     inflection points of |φ'|^{3/2}) and of φ'φ''' ± φ''|φ''|/√2 (TAT), with α ≈ √(2(ζ_L − 1))|φ'/φ''| and √τ_L|φ'/φ''|; φ without
     such a root (exp, powers) has no solution at large depth. All are looked for, in a grid of (α, β) that is made once for each φ.
+    The best has the smallest γα, at which φ̂ is closest to the identity, among those whose error at finite width is within 5% of the
+    smallest: √(v + (¼Q''(1)Lv)²) with v = E φ̂⁴ − 1, spread and shift of the variance behind as many layers as they are wide.
     Of a ReLU, where α is no unknown, "dks" asks no Q'(1).
 
     References
@@ -153,7 +156,9 @@ def _dks(act: Activation, graph: Graph, zeta: float) -> ShapedActivation:
             raise DomainError(f"no input_shift gives {act.name} C'(1) = {1.0 + target:.9g} at {graph}")
         del targets["Q'(1)"]
         why = "only C'(1) is asked: α is no unknown of a φ that is two lines, and Q'(1) = 1 would need another"
-        return ShapedActivation(act, _ranked(shapes, why), targets, "dks", name)
+        order = sorted(shapes, key=lambda shape: (round(math.log(shape.slope) / EQUAL), -shape.input_shift))
+        ranked = tuple(replace(shape, reason=f"γα = {shape.slope:.6g}; {why}") for shape in order)
+        return ShapedActivation(act, ranked, targets, "dks", name)
     return ShapedActivation(act, _all(act, (Equations("dks", target),), graph), targets, "dks", name)
 
 
@@ -179,7 +184,7 @@ def _tat(act: Activation, graph: Graph, tau: float, eta: float) -> ShapedActivat
 
 
 def _all(act: Activation, equations: tuple[Equations, ...], graph: Graph) -> tuple[Shape, ...]:
-    """Every solution, kept with the activation."""
+    """Every solution; they are kept with the activation."""
     if act not in _found:
         _found[act] = {}
     kept, key = _found[act], (equations[0].name, equations[0].target)
@@ -193,8 +198,8 @@ def _all(act: Activation, equations: tuple[Equations, ...], graph: Graph) -> tup
                     shapes.append(shape)
         if not shapes:
             raise DomainError(_nothing(act, equations, graph))
-        kept[key] = _ranked(shapes)
-    return kept[key]
+        kept[key] = tuple(shapes)
+    return _ranked(list(kept[key]), graph.layers)
 
 
 def _same(a: Shape, b: Shape) -> bool:
@@ -202,18 +207,26 @@ def _same(a: Shape, b: Shape) -> bool:
     return near and abs(a.output_shift - b.output_shift) < SAME * (1.0 + abs(a.output_shift))
 
 
-def _ranked(shapes: list[Shape], more: str = "") -> tuple[Shape, ...]:
-    """Smallest γα first; of mirror images the one with β > 0."""
-    order = sorted(shapes, key=lambda s: (round(math.log(s.slope) / EQUAL) if s.slope > 0 else 0, -s.input_shift))
+def _ranked(shapes: list[Shape], depth: int) -> tuple[Shape, ...]:
+    """Among those with next to the smallest error at finite width the smallest γα first; then by that error. β > 0 before −β."""
+    errors = {id(shape): shape.finite_width_error(depth) for shape in shapes}
+    least = min(errors.values())
+
+    def place(shape: Shape) -> tuple[bool, float, float]:
+        worse = errors[id(shape)] > ALIKE * least
+        return worse, round(math.log(errors[id(shape)] if worse else shape.slope) / EQUAL), -shape.input_shift
+
+    order = sorted(shapes, key=place)
     ranked = []
-    for place, shape in enumerate(order):
-        mirrored = any(abs(math.log(shape.slope / s.slope)) < 2 * EQUAL for s in order[:place])
-        why = f"γα = {shape.slope:.6g}"
-        if place == 0:
-            why += f", the smallest of {len(order)}: φ̂ is closest to linear" if len(order) > 1 else ", the only one found"
-        elif mirrored:
+    for index, shape in enumerate(order):
+        why = f"γα = {shape.slope:.6g}, Q''(1) = {shape.variance_curvature:.2g}, finite-width error {errors[id(shape)]:.4g}"
+        if len(order) == 1:
+            why += ", the only one found"
+        elif index == 0:
+            why += f": of {len(order)}, the smallest γα among those with the smallest error"
+        elif any(abs(math.log(shape.slope / other.slope)) < 2 * EQUAL for other in order[:index]):
             why += ", a mirror image"
-        ranked.append(replace(shape, reason=f"{why}; {more}" if more else why))
+        ranked.append(replace(shape, reason=why))
     return tuple(ranked)
 
 

@@ -132,6 +132,11 @@ class InARow:
     def __str__(self) -> str:
         return f"depth={self.depth}"
 
+    @property
+    def layers(self) -> int:
+        """How many activations there are."""
+        return self.depth
+
     def slope(self, zeta: float) -> float:
         """ζ_L − 1, to relative accuracy: ζ_L = ζ^{1/L}."""
         return math.expm1(math.log(zeta) / self.depth)
@@ -153,6 +158,11 @@ class InNetwork:
 
     def __str__(self) -> str:
         return "network"
+
+    @property
+    def layers(self) -> int:
+        """How many activations a signal meets on the way through, skips weighed by their share: at least 1."""
+        return max(1, round(maximal_curvature(self.network, 1.0)))
 
     def slope(self, zeta: float) -> float:
         """ζ_L − 1."""

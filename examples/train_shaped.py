@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 NAMES = ("gelu", "silu", "softplus", "leaky_relu")
 WAYS = ("TAT", "DKS", "He")
-RATES = (0.03, 0.1)  # times 10/depth
+RATES = (0.01, 0.03)  # times 10/depth
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Size:
 
 SIZES = {
     "smoke": Size(8, 8, 4, 8, 2),
-    "default": Size(100, 32, 150, 32, 6),
+    "default": Size(100, 64, 200, 32, 6),
     "full": Size(100, 300, 20_000, 64, 6),
 }
 

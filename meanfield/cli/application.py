@@ -8,9 +8,11 @@ from meanfield.cli.catalogue import activations
 from meanfield.cli.check import check
 from meanfield.cli.depth import depth
 from meanfield.cli.edge_of_chaos import eoc
+from meanfield.cli.gain import gain
 from meanfield.cli.network import network
 from meanfield.cli.phase import phase
 from meanfield.cli.report import report
+from meanfield.cli.shape import shape
 from meanfield.cli.simulate import simulate
 
 application = typer.Typer(
@@ -23,6 +25,8 @@ application = typer.Typer(
 application.command()(eoc)
 application.command()(phase)
 application.command()(depth)
+application.command()(gain)
+application.command()(shape)
 application.command()(check)
 application.command()(simulate)
 application.command()(network)

@@ -2,9 +2,9 @@
 Shaping an activation
 =====================
 
-Deep kernel shaping (Martens et al. 2021) and tailored activation transforms (Zhang et al. 2022) scale and shift an activation so that a plain
-network of a given depth has a gentle correlation map. GELU for 100 layers: the activations, and what 100 layers make of the correlation of two
-inputs, beside the same network at He's initialisation.
+Deep kernel shaping (Martens et al. 2021) and tailored activation transforms (Zhang et al. 2022) scale and shift an activation so that
+a plain network of a given depth has a gentle correlation map. GELU for 100 layers: the activations, and what 100 layers make of the
+correlation of two inputs, beside the same network at He's initialisation.
 """
 
 import matplotlib.pyplot as plt

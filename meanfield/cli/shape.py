@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, check_one_format, check_word
-
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:

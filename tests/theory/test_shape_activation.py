@@ -144,6 +144,16 @@ def test_leaky_relu_by_closed_form(depth):
     assert a.base.parameters["negative_slope"] == a.parameters["negative_slope"]
 
 
+def test_leaky_relu_at_a_hundred_million_layers():
+    """κL tends to a limit: ∫ π dε/(sin θ − θ cos θ) from ε = 1 to 0.1, ε = 1 − cos θ."""
+    a = mf.shape_activation("leaky_relu", depth=10**8, method="tat")
+    s = a.parameters["negative_slope"]
+    end = mpmath.acos(mpmath.mpf(9) / 10)
+    flow = mpmath.quad(lambda t: mpmath.pi * mpmath.sin(t) / (mpmath.sin(t) - t * mpmath.cos(t)), [end, mpmath.pi / 2])
+    assert (1 - s) ** 2 / (1 + s * s) * 10**8 == pytest.approx(float(flow), rel=1e-7)
+    assert a.residual < 1e-12
+
+
 def test_large_depth_goes_to_the_inflection_points():
     """β → the roots of φ''² + 2φ'φ''' and α → √(2(ζ_L − 1))|φ'/φ''|: tanh β = ½ in magnitude."""
     a = mf.shape_activation("tanh", depth=10**7, method="dks")

@@ -17,7 +17,6 @@ from meanfield.theory.shaping.equations import Equations, solved
 from meanfield.theory.shaping.landscape import landscape
 from meanfield.theory.shaping.rectified import (
     PARAMETER,
-    kappa_for_correlation,
     kappa_for_slope,
     leaky_excess,
     leaky_shape,
@@ -165,7 +164,7 @@ def _dks(act: Activation, graph: Graph, zeta: float) -> ShapedActivation:
 def _tat(act: Activation, graph: Graph, tau: float, eta: float) -> ShapedActivation:
     name = f"tat({act.name}, {graph})"
     if act.name in PARAMETER:
-        kappa = kappa_for_correlation(graph.left, eta)
+        kappa = graph.kappa(eta)
         shape = leaky_shape(act, kappa, centred=False)
         reached = {**_leaky_reached(shape, centred=False), "C^L(0)": 1.0 - graph.left(kappa)}
         residual = max(abs(reached["Q(1)"] - 1.0), abs(reached["C^L(0)"] - eta) / (1.0 - eta))

@@ -19,7 +19,7 @@ from meanfield.layers.layer import Identity
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat, Sequence
-from meanfield.theory.shaping.rectified import decorrelation_after, leaky_map
+from meanfield.theory.shaping.rectified import decorrelation_after, kappa_for_correlation, leaky_map, tailored_kappa
 
 if TYPE_CHECKING:
     from meanfield.layers.layer import Layer
@@ -149,6 +149,10 @@ class InARow:
         """1 − C(0) with leaky ReLUs of that κ."""
         return decorrelation_after(kappa, self.depth)
 
+    def kappa(self, eta: float) -> float:
+        """κ of the leaky ReLUs with C(0) = η."""
+        return tailored_kappa(self.depth, eta)
+
 
 @dataclass(frozen=True)
 class InNetwork:
@@ -176,6 +180,10 @@ class InNetwork:
         """1 − C(0) with leaky ReLUs of that κ."""
         f = leaky_map(kappa)
         return 1.0 - maximal_correlation(self.network, lambda c: 1.0 - f(1.0 - c))
+
+    def kappa(self, eta: float) -> float:
+        """κ of the leaky ReLUs with C(0) = η."""
+        return kappa_for_correlation(self.left, eta)
 
 
 def _solved(height: Map, most: float, name: str, value: float) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from meanfield.expectation.panels import gauss_legendre
+from meanfield.expectation.panels import gauss_legendre, within_sight
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -68,9 +68,30 @@ def _trapezoid(level: int) -> tuple[Array, Array, Array]:
     return nodes, weights, rows * weights
 
 
-def _cuts(act: Activation, alpha: Array, beta: Array) -> Array:
+def hidden(act: Activation, alpha: float, beta: float) -> Array:
+    """Further points to cut at, where φ(αZ + β) within reach holds something too narrow for the nodes to see; none as a rule.
+
+    Examples
+    --------
+    >>> from meanfield import activation
+    >>> narrow = activation("tanh(x) + exp(-((x - 0.5)/0.001)**2)")
+    >>> len(hidden(activation("tanh"), 0.1, 0.5)), len(hidden(narrow, 0.1, 0.5)) > 10
+    (0, True)
+    """
+    edges = beta + alpha * np.arange(-REACH, REACH + 0.25, 0.5)
+    low, high, source, _ = within_sight(act, edges[:-1], edges[1:], np.arange(edges.size - 1))
+    extra = [low, high] if source.size > edges.size - 1 else []
+    for feature in act.features:
+        if abs(feature.centre - beta) < REACH * alpha and feature.scale < 0.25 * alpha:
+            extra.append(feature.centre + feature.scale * np.concatenate([-np.exp2(np.arange(0.0, 12.0)), np.exp2(np.arange(0.0, 12.0))]))
+    return np.unique(np.concatenate(extra)) if extra else np.empty(0)
+
+
+def _cuts(act: Activation, alpha: Array, beta: Array, extra: Array | None = None) -> Array:
     """Where φ breaks, on the axis of Z and within reach: shape (pairs, breakpoints)."""
     places = np.array([b.location for b in act.breakpoints])
+    if extra is not None and extra.size:
+        places = np.unique(np.concatenate([places, extra]))
     if not places.size:
         return np.empty((alpha.size, 0))
     cuts = (places - beta[:, None]) / alpha[:, None]
@@ -95,7 +116,9 @@ def _panels(cuts: Array, level: int) -> tuple[Array, Array]:
     return nodes.reshape(len(cuts), -1), weights.reshape(len(cuts), -1)
 
 
-def shifted_moments(act: Activation, alpha: Array, beta: Array, level: int = 0, curvature: bool = True) -> ShiftedMoments:
+def shifted_moments(
+    act: Activation, alpha: Array, beta: Array, level: int = 0, curvature: bool = True, extra: Array | None = None
+) -> ShiftedMoments:
     """The moments of φ(αZ + β) for arrays of α > 0 and β, by the rules of one level.
 
     Parameters
@@ -107,6 +130,8 @@ def shifted_moments(act: Activation, alpha: Array, beta: Array, level: int = 0, 
         How often the rule of level 0 is halved.
     curvature : bool
         Whether `bends` is wanted where the series of ψ'' do not serve; nan else.
+    extra : ndarray, optional
+        Further points of x to cut at, as `hidden` gives them.
 
     Examples
     --------
@@ -116,7 +141,7 @@ def shifted_moments(act: Activation, alpha: Array, beta: Array, level: int = 0, 
     >>> round(float(found.variance[0] - 0.5 * (1 - np.exp(-2.0))), 15), round(float(found.coupling[0] + found.variance[0]), 15)
     (0.0, 0.0)
     """
-    cuts = _cuts(act, alpha, beta)
+    cuts = _cuts(act, alpha, beta, extra)
     with np.errstate(all="ignore"):
         if not cuts.shape[1] and not act.costly:
             nodes, weights, rows = _trapezoid(level)

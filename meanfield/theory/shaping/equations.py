@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.activations.shaped import Shape
-from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, shifted_moments
+from meanfield.errors import ActivationError
+from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, hidden, shifted_moments
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -79,6 +80,13 @@ class Equations:
 
 def solved(act: Activation, equations: Equations, alpha: float, beta: float, scale: float) -> Shape | None:
     """Newton's method in (log α, β) from a start; None where it finds nothing."""
+    try:
+        return _solved(act, equations, alpha, beta, scale)
+    except ActivationError:  # the search went where φ can't be evaluated
+        return None
+
+
+def _solved(act: Activation, equations: Equations, alpha: float, beta: float, scale: float) -> Shape | None:
     curvature = equations.name == "tat"
     for level in range(DEEPEST + 1):
         point = _newton(act, equations, alpha, beta, scale, level)
@@ -92,6 +100,12 @@ def solved(act: Activation, equations: Equations, alpha: float, beta: float, sca
             break
     if not residual <= WORST:
         return None
+    extra = hidden(act, alpha, beta)
+    if extra.size:  # something narrow: what was solved is not φ's
+        fine = shifted_moments(act, np.array([alpha]), np.array([beta]), 1, curvature, extra)
+        residual = float(np.max(np.abs(equations.residuals(fine))))
+        if not residual <= WORST:
+            return None
     gamma, delta = equations.outer(fine)
     if not gamma * abs(float(fine.mean[0])) <= LOST:
         return None

@@ -10,6 +10,7 @@ which are the sign changes along the grid's first row. A second grid, β = t + b
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.activations.kept import Kept
+from meanfield.errors import ActivationError
+from meanfield.expectation.moments import moment_table
 from meanfield.expectation.shifted import ShiftedMoments, _from_rests, _trapezoid
 
 if TYPE_CHECKING:
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
 
 ALPHAS = np.exp2(np.arange(-8.0, 5.01, 0.5))  # in units of φ's scale
 NEAR, FAR = np.arange(0.0, 6.01, 0.1), 6.0 * np.geomspace(1.1, 8.0, 16)
-BETAS = np.concatenate([-FAR[::-1], -NEAR[:0:-1], NEAR, FAR])
-KINK_BETAS = np.arange(-7.0, 7.01, 0.2)  # in units of α
+OFF = 0.0031  # so that no node falls on a breakpoint, where derivatives may be undefined
+BETAS = np.concatenate([-FAR[::-1], -NEAR[:0:-1], NEAR, FAR]) + OFF
+KINK_BETAS = np.arange(-7.0, 7.01, 0.2) + OFF  # in units of α
 KINKS = 6  # breakpoints that get a grid of their own, those nearest to 0
 NOISE = 1e-11  # of size: below it the grid's own rounding speaks
 
@@ -98,29 +102,33 @@ def landscape(act: Activation) -> Landscape:
         scale = own_scale(act)
         alpha = ALPHAS * scale
         grids = [_grid(act, alpha, BETAS * scale, math.nan)]
+        centre = _far_centre(act, scale)
+        if centre is not None:
+            narrow = own_scale(act, centre)
+            grids.append(_grid(act, ALPHAS * narrow, centre + BETAS * narrow, math.nan))
+            scale = min(scale, narrow)
         nearest = sorted(act.breakpoints, key=lambda b: abs(b.location))[:KINKS]
         grids += [_grid(act, alpha, KINK_BETAS, b.location) for b in nearest]
         _kept[act] = Landscape(scale, tuple(grids))
     return _kept[act]
 
 
-def own_scale(act: Activation) -> float:
-    """The |x| over which φ' makes a good part of its change, on the side where that is shorter; 1 where φ tells of none.
+def own_scale(act: Activation, centre: float = 0.0) -> float:
+    """The distance from a centre over which φ' makes a good part of its change, on the side where that is shorter; 1 where φ tells of none.
 
     Examples
     --------
     >>> from meanfield import activation
-    >>> own_scale(activation("tanh")), own_scale(activation("tanh(x/64)")), own_scale(activation("exp"))
+    >>> own_scale(activation("tanh")), own_scale(activation("tanh(x/64)")), own_scale(activation("x**2"))
     (0.7071067811865476, 45.254833995939045, 1.0)
     """
-    x = np.exp2(np.arange(-20.0, 20.5, 0.5))
     scales = []
     for side in (-1.0, 1.0):
+        x, slopes = _outwards(act, centre, side)
         with np.errstate(all="ignore"):
-            slopes = act.values(side * x, 1)
-            changes = np.abs(slopes - act.one_sided(0.0, int(side), 1))
-            ahead = np.array([np.max(changes[: i + 5]) for i in range(x.size)])  # as far as 4|x|
-            told = np.isfinite(ahead) & (ahead > 1e-9 * np.abs(slopes[0]) + 1e-300) & (np.arange(x.size) < x.size - 4)
+            changes = np.abs(slopes - act.one_sided(centre, int(side), 1))
+            ahead = np.array([np.max(changes[: i + 5], initial=0.0) for i in range(x.size)])  # as far as 4|x|
+            told = np.isfinite(ahead) & (ahead > 1e-9 * np.abs(slopes[:1]) + 1e-300) & (np.arange(x.size) < x.size - 4)
             good = told & (changes >= 0.3 * ahead)
         if good.any() and not good[0]:
             scales.append(float(x[int(np.argmax(good))]))
@@ -129,17 +137,59 @@ def own_scale(act: Activation) -> float:
     return min(scales, default=1.0)
 
 
+def _outwards(act: Activation, centre: float, side: float) -> tuple[Array, Array]:
+    """Distances in half octaves and φ' there, as far out as φ can be evaluated."""
+    for far in (30.0, 8.0, 4.0):
+        x = np.exp2(np.arange(-30.0, far + 0.5, 0.5))
+        try:
+            with np.errstate(all="ignore"):
+                return x, act.values(centre + side * x, 1)
+        except ActivationError:  # a function of the user's that overflows into nan far out
+            continue
+    return np.ones(0), np.ones(0)
+
+
+def _far_centre(act: Activation, scale: float) -> float | None:
+    """Where φ bends most, if that is so far out and so narrow that the grid about 0 has no point there: tanh(x − 50)."""
+    partition = moment_table(act).partition
+    try:
+        panels = partition.within(math.floor(math.log2(scale)) - 6, min(math.ceil(math.log2(scale)) + 8, 20))
+        with np.errstate(all="ignore"):
+            slopes, bends = act.several(np.ascontiguousarray(panels.nodes.ravel()), (1, 2))
+    except ActivationError:
+        return None
+    nodes, size = panels.nodes.ravel(), np.where(np.isfinite(bends), np.abs(bends), 0.0)
+    if not size.any():
+        return None
+    near = np.flatnonzero(size >= 0.5 * size.max())
+    place = near[np.argmin(np.abs(nodes[near]))]
+    where, width = float(nodes[place]), float(np.max(np.abs(slopes[np.isfinite(slopes)])) / size[place])
+    return where if abs(where) > 5.0 * scale or (abs(where) > 5.0 * width and width < 0.1 * scale) else None
+
+
 def _grid(act: Activation, alpha: Array, column: Array, kink: float) -> Grid:
     z, weights, _ = _trapezoid(1)
     a = np.repeat(alpha, column.size)
     b = np.tile(column, alpha.size) if math.isnan(kink) else kink + a * np.tile(column, alpha.size)
     x = b[:, None] + a[:, None] * z
     with np.errstate(all="ignore"):
-        values, slopes, bends = (v.reshape(x.shape) for v in act.several(x.ravel(), (0, 1, 2)))
+        values, slopes, bends = (v.reshape(x.shape) for v in _evaluated(act, x))
         rest = _from_rests(np.broadcast_to(z, x.shape), np.broadcast_to(weights, x.shape), values, a[:, None] * slopes)
         rest = rest._replace(bends=a**4 * np.sum(weights * bends * bends, axis=1))
     shape = (alpha.size, column.size)
     return Grid(alpha, column, kink, ShiftedMoments(*(m.reshape(shape) for m in rest)))
+
+
+def _evaluated(act: Activation, x: Array) -> tuple[Array, ...]:
+    """φ, φ', φ''; nan on rows that reach where φ can't be evaluated."""
+    try:
+        return act.several(x.ravel(), (0, 1, 2))
+    except ActivationError:
+        found = np.full((3, *x.shape), np.nan)
+        for row, points in enumerate(x):
+            with contextlib.suppress(ActivationError):
+                found[:, row] = act.several(points, (0, 1, 2))
+        return tuple(found)
 
 
 def _fields(grid: Grid, equations: Equations) -> tuple[Array, Array]:

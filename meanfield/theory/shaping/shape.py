@@ -207,13 +207,14 @@ def _same(a: Shape, b: Shape) -> bool:
 
 
 def _ranked(shapes: list[Shape], depth: int) -> tuple[Shape, ...]:
-    """Among those with next to the smallest error at finite width the smallest γα first; then by that error. β > 0 before −β."""
+    """Among those with next to the smallest error at finite width the smallest γα first; then by that error. The smallest |β| of equals."""
     errors = {id(shape): shape.finite_width_error(depth) for shape in shapes}
     least = min(errors.values())
 
-    def place(shape: Shape) -> tuple[bool, float, float]:
+    def place(shape: Shape) -> tuple[bool, float, float, float]:
         worse = errors[id(shape)] > ALIKE * least
-        return worse, round(math.log(errors[id(shape)] if worse else shape.slope) / EQUAL), -shape.input_shift
+        size = round(math.log(errors[id(shape)] if worse else shape.slope) / EQUAL)
+        return worse, size, round(abs(shape.input_shift) / SAME), -shape.input_shift
 
     order = sorted(shapes, key=place)
     ranked = []
@@ -237,10 +238,13 @@ def _nothing(act: Activation, equations: tuple[Equations, ...], graph: Graph) ->
     told = f"no input_scale and input_shift solve method = {method!r} for {act.name} at {graph}"
     if math.isnan(min(low)):
         return f"{told}: {quantity} = {equations[0].target:.6g} is not reached by any: φ is too close to a line, or too far from one"
-    apart = "; ".join(
-        f"(Q'(1) − 1)/({quantity}) lies between {a:.6g} and {b:.6g} wherever {quantity} = {equations[0].target:.6g}, and 0 is asked"
-        for a, b in zip(low, high, strict=True)
-    )
+    parts = []
+    for a, b in zip(low, high, strict=True):
+        between = (
+            f"(Q'(1) − 1)/({quantity}) lies between {a:.6g} and {b:.6g} wherever {quantity} = {equations[0].target:.6g}, and 0 is asked"
+        )
+        parts.append(between if a * b > 0.0 else f"{between}, but it was met nowhere with φ's own accuracy")
+    apart = "; ".join(parts)
     curve = "φ''² + 2φ'φ'''" if method == "dks" else "φ'φ''' ± φ''|φ''|/√2"
     kinked = any(b.slope_jump != 0.0 for b in act.breakpoints)
     return f"{told}: {apart}" + ("" if kinked else f". At large depth solutions stand at the roots of {curve} only")

@@ -137,6 +137,29 @@ def test_agrees_with_dks_to_its_own_tolerance(key):
         assert ours == pytest.approx(value, rel=3e-8, abs=1e-11)
 
 
+DKS = json.loads((Path(__file__).parent.parent / "reference" / "shaping_dks.json").read_text())
+DKS_NAMES = {"swish": "silu", "bentid": "bent_identity", "atan": "arctan", "asinh": "asinh(x)", "gelu": "gelu_tanh", "gelu_exact": "gelu"}
+
+
+@pytest.mark.parametrize("key", sorted(DKS))
+def test_the_solution_of_dks_is_the_best_or_its_mirror_image(key):
+    method, name, depth = key.split("|")
+    a, params = mf.shape_activation(DKS_NAMES.get(name, name), depth=int(depth), method=method.lower()), DKS[key]
+    if name == "leaky_relu":
+        assert a.parameters["negative_slope"] == pytest.approx(params["negative_slope"], rel=3e-8)
+        return
+    tolerance = 1e-4 if name in ("selu", "relu") else 3e-8  # it integrates across the kink
+    near = [
+        s
+        for s in a.solutions
+        if s.input_scale == pytest.approx(params["input_scale"], rel=tolerance)
+        and s.input_shift == pytest.approx(params["input_shift"], rel=tolerance)
+        and s.output_scale == pytest.approx(params["output_scale"], rel=tolerance)
+    ]
+    assert len(near) == 1
+    assert near[0].slope == pytest.approx(a.solutions[0].slope, rel=1e-9)
+
+
 @pytest.mark.parametrize("depth", [50, 100])
 def test_leaky_relu_by_closed_form(depth):
     a = mf.shape_activation("leaky_relu", depth=depth, method="dks")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.activations import Breakpoint as Breakpoint
     from meanfield.activations import activation as activation
     from meanfield.activations import activations as activations
+    from meanfield.activations.shaped import Shape as Shape
+    from meanfield.activations.shaped import ShapedActivation as ShapedActivation
     from meanfield.errors import AccuracyWarning as AccuracyWarning
     from meanfield.errors import ActivationError as ActivationError
     from meanfield.errors import DomainError as DomainError
@@ -38,6 +40,11 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.activation_comparison import compare as compare
     from meanfield.theory.asymptotics import Asymptotics as Asymptotics
     from meanfield.theory.asymptotics import asymptotics as asymptotics
+    from meanfield.theory.choose_activation import ActivationRanking as ActivationRanking
+    from meanfield.theory.choose_activation import Candidate as Candidate
+    from meanfield.theory.choose_activation import choose_activation as choose_activation
+    from meanfield.theory.choose_parameter import Choice as Choice
+    from meanfield.theory.choose_parameter import choose_parameter as choose_parameter
     from meanfield.theory.conditions import Condition as Condition
     from meanfield.theory.conditions import ConvergenceDomains as ConvergenceDomains
     from meanfield.theory.conditions import ExistenceConditions as ExistenceConditions
@@ -64,6 +71,9 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.recommend import recommend as recommend
     from meanfield.theory.schemes import Scheme as Scheme
     from meanfield.theory.schemes import scheme as scheme
+    from meanfield.theory.shaping import shape_activation as shape_activation
+    from meanfield.theory.standardisation import Standardisation as Standardisation
+    from meanfield.theory.standardisation import standardisation as standardisation
     from meanfield.theory.trajectory import Trajectory as Trajectory
     from meanfield.theory.variance import FixedPoint as FixedPoint
 
@@ -72,6 +82,7 @@ __version__ = "0.1.0"
 _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.errors": ("AccuracyWarning", "ActivationError", "DomainError", "MeanFieldError"),
     "meanfield.activations": ("Activation", "Breakpoint", "activation", "activations"),
+    "meanfield.activations.shaped": ("Shape", "ShapedActivation"),
     "meanfield.expectation": (
         "Expectation",
         "covariance",
@@ -84,6 +95,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.report": ("report",),
     "meanfield.theory.activation_comparison": ("ActivationComparison", "compare"),
     "meanfield.theory.asymptotics": ("Asymptotics", "asymptotics"),
+    "meanfield.theory.choose_activation": ("ActivationRanking", "Candidate", "choose_activation"),
+    "meanfield.theory.choose_parameter": ("Choice", "choose_parameter"),
     "meanfield.theory.conditions": (
         "Condition",
         "ConvergenceDomains",
@@ -104,6 +117,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.phase_diagram": ("PhaseDiagram", "phase_diagram", "phase_diagrams"),
     "meanfield.theory.recommend": ("Recommendation", "recommend"),
     "meanfield.theory.schemes": ("Scheme", "scheme"),
+    "meanfield.theory.shaping": ("shape_activation",),
+    "meanfield.theory.standardisation": ("Standardisation", "standardisation"),
     "meanfield.theory.trajectory": ("Trajectory",),
     "meanfield.theory.variance": ("FixedPoint",),
 }

@@ -11,10 +11,12 @@ from meanfield.cli.check import check
 from meanfield.cli.compare import compare
 from meanfield.cli.depth import depth
 from meanfield.cli.edge_of_chaos import eoc
+from meanfield.cli.gain import gain
 from meanfield.cli.network import network
 from meanfield.cli.phase import phase
 from meanfield.cli.recommend import recommend
 from meanfield.cli.report import report
+from meanfield.cli.shape import shape
 from meanfield.cli.simulate import simulate
 
 # Each command with what one may type; a test runs them all.
@@ -24,6 +26,8 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     depth: ("depth silu --sigma-b 0.2", "depth tanh --sigma-w 1.3,2.5 --sigma-b 0.3 --csv"),
     recommend: ("recommend tanh --depth 50", "recommend relu --depth 50 --dropout 0.1 --no-bias"),
     compare: ("compare relu tanh --depth 30", "compare relu elu --depth 20 --csv"),
+    gain: ("gain relu gelu silu",),
+    shape: ("shape gelu --depth 100 --method tat",),
     check: ("check tanh", "check 'x*tanh(exp(x))' --json"),
     simulate: ("simulate tanh --sigma-w 1.3 --sigma-b 0.2 --width 100 --depth 5 --networks 20",),
     network: ("network net.toml", "network net.toml --simulate --width 100 --networks 20"),

@@ -16,6 +16,12 @@ from meanfield.frameworks.kernel_axes import KernelAxes, KernelLayout
 if TYPE_CHECKING:
     from meanfield.arrays import Array
 
+_FUNCTIONS = (
+    *("exp", "expm1", "log", "log1p", "sqrt", "abs", "sign", "sin", "cos", "tan", "sinh", "cosh", "tanh"),
+    *("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
+    *("maximum", "minimum", "where", "full_like", "logical_and", "logical_or", "logical_not"),
+)
+
 
 @dataclass(frozen=True)
 class Initializer(InitialLaw):
@@ -269,3 +275,40 @@ def _in_double_precision(function: Callable[..., Any]) -> Callable[[Array], Arra
         return y[: x.size] if y.shape == longer.shape else y
 
     return values
+
+
+def function(activation: Any) -> Callable[[Any], Any]:
+    """The same function in jax.numpy: differentiable, compiled and mapped over as any other.
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        Anything `meanfield.activation` accepts that has a formula: the catalogue, formulas and what `shape_activation` makes of them.
+
+    Returns
+    -------
+    callable
+        From arrays to arrays of the same shape and dtype.
+
+    Raises
+    ------
+    ActivationError
+        If the activation is known by its values only.
+    MeanFieldError
+        If JAX is not installed.
+    """
+    from meanfield.frameworks.translation import Scales, translated
+
+    jax = _jax()
+    scales = Scales(activation)
+    jnp = jax.numpy
+    table = {
+        **{name: getattr(jnp, name) for name in _FUNCTIONS},
+        "erf": jax.scipy.special.erf,
+        "erfc": jax.scipy.special.erfc,
+        "sigmoid": jax.nn.sigmoid,
+        "relu": jax.nn.relu,
+        "softplus": lambda a: jnp.logaddexp(a, 0.0),
+        "heaviside": lambda a: jnp.where(a > 0, jnp.ones_like(a), jnp.zeros_like(a)),
+    }
+    return scales.around(translated(scales.tree("JAX"), table))

@@ -10,5 +10,6 @@ from meanfield.frameworks.torch.diagnose import diagnose
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
 from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.initialiser import init_
+from meanfield.frameworks.torch.module import module
 
-__all__ = ["Diagnosis", "Finding", "Initialisation", "LayerDiagnosis", "LayerInitialisation", "diagnose", "init_"]
+__all__ = ["Diagnosis", "Finding", "Initialisation", "LayerDiagnosis", "LayerInitialisation", "diagnose", "init_", "module"]

@@ -1,0 +1,82 @@
+"""``meanfield gain``: what multiplies weights or activations to keep a variance."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from meanfield.cli.options import AsCsv, AsJson, Parameters, check_one_format
+from meanfield.errors import DomainError
+
+USUAL = (
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+    "tanh",
+    "sigmoid",
+    "softsign",
+    "relu6",
+    "hardswish",
+)
+_FIELDS = ("activation", "mean", "std", "rms", "gain", "sigma_w")
+
+
+def gain(
+    activation: Annotated[
+        list[str] | None, typer.Argument(metavar="[ACTIVATION]...", help="Names or formulas; the usual ones without.")
+    ] = None,
+    q: Annotated[float, typer.Option("--q", help="Variance of the input.")] = 1.0,
+    parameter: Parameters = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Mean, standard deviation and root mean square of φ at Gaussian input, and the gains that keep its variance.
+
+    gain = √q/std goes with weights that are standardised (NFNets), sigma_w = √q/rms with others and without biases (He).
+    """
+    check_one_format(as_json, as_csv)
+    names = activation or list(USUAL)
+    if parameter and len(names) != 1:
+        raise DomainError("-p goes with one activation; name it")
+    from meanfield.cli.parameter import named_activation
+    from meanfield.theory.standardisation import standardisation
+
+    if not 0.0 < q <= 1e280:
+        raise DomainError(f"--q {q!r} is out of range; give a variance above 0")
+    rows = []
+    for name in names:
+        found = standardisation(named_activation(name, parameter), q)
+        root = q**0.5
+        rows.append([name, found.mean, found.std, found.rms, _over(root, found.std), _over(root, found.rms)])
+    if as_json:
+        from meanfield import __version__
+        from meanfield.cli.machine_output import write_json
+
+        write_json({"q": q, "gains": [dict(zip(_FIELDS, row, strict=True)) for row in rows], "version": __version__})
+    elif as_csv:
+        from meanfield.cli.machine_output import write_csv
+
+        write_csv(_FIELDS, rows)
+    else:
+        from meanfield.cli.table import print_table
+
+        print_table(
+            title=f"φ(√q Z) at q = {q:g}",
+            header=_FIELDS,
+            rows=([row[0], *(f"{value:.12g}" for value in row[1:])] for row in rows),
+            notes=(
+                "gain = √q/std keeps the variance with standardised weights, sigma_w = √q/rms with others and σ_b = 0.",
+                "Neither keeps gradients: 'meanfield depth' and 'meanfield shape' do.",
+            ),
+        )
+
+
+def _over(root: float, size: float) -> float:
+    return root / size if size else float("inf")

@@ -61,6 +61,12 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.recommend import recommend as recommend
     from meanfield.theory.schemes import Scheme as Scheme
     from meanfield.theory.schemes import scheme as scheme
+    from meanfield.theory.spectrum.isometry import IsometryPoint as IsometryPoint
+    from meanfield.theory.spectrum.isometry import isometry_point as isometry_point
+    from meanfield.theory.spectrum.jacobian import Atom as Atom
+    from meanfield.theory.spectrum.jacobian import JacobianSpectrum as JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian import jacobian_spectrum as jacobian_spectrum
+    from meanfield.theory.spectrum.width import WidthEstimate as WidthEstimate
     from meanfield.theory.trajectory import Trajectory as Trajectory
     from meanfield.theory.variance import FixedPoint as FixedPoint
 
@@ -100,6 +106,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.phase_diagram": ("PhaseDiagram", "phase_diagram", "phase_diagrams"),
     "meanfield.theory.recommend": ("Recommendation", "recommend"),
     "meanfield.theory.schemes": ("Scheme", "scheme"),
+    "meanfield.theory.spectrum.isometry": ("IsometryPoint", "isometry_point"),
+    "meanfield.theory.spectrum.jacobian": ("Atom", "JacobianSpectrum", "jacobian_spectrum"),
+    "meanfield.theory.spectrum.width": ("WidthEstimate",),
     "meanfield.theory.trajectory": ("Trajectory",),
     "meanfield.theory.variance": ("FixedPoint",),
 }

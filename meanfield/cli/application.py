@@ -12,6 +12,7 @@ from meanfield.cli.network import network
 from meanfield.cli.phase import phase
 from meanfield.cli.report import report
 from meanfield.cli.simulate import simulate
+from meanfield.cli.spectrum import spectrum
 
 application = typer.Typer(
     name="meanfield",
@@ -25,6 +26,7 @@ application.command()(phase)
 application.command()(depth)
 application.command()(check)
 application.command()(simulate)
+application.command()(spectrum)
 application.command()(network)
 application.command()(report)
 application.command()(activations)

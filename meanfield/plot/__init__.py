@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meanfield.plot.edge_of_chaos import edge_of_chaos as edge_of_chaos
     from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
+    from meanfield.plot.spectrum import spectrum as spectrum
     from meanfield.plot.trajectory import trajectory as trajectory
     from meanfield.plot.variance_map import variance_map as variance_map
 
@@ -29,6 +30,7 @@ __all__ = [
     "edge_of_chaos",
     "layer_statistics",
     "phase_diagram",
+    "spectrum",
     "trajectory",
     "variance_map",
 ]

@@ -18,6 +18,7 @@ from meanfield.cli.recommend import recommend
 from meanfield.cli.report import report
 from meanfield.cli.shape import shape
 from meanfield.cli.simulate import simulate
+from meanfield.cli.spectrum import spectrum
 
 # Each command with what one may type; a test runs them all.
 COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
@@ -30,6 +31,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     shape: ("shape gelu --depth 100 --method tat",),
     check: ("check tanh", "check 'x*tanh(exp(x))' --json"),
     simulate: ("simulate tanh --sigma-w 1.3 --sigma-b 0.2 --width 100 --depth 5 --networks 20",),
+    spectrum: ("spectrum tanh --sigma-w 1.1 --sigma-b 0.1 --depth 64 --orthogonal",),
     network: ("network net.toml", "network net.toml --simulate --width 100 --networks 20"),
     report: ("report mish -o mish.html",),
     activations: ("activations", "activations --json"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from meanfield.plot.finite_width import finite_width as finite_width
     from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
+    from meanfield.plot.spectrum import spectrum as spectrum
     from meanfield.plot.trajectory import trajectory as trajectory
     from meanfield.plot.variance_map import variance_map as variance_map
     from meanfield.plot.z_scores import z_scores as z_scores
@@ -34,6 +35,7 @@ __all__ = [
     "finite_width",
     "layer_statistics",
     "phase_diagram",
+    "spectrum",
     "trajectory",
     "variance_map",
     "z_scores",

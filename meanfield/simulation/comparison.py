@@ -15,6 +15,7 @@ from meanfield.simulation.network_ensemble import NetworkEnsemble
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Mask
+    from meanfield.simulation.jacobian import SpectrumComparison
     from meanfield.simulation.simulation import Simulation
     from meanfield.simulation.streaming import Estimate
     from meanfield.theory.finite_width import FiniteWidth
@@ -46,6 +47,8 @@ class Comparison(Result):
         Probability that an ensemble that obeys the theory has any |z| beyond the threshold.
     reason : str
         Why nothing is judged, if so; else "".
+    singular_values : SpectrumComparison or None
+        Singular values of Jacobians against their law, at quantiles, where they were asked for; a verdict of its own, with false_alarm.
     """
 
     z_scores: dict[str, Array]
@@ -56,6 +59,7 @@ class Comparison(Result):
     false_alarm: float
     reason: str
     label: str
+    singular_values: SpectrumComparison | None = None
 
     @property
     def tests(self) -> int:
@@ -70,6 +74,8 @@ class Comparison(Result):
     @property
     def consistent(self) -> bool | None:
         """Whether no judged |z| exceeds the threshold; None where the width is too small to judge anything."""
+        if self.singular_values is not None and self.singular_values.consistent is False:
+            return False
         return self.max_abs_z <= self.threshold if self.tests else None
 
     @property
@@ -79,7 +85,7 @@ class Comparison(Result):
             return f"Nothing can be judged: {self.reason}."
         if not self.tests:
             return "Width too small for the first-order theory: depth/width is not small, and nothing is judged."
-        if self.consistent:
+        if self.max_abs_z <= self.threshold:
             largest = f"the largest |z| of {self.tests} is {self.max_abs_z:.2f}, allowed {self.threshold:.2f}"
             told = f"The ensemble agrees with the theory: {largest}."
         else:
@@ -134,6 +140,8 @@ class Comparison(Result):
         if any(not mask.all() for mask in self.judged.values()):
             lines.append("? not judged")
         lines.append(f"{self.verdict} False-alarm rate of the whole table {self.false_alarm:g}.")
+        if self.singular_values is not None:
+            lines.append(str(self.singular_values))
         return "\n".join(lines)
 
 
@@ -163,7 +171,12 @@ def compare(sim: Simulation, false_alarm: float = 1e-3) -> Comparison:
         z_scores[name], judged[name] = quantity.judge(relative_q, gaussian)
         predicted[name], ratios[name] = quantity.mean, quantity.spread_ratio
     tests = sum(int(mask.sum()) for mask in judged.values())
-    return Comparison(z_scores, judged, predicted, ratios, sidak(float(rate), tests), float(rate), "", sim.ensemble.label)
+    spectrum = None
+    if sim.singular_values is not None:
+        from meanfield.simulation.jacobian import compare_singular_values
+
+        spectrum = compare_singular_values(sim.ensemble, sim.singular_values, float(rate))
+    return Comparison(z_scores, judged, predicted, ratios, sidak(float(rate), tests), float(rate), "", sim.ensemble.label, spectrum)
 
 
 def at_its_width(sim: Simulation) -> FiniteWidth:

@@ -30,6 +30,12 @@ def sample(ensemble: Ensemble, block: int) -> Samples:
     return _Block(ensemble, block).run()
 
 
+def jacobians(ensemble: Ensemble, block: int) -> Array:
+    """Singular values of ∂h^L/∂h⁰ of the first input, descending, for the networks that `sample` draws."""
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        return _Block(ensemble, block).jacobians()
+
+
 class _Block:
     def __init__(self, ensemble: Ensemble, block: int) -> None:
         self.ensemble = ensemble
@@ -74,6 +80,36 @@ class _Block:
             values = ensemble.activation.values(layer.reshape(-1), 0).reshape(layer.shape)
             layer = self._step(values, index)
         return Samples(self.gram, self.epsilon, self._back(slopes) if ensemble.gradients else None)
+
+    def jacobians(self) -> Array:
+        """J = Π σ_w W_l D_l, layer by layer; nan for a network that overflows."""
+        from meanfield.simulation.jacobian import scaled_product
+
+        ensemble, size = self.ensemble, self.size
+        product: Any = None
+        log_scale = np.zeros(size)
+        layer = self._first()
+        for index in range(ensemble.depth):
+            first = np.ascontiguousarray(layer[:, :, 0])
+            self.lost |= ~np.isfinite(first).all(axis=1)
+            layer[self.lost] = 0.0
+            first[self.lost] = 0.0
+            slope = self.library.put(ensemble.activation.values(first.reshape(-1), 1).reshape(size, -1))
+            before, after = ensemble.widths[index], ensemble.widths[index + 1]
+            drawn = self._matrices(self.library.generator(self.layer_seeds[index]), after, before)
+            scale = self._scale(before, after)
+            parts = []
+            for _, matrix in drawn:
+                weighted = matrix * slope[:, None, :] * scale
+                parts.append(weighted if product is None else self.xp.matmul(weighted, product))
+            whole = parts[0] if len(parts) == 1 else self.xp.concat(parts, axis=1)
+            product, log_scale = scaled_product(self.xp, whole, log_scale)
+            if index + 1 < ensemble.depth:
+                layer = self._step(ensemble.activation.values(layer.reshape(-1), 0).reshape(layer.shape), index)
+        values = np.array(self.library.fetch(self.xp.linalg.svdvals(product)))
+        values *= np.exp(log_scale)[:, None]
+        values[self.lost] = np.nan
+        return values
 
     def _first(self) -> Array:
         """h⁰, units by inputs."""

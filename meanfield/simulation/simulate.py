@@ -35,6 +35,7 @@ def simulate(
     inputs: Any = None,
     backend: str = "numpy",
     device: str | None = None,
+    jacobian: bool = False,
 ) -> Simulation:
     """Random networks h^(l+1) = W φ(h^l) + b, two inputs forward and a gradient back, averaged over the networks.
 
@@ -75,12 +76,16 @@ def simulate(
         With method="weights": which array library draws and multiplies, in double precision.
     device : str, optional
         With backend: "cpu", "cuda", "cuda:1", ….
+    jacobian : bool
+        With method="weights": also the singular values of ∂h^L/∂h⁰ of the first input, at width³ operations a layer.
 
     Returns
     -------
     Simulation
         .q1, .q2, .c, .gradient: each an Estimate(mean, standard_error, count) of arrays of length depth + 1, index 0 being h⁰. For B inputs
         .gram and .correlation have shape (depth + 1, B, B) and .q has (depth + 1, B); q1, q2 and c are those of the first two.
+
+        With jacobian=True .singular_values, (networks, width), which .compare() holds against `jacobian_spectrum`.
 
     Raises
     ------
@@ -116,9 +121,18 @@ def simulate(
     )
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0):
         raise DomainError(f"n_jobs = {n_jobs!r} is out of range: a whole number that is not 0, or None")
+    if not isinstance(jacobian, (bool, np.bool_)):
+        raise DomainError(f"jacobian = {jacobian!r} must be True or False")
+    if jacobian and (method != "weights" or ensemble.depth == 0):
+        raise DomainError("jacobian = True needs method='weights' and a layer at least: the conditional sampler draws no matrices")
+    values = None
+    if jacobian:
+        from meanfield.simulation.jacobian import singular_values
+
+        values = singular_values(ensemble, n_jobs, progress)
     kept = Checkpoint(checkpoint, ensemble) if checkpoint is not None else None
     statistics = run(ensemble, n_jobs, progress, kept)
-    result = Simulation.of(ensemble, statistics)
+    result = Simulation.of(ensemble, statistics, values)
     _warn_of_nothing(result)
     return result
 

@@ -14,6 +14,7 @@ from meanfield.simulation.network_ensemble import NetworkEnsemble
 from meanfield.simulation.streaming import Estimate
 
 if TYPE_CHECKING:
+    from meanfield.arrays import Array
     from meanfield.simulation.comparison import Comparison
     from meanfield.simulation.ensemble import Ensemble
     from meanfield.simulation.statistics import Statistics
@@ -35,6 +36,8 @@ class Simulation(Result):
         Mean over networks of |δ^l|²/|δ^L|², δ^L ~ N(0, I) at h^L, first input. None with gradients=False.
     log_gradient : Estimate of length depth + 1, or None
         The same of its logarithm, over the networks where it is not 0.
+    singular_values : ndarray of shape (networks, width), or None
+        Of ∂h^L/∂h⁰ of the first input, descending; with jacobian=True.
     """
 
     ensemble: Ensemble | NetworkEnsemble
@@ -42,12 +45,13 @@ class Simulation(Result):
     epsilon_matrix: Estimate
     gradient: Estimate | None
     log_gradient: Estimate | None
+    singular_values: Array | None = None
 
     @classmethod
-    def of(cls, ensemble: Ensemble | NetworkEnsemble, statistics: Statistics) -> Simulation:
+    def of(cls, ensemble: Ensemble | NetworkEnsemble, statistics: Statistics, singular_values: Array | None = None) -> Simulation:
         """From the moments of all networks."""
         found = {name: moments.estimate() for name, moments in statistics.items()}
-        return cls(ensemble, found["gram"], found["epsilon"], found.get("gradient"), found.get("log_gradient"))
+        return cls(ensemble, found["gram"], found["epsilon"], found.get("gradient"), found.get("log_gradient"), singular_values)
 
     @property
     def plain(self) -> Ensemble:

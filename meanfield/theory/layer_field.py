@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
     from meanfield.layers.layer import Affine
     from meanfield.theory.depth_law import DepthLaws
+    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
 
 LOWEST, HIGHEST = 2.0**-60, 2.0**60  # between which fixed points of a layer's variance are looked for
 STEP = 1e-3  # of log q, for the slope of a variance map that has no formula
@@ -84,6 +85,16 @@ class LayerField(MeanField):
 
     def _behind(self, q: Any, epsilon: Any, tangent: Any = None) -> Part:
         return self.layer.apply(State.of(q, q, epsilon, tangent)).state.whole
+
+    def jacobian_spectrum(self, depth: int, weights: str = "gaussian", q: Any = None) -> JacobianSpectrum:
+        """See `MeanField.jacobian_spectrum`; for layers that are an activation and a dense layer, with or without biases."""
+        from meanfield.theory.spectrum.jacobian import spectrum_of
+
+        rule = self._affine
+        if rule is None or rule.a != 0.0 or rule.mu != 1.0:
+            raise DomainError(f"the spectrum of the Jacobian of {self.layer} is not known: only that of an activation and a dense layer is")
+        plain = MeanField(rule.activation, math.sqrt(rule.w), math.sqrt(rule.b))
+        return spectrum_of(plain, depth, weights, self.q_star if q is None else q)
 
     def variance_map(self, q: Any) -> Any:
         at = variance("q", q)

@@ -24,6 +24,7 @@ from meanfield.theory.variance import FixedPoint, fixed_points, limit, variance_
 if TYPE_CHECKING:
     from meanfield.arrays import Array
     from meanfield.theory.depth_law import DepthLaws
+    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
     from meanfield.theory.trajectory import Trajectory
 
 CRITICAL = 1e-12  # |χ₁ − 1| up to this is called critical
@@ -303,6 +304,20 @@ class MeanField:
         from meanfield.theory.depth_law import plain_laws
 
         return plain_laws(self)
+
+    def jacobian_spectrum(self, depth: int, weights: str = "gaussian", q: Any = None) -> JacobianSpectrum:
+        """The law of the singular values of ∂h^L/∂h⁰; see `meanfield.jacobian_spectrum`.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> s = mf.MeanField("relu", sigma_w=2**0.5, sigma_b=0.0).jacobian_spectrum(depth=4)
+        >>> round(s.edges[1] ** 2, 6), s.atoms
+        (21.858249, (Atom(value=0.0, mass=0.5),))
+        """
+        from meanfield.theory.spectrum.jacobian import spectrum_of
+
+        return spectrum_of(self, depth, weights, q)
 
     def _at(self, q: Any) -> float:
         if q is None:

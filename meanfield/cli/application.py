@@ -10,6 +10,7 @@ from meanfield.cli.depth import depth
 from meanfield.cli.edge_of_chaos import eoc
 from meanfield.cli.network import network
 from meanfield.cli.phase import phase
+from meanfield.cli.prove import prove
 from meanfield.cli.report import report
 from meanfield.cli.simulate import simulate
 
@@ -24,6 +25,7 @@ application.command()(eoc)
 application.command()(phase)
 application.command()(depth)
 application.command()(check)
+application.command()(prove)
 application.command()(simulate)
 application.command()(network)
 application.command()(report)

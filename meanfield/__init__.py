@@ -29,6 +29,13 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.expectation import estimate as estimate
     from meanfield.expectation import expectation as expectation
     from meanfield.expectation import second_moment as second_moment
+    from meanfield.proof import Check as Check
+    from meanfield.proof import Enclosure as Enclosure
+    from meanfield.proof import Enclosures as Enclosures
+    from meanfield.proof import Proof as Proof
+    from meanfield.proof import check_proof as check_proof
+    from meanfield.proof import enclose as enclose
+    from meanfield.proof import prove_proposition4 as prove_proposition4
     from meanfield.report import report as report
     from meanfield.simulation import Comparison as Comparison
     from meanfield.simulation import Estimate as Estimate
@@ -98,6 +105,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "second_moment",
     ),
     "meanfield.simulation": ("Comparison", "Estimate", "LayerStatistics", "Simulation", "layer_statistics", "simulate"),
+    "meanfield.proof": ("Check", "Enclosure", "Enclosures", "Proof", "check_proof", "enclose", "prove_proposition4"),
     "meanfield.report": ("report",),
     "meanfield.theory.activation_comparison": ("ActivationComparison", "compare"),
     "meanfield.theory.asymptotics": ("Asymptotics", "asymptotics"),

@@ -14,6 +14,7 @@ from meanfield.cli.edge_of_chaos import eoc
 from meanfield.cli.gain import gain
 from meanfield.cli.network import network
 from meanfield.cli.phase import phase
+from meanfield.cli.prove import prove
 from meanfield.cli.recommend import recommend
 from meanfield.cli.report import report
 from meanfield.cli.shape import shape
@@ -32,6 +33,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     check: ("check tanh", "check 'x*tanh(exp(x))' --json"),
     simulate: ("simulate tanh --sigma-w 1.3 --sigma-b 0.2 --width 100 --depth 5 --networks 20",),
     spectrum: ("spectrum tanh --sigma-w 1.1 --sigma-b 0.1 --depth 64 --orthogonal",),
+    prove: ("prove tanh",),
     network: ("network net.toml", "network net.toml --simulate --width 100 --networks 20"),
     report: ("report mish -o mish.html",),
     activations: ("activations", "activations --json"),

@@ -1,0 +1,56 @@
+"""``meanfield prove``: Proposition 4 of Hayou et al. (2018) as a theorem, or the check of a certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meanfield.cli.options import AsJson, Formula, Parameters
+
+EXIT_STATUS = {True: 0, False: 1, None: 3}
+
+
+def prove(
+    activation: Formula,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Let the exit status tell about the limit of the recursion, not any fixed point.")
+    ] = False,
+    time_limit: Annotated[float, typer.Option(help="Seconds after which the answer is: undecided.")] = 10.0,
+    certificate: Annotated[
+        bool, typer.Option("--certificate", help="ACTIVATION is a file with a certificate, written by --json: check it again.")
+    ] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the proof as LaTeX.")] = False,
+    parameter: Parameters = None,
+    as_json: AsJson = False,
+) -> None:
+    """Proposition 4 proved or disproved, by theorems and ball arithmetic; needs the extra "proof".
+
+    --json prints the certificate. Exit status: 0 proved, 1 disproved, 3 undecided; of a check 0 where the certificate holds, else 1. A
+    formula that starts with '-' goes after '--', at the end: meanfield prove -- "-x".
+    """
+    if certificate:
+        _check(activation)
+    from meanfield.cli.parameter import named_activation
+    from meanfield.proof import prove_proposition4
+
+    found = prove_proposition4(named_activation(activation, parameter), time_limit)
+    if as_json and found.certificate:
+        typer.echo(found.to_json())
+    else:
+        typer.echo(found.to_latex() if latex else str(found))
+    raise typer.Exit(EXIT_STATUS[found.satisfied_strictly if strict else found.satisfied])
+
+
+def _check(path: str) -> None:
+    from meanfield.errors import DomainError
+    from meanfield.proof import check_proof
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DomainError(f"the certificate {path!r} can't be read: {error}") from error
+    found = check_proof(text)
+    typer.echo(str(found))
+    raise typer.Exit(0 if found else 1)

@@ -1,0 +1,154 @@
+"""A proof as a document: its steps with the theorem behind each, as text, LaTeX and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+_SHOWN = {True: "proved", False: "disproved", None: "undecided"}
+
+# Claim in words, theorem (docs/proofs.md).
+THEOREMS: dict[str, tuple[str, str]] = {
+    "zero": ("φ(0) = 0", "arithmetic"),
+    "away_from_zero": ("φ(0) ≠ 0, so that (i) fails", "arithmetic"),
+    "slopes": ("the slopes φ'(0±) exist and are not both 0", "arithmetic of balls"),
+    "flat_at_zero": ("φ'(0+) = φ'(0−) = 0, so that (i) fails", "arithmetic"),
+    "regular": ("φ is continuous, and Lipschitz on bounded intervals, hence locally absolutely continuous", "arithmetic of balls"),
+    "jumps": ("φ jumps: f'(1) = ∞ at every q, no point is on the edge of chaos, and (ii) fails", "Theorem 1"),
+    "tails": (
+        "|φ(x)/x| ≤ K for some K, which with φ(0) = 0 and the slopes is (i); E[φ²] and E[φ'²] are finite at every q",
+        "expansions far out",
+    ),
+    "grows": ("|φ(x)/x| has no bound, so that (i) fails", "expansions far out"),
+    "not_two_lines": (
+        "φ is not linear on both sides of 0, so that σ_b² = q − V[φ]/V[φ'] > 0 at every q > 0, and → 0 as q → 0: (ii) at a fixed point, "
+        "and q → 0 in (iii)",
+        "Theorem 2",
+    ),
+    "two_lines": ("φ is linear on both sides of 0: σ_b² = 0 at every q of the edge, and (ii) fails", "Theorem 2"),
+    "rises": ("E[xφφ'] > 0 at every q > 0: F' > 0, which is (iii)", "Theorem 4"),
+    "waves": ("φ² is a constant minus cosines with weights ≥ 0: F' > 0 at every q, which is (iii)", "Theorem 5"),
+    "falls": ("E[xφφ'] < 0 at some q: F falls there, and (iii) fails", "arithmetic of balls"),
+    "concave": (
+        "V is concave: with σ_b > 0 each F has one fixed point, and F' < 1 there, so that the strict reading holds wherever the other does",
+        "Theorem 6",
+    ),
+    "near_zero": (
+        "the sign of F' − 1 on the edge is that of φφ'' next to 0 for all small q: negative, and the points with small σ_b attract; "
+        "positive, and they repel, so that the strict reading fails",
+        "Theorem 7",
+    ),
+    "checked": ("every claim above is confirmed, and the verdicts follow; (iv) holds for every φ with 0 < E[φ²] < ∞", "Theorem 3"),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a proof.
+
+    Attributes
+    ----------
+    claim : str
+        What is shown.
+    theorem : str
+        By which theorem of docs/proofs.md, or by what kind of arithmetic.
+    evidence : str
+        What was computed for it.
+    seconds : float
+        How long it took.
+    """
+
+    claim: str
+    theorem: str
+    evidence: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A proof or disproof of Proposition 4 for one activation, or why there is none.
+
+    Attributes
+    ----------
+    name, formula : str
+        The activation.
+    satisfied : bool or None
+        Whether (i)–(iv) hold with q a fixed point of F where χ₁ = 1: a theorem either way. None: no theorem here applies.
+    satisfied_strictly : bool or None
+        The same with q the limit of the variance recursion from small inputs.
+    steps : tuple of Step
+    undecided : tuple of str
+        Why, where a verdict is None.
+    certificate : str
+        The JSON text that `check_proof` verifies; "" where there is none.
+    """
+
+    name: str
+    formula: str
+    satisfied: bool | None
+    satisfied_strictly: bool | None
+    steps: tuple[Step, ...]
+    undecided: tuple[str, ...] = ()
+    certificate: str = field(default="", repr=False)
+
+    def to_json(self) -> str:
+        """The certificate, for `check_proof`."""
+        return self.certificate
+
+    def __str__(self) -> str:
+        lines = [f"Proposition 4 of Hayou et al. (2018) for φ(x) = {self.formula or self.name}", ""]
+        for number, step in enumerate(self.steps, 1):
+            by = f" [{step.theorem}]" if step.theorem else ""
+            lines += [f"{number}. {step.claim}.{by}", f"   {step.evidence} ({step.seconds:.2g} s)"]
+        lines += ["", f"(i)–(iv), q a fixed point with χ₁ = 1: {_SHOWN[self.satisfied]}."]
+        lines.append(f"(i)–(iv), q the limit of the recursion: {_SHOWN[self.satisfied_strictly]}.")
+        lines += [f"Not settled: {why}." for why in self.undecided]
+        return "\n".join(lines)
+
+    def to_latex(self) -> str:
+        """The proof as LaTeX, for a document with amsthm."""
+        items = [
+            rf"  \item {_latex(step.claim)}"
+            + (rf" (\emph{{{_latex(step.theorem)}}})" if step.theorem else "")
+            + f": {_latex(step.evidence)}."
+            for step in self.steps
+        ]
+        named = rf"\texttt{{{_latex(self.formula or self.name)}}}"
+        head = rf"\begin{{proposition}} For $\varphi(x) = $ {named} conditions (i)--(iv) of Proposition 4 are"
+        weak = f" {_SHOWN[self.satisfied]} at a fixed point and {_SHOWN[self.satisfied_strictly]} at the limit of the recursion."
+        body = "\n".join(items)
+        return f"{head}{weak}\n\\end{{proposition}}\n\\begin{{proof}}\n\\begin{{enumerate}}\n{body}\n\\end{{enumerate}}\n\\end{{proof}}\n"
+
+
+_PLAIN = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\^{}",
+    "$": r"\$",
+    "<": r"$<$",
+    ">": r"$>$",
+    "φ": r"$\varphi$",
+    "ψ": r"$\psi$",
+    "σ": r"$\sigma$",
+    "χ": r"$\chi$",
+    "₁": r"$_1$",
+    "²": r"$^2$",
+    "±": r"$\pm$",
+    "≠": r"$\neq$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "∈": r"$\in$",
+    "∞": r"$\infty$",
+    "→": r"$\to$",
+    "−": "$-$",
+    "–": "--",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_PLAIN.get(letter, letter) for letter in text)

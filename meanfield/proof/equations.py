@@ -1,0 +1,165 @@
+"""Fixed points, points on the edge of chaos and half-stable points: roots found without proof, then enclosed by a change of sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from meanfield.proof.balls import Ball, ProofError, ball, flint, precision
+from meanfield.proof.search import DoubleMoments, first_change, tightened
+
+_STEPS = 9
+_GRID = 2.0 ** np.arange(-60.0, 60.5, 0.25)
+
+
+class Moments:
+    """V, V[φ'] and E[xφφ'] at one q."""
+
+    def __init__(self, subject: Any) -> None:
+        self.mean = subject.expectations.mean
+
+    def v(self, q: Ball, digits: int) -> Ball:
+        """V[φ]."""
+        return self.mean(lambda jet, x: jet[0] * jet[0], 0, q, digits)
+
+    def v1(self, q: Ball, digits: int) -> Ball:
+        """V[φ']."""
+        return self.mean(lambda jet, x: jet[1] * jet[1], 1, q, digits)
+
+    def rise(self, q: Ball, digits: int) -> Ball:
+        """E[xφφ'] = q dV/dq."""
+        return self.mean(lambda jet, x: x * jet[0] * jet[1], 1, q, digits)
+
+
+def _continuous(subject: Any) -> None:
+    if subject.jumps(1):
+        raise ProofError(f"{subject.act.name} jumps, so χ₁ = ∞ at every q")
+
+
+def enclosed_root(f: Callable[[Ball, int], Ball], near: float, digits: int) -> Ball:
+    """A ball around the zero of f near a double, to so many digits.
+
+    The signs at the ends of the ball returned are certain and differ: that is the proof.
+    """
+    with precision(int((digits + 20) * 3.4) + 60):
+        n = digits + 14
+        x0, x1 = (flint.arb(near) * (1 + flint.arb(2) ** -30)).mid(), flint.arb(near)
+        f0 = f(x0, n).mid()
+        goal = flint.arb(10) ** (-digits - 4)
+        for _ in range(_STEPS):
+            f1 = f(x1, n).mid()
+            if f1.is_zero() or (f1 - f0).is_zero():
+                break
+            step = (f1 * (x1 - x0) / (f1 - f0)).mid()
+            x0, x1, f0 = x1, (x1 - step).mid(), f1
+            # The next step of the secant would be of the size of this one times the last.
+            if abs(step) * abs(step) < goal * x1 * x1 and abs(step) < x1 / 1000 and (step * step / x1).abs_upper() < goal * abs(x1):
+                break
+        for widening in (3, 2, 1, -1, -3, -6):
+            radius = abs(x1).mid() * flint.arb(10) ** (-digits - widening)
+            ends = [(x1 - radius).mid(), (x1 + radius).mid()]
+            left, right = (f(end, n) for end in ends)
+            if (left > 0 and right < 0) or (left < 0 and right > 0):
+                return ends[0].union(ends[1])
+        raise ProofError("a root was found, but no change of sign can be shown around it")
+
+
+def edge_of_chaos(subject: Any, sigma_b: Fraction, digits: int) -> dict[str, Ball]:
+    """The point with the smallest q."""
+    from meanfield.proof.enclose import one_sided
+
+    _continuous(subject)
+    m = Moments(subject)
+    square = sigma_b**2
+    with precision(int((digits + 20) * 3.4) + 60):
+        right, left = one_sided(subject.function, 1)
+        if sigma_b == 0 and right[0].is_zero() and left[0].is_zero():
+            weight = 2 / (right[1] ** 2 + left[1] ** 2)
+            if not weight.is_finite():
+                raise ProofError("there is no point at σ_b = 0: the slopes of φ at 0 vanish")
+            return {"sigma_w": weight.sqrt(), "q": flint.arb(0), "variance_slope": flint.arb(1)}
+
+    def rest(q: Ball, n: int) -> Ball:
+        return (q - ball(square)) * m.v1(q, n) - m.v(q, n)
+
+    doubles = DoubleMoments(subject.act)
+    bias = float(square)
+
+    def roughly(q: float) -> float:
+        return (q - bias) * doubles("v1", q) - doubles("v", q)
+
+    found = first_change(roughly, _GRID[bias / 2 < _GRID] if bias else _GRID, lambda a, b: a < 0 < b)
+    if found is None:
+        raise ProofError(f"no point on the edge of chaos was found at σ_b = {float(sigma_b):.6g}")
+    q = enclosed_root(rest, tightened(roughly, *found), digits)
+    with precision(int((digits + 20) * 3.4) + 60):
+        slope = m.v1(q, digits + 8)
+        return {"sigma_w": 1 / slope.sqrt(), "q": q, "variance_slope": m.rise(q, digits + 8) / (q * slope)}
+
+
+def fixed_point(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int) -> dict[str, Ball]:
+    """The fixed point that the recursion from q = 1 comes to."""
+    from meanfield.proof.enclose import one_sided
+
+    m = Moments(subject)
+    bias, weight = sigma_b**2, sigma_w**2
+
+    def rest(q: Ball, n: int) -> Ball:
+        return ball(bias) + ball(weight) * m.v(q, n) - q
+
+    doubles = DoubleMoments(subject.act)
+
+    def roughly(q: float) -> float:
+        return float(bias) + float(weight) * doubles("v", q) - q
+
+    if roughly(1.0) > 0:
+        grid, wanted = 2.0 ** np.arange(0.0, 60.0, 0.125), (lambda a, b: a > 0 >= b)
+    else:
+        grid, wanted = 2.0 ** np.arange(0.0, -60.0, -0.125), (lambda a, b: a <= 0 < b)
+    found = first_change(roughly, grid, wanted)
+    with precision(int((digits + 20) * 3.4) + 60):
+        if found is None:
+            right, left = one_sided(subject.function, 1)
+            if bias == 0 and right[0].is_zero() and left[0].is_zero() and grid[1] < 1:
+                chi = ball(weight) * (right[1] ** 2 + left[1] ** 2) / 2
+                return {"q": flint.arb(0), "variance_slope": chi, "chi_1": chi}
+            raise ProofError("no fixed point was found where the recursion from q = 1 goes, up to 2^60")
+    near = grid[0] if roughly(1.0) == 0.0 else tightened(roughly, *found)
+    q = enclosed_root(rest, float(near), digits)
+    with precision(int((digits + 20) * 3.4) + 60):
+        slope = ball(weight) * m.rise(q, digits + 8) / q
+        chi = flint.arb("inf") if subject.jumps(1) else ball(weight) * m.v1(q, digits + 8)
+        return {"q": q, "variance_slope": slope, "chi_1": chi}
+
+
+def half_stable(subject: Any, digits: int) -> dict[str, Ball]:
+    """The smallest q on the edge of chaos where F' passes through 1."""
+    _continuous(subject)
+    m = Moments(subject)
+
+    def rest(q: Ball, n: int) -> Ball:
+        """q V[φ'](F' − 1)."""
+        return m.rise(q, n + 3) - q * m.v1(q, n + 3)
+
+    doubles = DoubleMoments(subject.act)
+
+    def roughly(q: float) -> float:
+        """F' − 1, and 0 where it is within the rounding of doubles."""
+        slope = q * doubles("v1", q)
+        difference = doubles("rise", q) - slope
+        return difference if abs(difference) > 1e-11 * slope else 0.0
+
+    found = first_change(roughly, 2.0 ** np.arange(-16.0, 26.0, 0.25), lambda a, b: a * b < 0)
+    if found is None:
+        raise ProofError(f"{subject.act.name} has no half-stable point with q between 2^-16 and 2^26: F' − 1 keeps its sign on the edge")
+    q = enclosed_root(rest, tightened(roughly, *found), digits + 5)
+    with precision(int((digits + 20) * 3.4) + 60):
+        value, slope = m.v(q, digits + 10), m.v1(q, digits + 10)
+        weight = 1 / slope
+        bias = q - value / slope
+        if not bias > 0:
+            raise ProofError("the half-stable point has no σ_b² > 0")
+        return {"q": q, "sigma_w": weight.sqrt(), "sigma_b": bias.sqrt(), "sigma_w2": weight, "sigma_b2": bias}

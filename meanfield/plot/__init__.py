@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from meanfield.plot.edge_of_chaos import edge_of_chaos as edge_of_chaos
     from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
+    from meanfield.plot.signal_propagation import signal_propagation as signal_propagation
+    from meanfield.plot.training import training as training
     from meanfield.plot.trajectory import trajectory as trajectory
     from meanfield.plot.variance_map import variance_map as variance_map
 
@@ -29,6 +31,8 @@ __all__ = [
     "edge_of_chaos",
     "layer_statistics",
     "phase_diagram",
+    "signal_propagation",
+    "training",
     "trajectory",
     "variance_map",
 ]

@@ -10,5 +10,22 @@ from meanfield.frameworks.torch.diagnose import diagnose
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
 from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.initialiser import init_
+from meanfield.frameworks.torch.monitoring import Monitor, monitor
+from meanfield.frameworks.torch.network import network
+from meanfield.frameworks.torch.prediction import LayerPrediction, Prediction, predict
 
-__all__ = ["Diagnosis", "Finding", "Initialisation", "LayerDiagnosis", "LayerInitialisation", "diagnose", "init_"]
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "Initialisation",
+    "LayerDiagnosis",
+    "LayerInitialisation",
+    "LayerPrediction",
+    "Monitor",
+    "Prediction",
+    "diagnose",
+    "init_",
+    "monitor",
+    "network",
+    "predict",
+]

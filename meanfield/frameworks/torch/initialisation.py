@@ -35,6 +35,9 @@ class LayerInitialisation:
     q : float
         The pre-activation variance to expect, infinite width.
     note : str
+    method : str
+        "theory"; "convention" where a normalisation right behind undoes the scale; "measured" where theory does not tell E[x²] and a batch
+        does; "guess" where there was no batch; "kept" where weights are 0 by design; "scheme" where one was asked for.
     """
 
     name: str
@@ -46,6 +49,7 @@ class LayerInitialisation:
     sigma_b: float
     q: float
     note: str
+    method: str = "theory"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Initialisation:
         Weight layers that were not touched, and why.
     notes : tuple of str
         About the model as a whole.
+    scheme : str
     """
 
     layers: tuple[LayerInitialisation, ...]
@@ -69,6 +74,12 @@ class Initialisation:
     orthogonal: bool
     left_alone: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    scheme: str = ""
+
+    @property
+    def methods(self) -> dict[str, int]:
+        """How many layers were initialised in which way."""
+        return {word: sum(layer.method == word for layer in self.layers) for word in dict.fromkeys(layer.method for layer in self.layers)}
 
     @property
     def sigma_w(self) -> Array:
@@ -105,17 +116,21 @@ class Initialisation:
         kinds = max([4, *(len(layer.kind) for layer in self.layers)])
         shapes = ["×".join(map(str, layer.shape)) for layer in self.layers]
         room = max([6, *map(len, shapes)])
+        other = not set(self.methods) <= {"theory"}
         notes = list(dict.fromkeys(layer.note for layer in self.layers if layer.note))
         lines = [
-            f"{len(self.layers)} layers, {'orthogonal' if self.orthogonal else 'normal'} weights, for depth {self.depth}",
+            f"{len(self.layers)} layers, {'orthogonal' if self.orthogonal else 'normal'} weights, for depth {self.depth}"
+            + (f", {self.scheme}" if self.scheme else "")
+            + ("" if set(self.methods) <= {"theory"} else ": " + ", ".join(f"{count} by {word}" for word, count in self.methods.items())),
             f"{'layer':<{wide}}  {'kind':<{kinds}}  {'weight':<{room}}  {'fan_in':>7}  {'activation':<{acts}}"
-            f"  {'σ_w':>9}  {'σ_b':>9}  {'q':>9}",
+            f"  {'σ_w':>9}  {'σ_b':>9}  {'q':>9}" + (f"  {'method':<10}" if other else ""),
         ]
         for layer, shape in zip(self.layers, shapes, strict=True):
             mark = f"  [{notes.index(layer.note) + 1}]" if layer.note else ""
             lines.append(
                 f"{layer.name:<{wide}}  {layer.kind:<{kinds}}  {shape:<{room}}  {layer.fan_in:>7.6g}  "
-                f"{layer.activation or '(output)':<{acts}}  {layer.sigma_w:>9.6g}  {layer.sigma_b:>9.6g}  {layer.q:>9.4g}{mark}"
+                f"{layer.activation or '(output)':<{acts}}  {layer.sigma_w:>9.6g}  {layer.sigma_b:>9.6g}  {layer.q:>9.4g}"
+                + f"{f'  {layer.method:<10}' if other else ''}{mark}".rstrip()
             )
         lines.extend(f"[{number}] {note}" for number, note in enumerate(notes, start=1))
         lines.extend(f"left alone: {text}" for text in self.left_alone)

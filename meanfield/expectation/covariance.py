@@ -164,14 +164,14 @@ def _at_one_variance(act: Activation, q1: Array, q2: Array, c: Array, k: int) ->
         value = covariance_by_series(act, q, float(c), k) if 0.0 < abs(float(c)) < 1.0 else math.nan
         if math.isnan(value):
             return None
-        _warn_if_sampled(act, q1, q2, k)
+        _warn_if_sampled(act, q1, q2, k, np.asarray(value))
         return value
     if np.count_nonzero(c) < c.size or c.min() <= -1.0 or c.max() >= 1.0:
         return None
     out = covariances_by_series(act, q, q, c.ravel(), k)
     if np.isnan(out).any():
         return None
-    _warn_if_sampled(act, q1, q2, k)
+    _warn_if_sampled(act, q1, q2, k, out)
     return out.reshape(c.shape)
 
 

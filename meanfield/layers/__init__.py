@@ -14,6 +14,8 @@ from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.description import from_description, to_description
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
+from meanfield.layers.given import ChannelNorm, Given, Scale
+from meanfield.layers.graph import Graph
 from meanfield.layers.layer import Identity, Layer
 from meanfield.layers.maxout import Maxout
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
@@ -27,12 +29,15 @@ __all__ = [
     "Attention",
     "AveragePool",
     "BatchNorm",
+    "ChannelNorm",
     "Concatenate",
     "Convolution",
     "Dense",
     "Dropout",
     "Gate",
+    "Given",
     "GlobalAveragePool",
+    "Graph",
     "Identity",
     "Layer",
     "LayerNorm",
@@ -42,6 +47,7 @@ __all__ = [
     "RMSNorm",
     "Repeat",
     "Residual",
+    "Scale",
     "Sequence",
     "from_description",
     "to_description",

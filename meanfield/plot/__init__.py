@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from meanfield.plot.finite_width import finite_width as finite_width
     from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
+    from meanfield.plot.signal_propagation import signal_propagation as signal_propagation
     from meanfield.plot.spectrum import spectrum as spectrum
+    from meanfield.plot.training import training as training
     from meanfield.plot.trajectory import trajectory as trajectory
     from meanfield.plot.variance_map import variance_map as variance_map
     from meanfield.plot.z_scores import z_scores as z_scores
@@ -35,7 +37,9 @@ __all__ = [
     "finite_width",
     "layer_statistics",
     "phase_diagram",
+    "signal_propagation",
     "spectrum",
+    "training",
     "trajectory",
     "variance_map",
     "z_scores",

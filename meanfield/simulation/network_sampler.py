@@ -170,7 +170,8 @@ def forward(block: _Block, layer: Layer, x: Any, out: int | None) -> tuple[Any, 
         return _maxout(block, layer, x)
     if isinstance(layer, Attention):
         return _attention(block, layer, x, out)
-    assert isinstance(layer, Gate), layer
+    if not isinstance(layer, Gate):
+        raise DomainError(f"{layer} is no layer that random networks can be drawn of")
     return _gate(block, layer, x, out)
 
 

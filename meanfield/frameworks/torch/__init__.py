@@ -11,5 +11,23 @@ from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagno
 from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.initialiser import init_
 from meanfield.frameworks.torch.module import module
+from meanfield.frameworks.torch.monitoring import Monitor, monitor
+from meanfield.frameworks.torch.network import network
+from meanfield.frameworks.torch.prediction import LayerPrediction, Prediction, predict
 
-__all__ = ["Diagnosis", "Finding", "Initialisation", "LayerDiagnosis", "LayerInitialisation", "diagnose", "init_", "module"]
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "Initialisation",
+    "LayerDiagnosis",
+    "LayerInitialisation",
+    "LayerPrediction",
+    "Monitor",
+    "Prediction",
+    "diagnose",
+    "init_",
+    "module",
+    "monitor",
+    "network",
+    "predict",
+]

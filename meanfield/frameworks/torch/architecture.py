@@ -18,7 +18,7 @@ class Step:
     Attributes
     ----------
     kind : str
-        "data", "layer", "activation", "normalisation", "dropout", "sum", "join", "part", "pool" or "other".
+        "data", "layer", "activation", "normalisation", "dropout", "sum", "join", "part", "pool", "scale", "shift" or "other".
     sources : tuple of int
         The steps that feed it.
     name : str
@@ -34,6 +34,10 @@ class Step:
         Factors of a sum's terms.
     zero : bool
         Whether its weights are all exactly 0.
+    size : float
+        Root mean square of the parameter that a scale multiplies with, or a shift adds.
+    node : torch.fx.Node or None
+        Whose result it is.
     """
 
     kind: str
@@ -45,6 +49,8 @@ class Step:
     widths: tuple[float | None, ...] = ()
     signs: tuple[float, ...] = ()
     zero: bool = False
+    size: float = 1.0
+    node: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -124,3 +130,56 @@ def _leads_to_a_layer(steps: tuple[Step, ...]) -> list[bool]:
             for source in steps[index].sources:
                 leads[source] = True
     return leads
+
+
+def gated(steps: tuple[Step, ...]) -> dict[str, str]:
+    """Layers that shape one factor of a product of signals of one origin, two at most a factor, and the operation: GLU, SE."""
+    before = _own_and_before(steps)
+    found: dict[str, str] = {}
+    for step in steps:
+        sources = tuple(dict.fromkeys(step.sources))
+        if step.kind != "other" or len(sources) < 2:
+            continue
+        shared = before[sources[0]]
+        for source in sources[1:]:
+            shared &= before[source]
+        for source in sources:
+            own = before[source] & ~shared
+            names = {steps[i].name for i in range(source + 1) if own >> i & 1 and steps[i].kind == "layer"}
+            if shared and len(names) <= 2:
+                found.update(dict.fromkeys(names, step.name))
+    return found
+
+
+def stretches(steps: tuple[Step, ...]) -> dict[str, int]:
+    """For each layer the number of layers on the longest way through it that crosses no normalisation and no sum."""
+    ahead, behind = [0] * len(steps), [0] * len(steps)
+    for index, step in enumerate(steps):
+        if step.kind not in ("normalisation", "sum"):
+            ahead[index] = max((ahead[source] for source in step.sources), default=0) + (step.kind == "layer")
+    for index in range(len(steps) - 1, -1, -1):
+        behind[index] += steps[index].kind == "layer"
+        if steps[index].kind not in ("normalisation", "sum"):
+            for source in steps[index].sources:
+                behind[source] = max(behind[source], behind[index])
+    found: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        if step.kind == "layer":
+            found[step.name] = max(found.get(step.name, 1), ahead[index] + behind[index] - 1)
+    return found
+
+
+def is_output(architecture: Architecture, name: str) -> bool:
+    """Whether a layer's output meets no activation and no layer."""
+    return not (architecture.followers.get(name) or architecture.meets.get(name) or architecture.unclear.get(name))
+
+
+def _own_and_before(steps: tuple[Step, ...]) -> list[int]:
+    """For each step the set, as bits, of those on the way to it, its own included."""
+    before: list[int] = []
+    for index, step in enumerate(steps):
+        bits = 1 << index
+        for source in step.sources:
+            bits |= before[source]
+        before.append(bits)
+    return before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +10,20 @@ import numpy as np
 
 from meanfield.errors import ActivationError, DomainError
 from meanfield.expectation.second_moment import second_moment
+from meanfield.frameworks.torch.architecture import gated, is_output
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
-from meanfield.frameworks.torch.expectations import Expected, expected_sigmas, off_the_edge, planned_factors
+from meanfield.frameworks.torch.expectations import Expected, ends_of, expected_sigmas, off_the_edge, planned_factors
 from meanfield.frameworks.torch.following import followed
 from meanfield.frameworks.torch.initialiser import layer_count
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measurement import measured
 from meanfield.frameworks.torch.plan import normalised_layers
 from meanfield.frameworks.torch.residual import residual_sums
+from meanfield.frameworks.torch.siblings import ALIKE, odd_normalisations, outliers
 from meanfield.frameworks.torch.signal import ALPHA
 from meanfield.frameworks.torch.tracing import architecture_of
 from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, units
+from meanfield.frameworks.torch.zeros import zero_by_design
 from meanfield.theory.arguments import one_standard_deviation
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 FLAT = 0.1  # |φ'| below this part of its maximum counts as flat
 MORE_FLAT = 0.15  # excess of the flat fraction over theory's that matters
 CHANGE = 1e3  # of gradients or variances over the whole depth, beyond what finite width does
+HARMLESS = 30.0  # factor of an end's σ_w that trains all the same: PPO's last layer has 0.01
+REDRAW = "draw its weights anew: init_(model)"
 TESTS = 5  # per layer: weights, biases' size and mean, variance, flat fraction
 
 
@@ -135,7 +139,7 @@ def diagnose(
     if architecture.untraced and known is not None:
         notes.append(f"the model can't be traced ({architecture.untraced}): layers in the order of registration")
     layers = layer_count(known, depth) if known is not None else 1
-    return _Judge(architecture, known, found, notes, layers, (weight, bias), false_alarm).judged()
+    return _Judge(plain, architecture, known, found, notes, layers, (weight, bias), false_alarm).judged()
 
 
 def _checked_batch(x: Any) -> Any:
@@ -155,6 +159,7 @@ class _Judge:
 
     def __init__(
         self,
+        model: Any,
         architecture: Architecture,
         known: Followed | None,
         found: dict[str, Measured],
@@ -163,6 +168,10 @@ class _Judge:
         given: tuple[float | None, float | None],
         false_alarm: float,
     ) -> None:
+        self.model = model
+        self.given = given[0] is not None
+        self.resets = any(step.kind == "normalisation" for step in architecture.steps)
+        self.ends = ends_of(known) if known is not None else set()
         layers = architecture.layers
         self.layers = {name: layer for name, layer in layers.items() if name in found}
         self.known, self.found, self.notes, self.depth = known, found, notes, depth
@@ -173,7 +182,7 @@ class _Judge:
         self.threshold = NormalDist().inv_cdf(1.0 - 0.5 * each)
         self.sigmas = {name: _own_sigmas(layer) for name, layer in self.layers.items()}
         self.expected: dict[str, Expected] = {}
-        self.off: dict[str, str] = {}
+        self.off: dict[str, tuple[str, float]] = {}
         if known is not None:
             every = {name: _own_sigmas(layer) for name, layer in layers.items()}
             first = found[self.order[0]].incoming
@@ -187,8 +196,14 @@ class _Judge:
         self.normalised = _normalisations(known)
         self.architecture = architecture
         self.keep = math.prod(1.0 - rate for rate in {step.rate for step in architecture.steps} if rate < 1.0)
-        self.zero = _zero_by_design(architecture, self.order, {name for name, (weight, _) in self.sigmas.items() if weight == 0.0})
+        self.zero = zero_by_design(architecture, self.order, {name for name, (weight, _) in self.sigmas.items() if weight == 0.0})
         self.unjudged = self._unjudged()
+        self.whole = self._whole(self._gradients())
+        # Off the edge is a fault where it does harm.
+        self.harmed = any(finding.severity == "fault" for finding in self.whole)
+        kinds = {name: (type(layer).__name__, fan_in(layer) == 1.0) for name, layer in self.layers.items()}
+        judged = {name: size for name, (size, _) in self.sigmas.items() if name in self.unjudged and name not in self.zero.layers}
+        self.unlike = outliers(judged, kinds)
 
     def judged(self) -> Diagnosis:
         """Everything."""
@@ -197,10 +212,14 @@ class _Judge:
         for position, name in enumerate(self.order):
             expected = self.expected.get(name, Expected(*self.sigmas[name], math.nan, 1, math.inf))
             rows.append(self._layer(position, name, expected, gradients[name]))
-        whole = tuple(self._whole(gradients))
+        whole = (*self.whole, *self._normalisations())
         left = tuple(text.partition(": ")[::2] for text in self.architecture.left_alone)
         unjudged = (*self.unjudged.items(), *left)
         return Diagnosis(tuple(rows), whole, tuple(dict.fromkeys(self.notes)), self.threshold, self.false_alarm, unjudged)
+
+    def _normalisations(self) -> list[Finding]:
+        remedy = "give it γ = 1 and β = 0"
+        return [Finding("wrong scale", f"{name}: {text}", "fault", remedy) for name, text in odd_normalisations(self.model).items()]
 
     def _unjudged(self) -> dict[str, str]:
         """Layers whose σ's are not judged, and why."""
@@ -214,11 +233,11 @@ class _Judge:
             for i in item.inner
             if steps[i].kind == "layer"
         }
-        gated = _gated(steps)
+        gates = gated(steps)
         pooled = {
             step.name: before
             for step in steps
-            if step.kind == "layer" and _is_output(self.architecture, step.name) and (before := _pooled(steps, step.sources[0]))
+            if step.kind == "layer" and is_output(self.architecture, step.name) and (before := _pooled(steps, step.sources[0]))
         }
         for name in self.order:
             if name in self.zero.layers:
@@ -231,8 +250,8 @@ class _Judge:
                 why[name] = f"{straight[name]} behind it undoes its scale"
             elif name in inside:
                 why[name] = "in a residual branch with a normalisation, to which the edge of chaos of plain networks does not apply"
-            elif name in gated:
-                why[name] = f"in a gate: {gated[name]} multiplies what it gives with another signal"
+            elif name in gates:
+                why[name] = f"in a gate: {gates[name]} multiplies what it gives with another signal"
             elif name in pooled:
                 why[name] = f"an end of the model behind {pooled[name]}, which changes E[x²]"
             elif name not in self.expected or not math.isfinite(self.expected[name].tolerance):
@@ -242,6 +261,19 @@ class _Judge:
             self.expected[name] = Expected(*self.sigmas[name], planned.q if planned is not None else math.nan, 1, math.inf)
             self.off.pop(name, None)
         return why
+
+    def _weight_of_missing(self, position: int) -> str:
+        """A linear pair is legitimate, as a bottleneck for one; one in a chain of equals is more likely a slip."""
+        name = self.order[position]
+        here = units(self.layers[name])
+        following = self.order[position + 1] if position + 1 < len(self.order) else name
+        before = self.order[position - 1] if position else name
+        bottleneck = here < min(units(self.layers[following]), units(self.layers[before]))
+        like = [other for other in self.order if units(self.layers[other]) == here and self._follows(other) is not None]
+        return "fault" if self._is_chain() and not bottleneck and len(like) > ALIKE else "warning"
+
+    def _is_undone(self, name: str) -> bool:
+        return "undoes its scale" in self.unjudged.get(name, "")
 
     def _shown(self, name: str) -> str:
         """The activation's name; "?" where it is not known."""
@@ -307,21 +339,33 @@ class _Judge:
         n = units(layer)
         sigma_w, sigma_b = self.sigmas[name]
         weight, bias = expected.sigma_w**2, expected.sigma_b**2
+        if name in self.off:
+            weight = self.off[name][1] ** 2
         variance = bias + weight * seen.incoming
         pair = bias + weight * seen.incoming_pair
         z = _chi_square_z(seen.variance, variance, n)
         act = self._follows(name)
-        scale = self._scale(layer, sigma_w, expected)
+        scale = self._scale(name, layer, sigma_w, expected)
         wrong = scale is not None or name in self.off
         # Given its inputs; a layer off the scale counts against the variance that the model's layers should have.
         planned = min(expected.q if expected.q > 0.0 else math.inf, self.usual_q if self.usual_q > 0.0 else math.inf)
         flat, expected_flat, flat_z, dead = _flatness(act, seen, min(variance, planned) if wrong else variance)
         found: list[Finding] = []
         if name in self.normalised:
-            found.append(Finding("normalisation", self.normalised[name]))
+            found.append(Finding("normalisation", self.normalised[name], "note"))
         missing = self._missing(position, name)
         if missing:
-            found.append(Finding("missing activation", missing))
+            found.append(
+                Finding("missing activation", missing, self._weight_of_missing(position), "put an activation there if it is meant")
+            )
+        if sigma_w == 0.0 and name not in self.zero.layers:
+            found.append(Finding("dead units", "all its weights are 0, and it ends no residual branch and no model", "fault", REDRAW))
+        elif _identical(layer):
+            found.append(Finding("identical units", "all its units have the same weights, and will have after training", "fault", REDRAW))
+        if name in self.unlike:
+            size, usual = self.unlike[name]
+            what = f"σ_w = {size:.4g} where the other layers like it have {usual:.4g}"
+            found.append(Finding("wrong scale", what, "warning" if self._is_undone(name) else "fault", REDRAW))
         bias_finding = self._bias(layer, expected, variance, n)
         if flat - expected_flat > MORE_FLAT and flat_z > self.threshold:
             why = (
@@ -330,14 +374,15 @@ class _Judge:
                 else f"the variance is {seen.variance:.3g}"
             )
             what = f"{flat:.0%} of pre-activations lie where {act.name if act else 'φ'} is flat, {expected_flat:.0%} expected; {why}"
-            found.append(Finding("dead units" if dead else "saturated", what))
+            found.append(Finding("dead units" if dead else "saturated", what, "fault", REDRAW))
         if scale:
             found.append(scale)
         elif name in self.off:
-            found.append(Finding("wrong scale", self.off[name]))
+            remedy = f"init_(model), or draw its weights with σ_w = {self.off[name][1]:.4g}"
+            found.append(Finding("wrong scale", self.off[name][0], "fault" if self.harmed else "warning", remedy))
         if bias_finding:
             found.append(bias_finding)
-        if not (scale or bias_finding) and abs(z) > self.threshold and math.isfinite(expected.tolerance):
+        if not (wrong or bias_finding) and abs(z) > self.threshold and math.isfinite(expected.tolerance):
             found.append(Finding("wrong variance", f"{seen.variance:.4g} where its inputs, σ_w and σ_b give {variance:.4g}"))
         return LayerDiagnosis(
             name=name,
@@ -345,7 +390,7 @@ class _Judge:
             units=n,
             sigma_w=sigma_w,
             sigma_b=sigma_b,
-            expected_sigma_w=expected.sigma_w,
+            expected_sigma_w=math.sqrt(weight),
             expected_sigma_b=expected.sigma_b,
             variance=seen.variance,
             expected_variance=variance,
@@ -367,7 +412,7 @@ class _Judge:
             return ""  # tracing saw what is between
         return f"its output is the input of layer {follower!r}, unchanged" if follower is not None else ""
 
-    def _scale(self, layer: Any, sigma_w: float, expected: Expected) -> Finding | None:
+    def _scale(self, name: str, layer: Any, sigma_w: float, expected: Expected) -> Finding | None:
         """Mean squared weight against σ_w²/fan_in: χ² with as many degrees of freedom as there are weights."""
         if not math.isfinite(expected.tolerance) or abs(sigma_w - expected.sigma_w) <= expected.tolerance * expected.sigma_w:
             return None
@@ -377,7 +422,12 @@ class _Judge:
         if abs(z) <= self.threshold:
             return None
         ratio = f"{sigma_w / expected.sigma_w:.3g} times" if expected.sigma_w > 0.0 else "instead of"
-        return Finding("wrong scale", f"σ_w = {sigma_w:.4g} is {ratio} the expected {expected.sigma_w:.4g}")
+        what = f"σ_w = {sigma_w:.4g} is {ratio} the expected {expected.sigma_w:.4g}"
+        # Ends are scaled in many ways, by habit and on purpose; one of many alike is not.
+        end = expected.estimated_from == 1 and (self.known is None or name in self.ends)
+        mild = end and sigma_w > 0.0 and abs(math.log(sigma_w / expected.sigma_w)) < math.log(HARMLESS)
+        remedy = f"draw its weights with σ_w = {expected.sigma_w:.4g}"
+        return Finding("wrong scale", what, "warning" if mild and not self.given else "fault", remedy)
 
     def _bias(self, layer: Any, expected: Expected, variance: float, n: int) -> Finding | None:
         """Mean and mean square of the biases; they matter where they make up a tenth of the variance or more."""
@@ -392,7 +442,9 @@ class _Judge:
         off_size = expected.sigma_b == 0.0 or abs(_chi_square_z(square, expected.sigma_b**2, n)) / widen > self.threshold
         if not (off_mean or off_size):
             return None
-        return Finding("wrong bias", f"mean {mean:.3g} and σ_b = {math.sqrt(square):.4g}, expected 0 and {expected.sigma_b:.4g}")
+        what = f"mean {mean:.3g} and σ_b = {math.sqrt(square):.4g}, expected 0 and {expected.sigma_b:.4g}"
+        harmless = not self.given and mean**2 + square < 2.0 * variance and not off_mean
+        return Finding("wrong bias", what, "warning" if harmless else "fault", f"draw its biases with σ_b = {expected.sigma_b:.4g}")
 
     def _whole(self, gradients: dict[str, tuple[float, float]]) -> list[Finding]:
         """Gradients and variances that change by orders of magnitude from the first layer to the last."""
@@ -409,12 +461,18 @@ class _Judge:
             pass
         elif gradient == 0.0:
             stop = next((name for name in reversed(passed) if self.found[name].gradient == 0.0), first)
-            found.append(Finding("vanishing", f"no gradient reaches layer {stop!r}"))
+            found.append(Finding("vanishing", f"no gradient reaches layer {stop!r}", "fault", "look at what lies behind it: it is 0 there"))
         elif abs(math.log(gradient)) > allowed:
             small = gradient < 1.0
+            weight = "warning" if self.resets else "fault"
             change = f"{'shrinks' if small else 'grows'} by a factor of {gradient:.2g}"
             found.append(
-                Finding("vanishing" if small else "exploding", f"|∂E/∂h|² {change} on the way back from layer {last!r} to layer {first!r}")
+                Finding(
+                    "vanishing" if small else "exploding",
+                    f"|∂E/∂h|² {change} on the way back from layer {last!r} to layer {first!r}",
+                    weight,
+                    "init_(model), or fewer layers, residual branches, or normalisation at the beginning of branches",
+                )
             )
         seen = [name for name in self.order if name not in self.zero.layers] or self.order
         hidden = [name for name in seen if self.known is None or self.known.follows.get(name) is not None] or seen
@@ -424,54 +482,17 @@ class _Judge:
         if ratio == 0.0:
             stop = next((name for name in self.order if self.found[name].incoming == 0.0), last)
             found.append(Finding("vanishing", f"layer {stop!r} sees nothing but zeros"))
-        elif abs(math.log(ratio)) > allowed:
+        elif abs(math.log(ratio)) > allowed and not self.resets:  # a normalisation makes sizes anew
             change = f"{'shrinks' if ratio < 1.0 else 'grows'} by a factor of {ratio:.2g}"
             found.append(
-                Finding("vanishing" if ratio < 1.0 else "exploding", f"the variance {change} from layer {first!r} to the last hidden one")
+                Finding(
+                    "vanishing" if ratio < 1.0 else "exploding",
+                    f"the variance {change} from layer {first!r} to the last hidden one",
+                    "fault",
+                    "init_(model)",
+                )
             )
         return found
-
-
-@dataclass(frozen=True)
-class _Zero:
-    """What is 0 at initialisation by design: layers and why, layers that no gradient reaches therefore, and that in words."""
-
-    layers: dict[str, str]
-    without_gradient: frozenset[str]
-    notes: tuple[str, ...]
-
-
-def _zero_by_design(architecture: Architecture, order: list[str], zero: set[str]) -> _Zero:
-    """Output layers and ends of residual branches that start at 0, as SkipInit, ReZero and Fixup do."""
-    steps = architecture.steps
-    heads = [name for name in order if name in zero and _is_output(architecture, name)]
-    layers = dict.fromkeys(heads, "an output layer whose weights are all 0, by design")
-    without: set[str] = set()
-    notes: list[str] = []
-    if heads:
-        without |= {name for name in order if name not in heads}
-        notes.append(
-            f"the output layer {', '.join(map(repr, heads))} starts at 0: no gradient passes it before the first step, so none is judged"
-        )
-    count = 0
-    for item in residual_sums(steps):
-        ends = {end.name for end in item.ends}
-        if not item.skip or not (item.zero or ends & zero):
-            continue
-        count += 1
-        layers.update(dict.fromkeys(ends & zero, "the end of a residual branch whose weights are all 0, by design"))
-        inner = {steps[i].name for i in item.inner if steps[i].kind == "layer"}
-        without |= inner if item.zero else inner - ends
-    if count:
-        notes.append(
-            f"{count} residual branches start at 0: the model is the identity there, and no gradient enters them before the first step"
-        )
-    return _Zero(layers, frozenset(without), tuple(notes))
-
-
-def _is_output(architecture: Architecture, name: str) -> bool:
-    """Whether a layer's output meets no activation and no layer."""
-    return not (architecture.followers.get(name) or architecture.meets.get(name) or architecture.unclear.get(name))
 
 
 def _pooled(steps: tuple[Step, ...], index: int) -> str:
@@ -481,28 +502,12 @@ def _pooled(steps: tuple[Step, ...], index: int) -> str:
     return steps[index].name if steps[index].kind in ("pool", "other") else ""
 
 
-def _gated(steps: tuple[Step, ...]) -> dict[str, str]:
-    """Layers that shape one factor of a product of signals of one origin, two at most a factor, and the operation: GLU, SE."""
-    before: list[int] = []  # sets of steps as bits, their own included
-    for index, step in enumerate(steps):
-        bits = 1 << index
-        for source in step.sources:
-            bits |= before[source]
-        before.append(bits)
-    found: dict[str, str] = {}
-    for step in steps:
-        sources = tuple(dict.fromkeys(step.sources))
-        if step.kind != "other" or len(sources) < 2:
-            continue
-        shared = before[sources[0]]
-        for source in sources[1:]:
-            shared &= before[source]
-        for source in sources:
-            own = before[source] & ~shared
-            names = {steps[i].name for i in range(source + 1) if own >> i & 1 and steps[i].kind == "layer"}
-            if shared and len(names) <= 2:
-                found.update(dict.fromkeys(names, step.name))
-    return found
+def _identical(layer: Any) -> bool:
+    """Whether all units, two at least, have the same weights."""
+    weight = layer.weight.detach()
+    axis = 1 if getattr(layer, "transposed", False) else 0
+    rows = weight.movedim(axis, 0)
+    return rows.shape[0] > 1 and weight[0].numel() > 1 and bool((rows == rows[:1]).all()) and bool(weight.any())
 
 
 def _own_sigmas(layer: Any) -> tuple[float, float]:

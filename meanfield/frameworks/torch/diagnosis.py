@@ -21,6 +21,7 @@ KINDS = (
     "normalisation",
     "missing activation",
     "dead units",
+    "identical units",
     "saturated",
     "wrong scale",
     "wrong bias",
@@ -32,11 +33,24 @@ KINDS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Finding(Result):
-    """A departure from theory: its kind, one of "normalisation", "missing activation", "dead units", "saturated", "wrong scale",
-    "wrong bias", "wrong variance", "vanishing" and "exploding", and why."""
+    """A departure from theory.
+
+    Attributes
+    ----------
+    kind : str
+        "normalisation", "missing activation", "dead units", "identical units", "saturated", "wrong scale", "wrong bias", "wrong variance",
+        "vanishing" or "exploding".
+    reason : str
+    severity : str
+        "note": good to know; "warning": other than the theory would have it, and no harm is seen; "fault": it harms.
+    remedy : str
+        What to do about it.
+    """
 
     kind: str
     reason: str
+    severity: str = "fault"
+    remedy: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,8 +128,20 @@ class Diagnosis(Result):
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings and not self.departures
+        """Whether there is no fault; notes and warnings are none."""
+        return not any(finding.severity == "fault" for finding in self._every())
+
+    def _every(self) -> Iterator[Finding]:
+        yield from self.findings
+        for layer in self.layers:
+            yield from layer.findings
+
+    @property
+    def faults(self) -> tuple[tuple[str, Finding], ...]:
+        """The faults, each with its layer's name, "" for the model as a whole."""
+        own = [("", finding) for finding in self.findings]
+        own += [(layer.name, finding) for layer in self.layers for finding in layer.findings]
+        return tuple((name, finding) for name, finding in own if finding.severity == "fault")
 
     @property
     def departures(self) -> tuple[LayerDiagnosis, ...]:
@@ -167,19 +193,22 @@ class Diagnosis(Result):
     @property
     def verdict(self) -> str:
         """The outcome in words."""
-        if self.healthy:
+        if not any(finding.severity != "note" for finding in self._every()):
             judged, total = self._counts()
             if judged == 0:
                 return f"None of {total} layers could be judged."
             which = f"{total} layers" if judged == total else f"the {judged} of {total} layers that were judged"
             return f"Nothing departs from theory in {which}."
-        lines = [f"the model: {finding.kind}: {finding.reason}" for finding in self.findings]
+        lines = [f"the model: {_said(finding)}" for finding in self.findings if finding.severity != "note"]
         grouped: dict[Finding, list[str]] = {}
         for layer in self.departures:
             for finding in layer.findings:
+                if finding.severity == "note":
+                    continue
                 grouped.setdefault(finding, []).append(layer.name or "the layer")
         for finding, names in grouped.items():
-            lines.append(f"{_several(names)}: {finding.kind}: {finding.reason}")
+            lines.append(f"{_several(names)}: {_said(finding)}")
+        lines.extend(f"remedy: {text}" for text in dict.fromkeys(f.remedy for f in self._every() if f.remedy and f.severity != "note"))
         if self.unjudged:
             judged, total = self._counts()
             lines.append(f"{judged} of {total} layers were judged.")
@@ -188,10 +217,16 @@ class Diagnosis(Result):
     def __str__(self) -> str:
         rows = folded([(layer.name or "the layer", _row(layer)) for layer in self.layers], ROWS)
         wide = min(max([5, *(len(name) for name, _ in rows)]), 26)
+        remarks: dict[str, list[str]] = {}
+        for layer in self.layers:
+            for finding in layer.findings:
+                if finding.severity == "note":
+                    remarks.setdefault(finding.reason, []).append(layer.name or "the layer")
         groups: dict[str, list[str]] = {}
         for name, why in self.unjudged:
             groups.setdefault(why, []).append(name or "the layer")
-        said = [f"not judged: {_several(names)}: {why}" for why, names in groups.items()] + [f"note: {note}" for note in self.notes]
+        said = [f"not judged: {_several(names)}: {why}" for why, names in groups.items()]
+        said += [f"note: {_several(names)}: {why}" for why, names in remarks.items()] + [f"note: {note}" for note in self.notes]
         lines = [
             *_few(self.verdict.splitlines(), 8),
             "",
@@ -230,6 +265,11 @@ def _few(lines: list[str], most: int) -> list[str]:
 
 
 _NUMBERS = tuple(name for name, kind in LayerDiagnosis.__annotations__.items() if kind in ("float", "int"))
+
+
+def _said(finding: Finding) -> str:
+    word = "" if finding.severity == "fault" else f" ({finding.severity})"
+    return f"{finding.kind}{word}: {finding.reason}"
 
 
 def _several(names: list[str]) -> str:

@@ -22,6 +22,7 @@ adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d lp_pool1d lp_pool2d 
 """
 ARITHMETIC = frozenset(_ARITHMETIC.split())
 SUMS = frozenset({"add", "iadd", "sub", "isub", "subtract"})
+PRODUCTS = frozenset({"mul", "imul", "multiply"})
 DROPOUTS = frozenset(_DROPOUTS.split())
 MOVES = DROPOUTS | frozenset(_MOVES.split())
 JOINS = frozenset({"cat", "concat", "concatenate", "stack", "hstack", "vstack"})

@@ -43,7 +43,7 @@ def expected_sigmas(
     found: dict[str, tuple[float, float]],
     given: tuple[float | None, float | None],
     input_variance: float,
-    off: dict[str, str],
+    off: dict[str, tuple[str, float]],
     factors: dict[str, tuple[float, float, float]],
 ) -> tuple[dict[str, Expected], list[str]]:
     """For each layer; and notes.
@@ -76,7 +76,7 @@ def expected_sigmas(
                 add(sigma_w, sigma_b, variance, True)
             add(sigma_w, sigma_b, 1.0, False)
     judged_by_likes = {
-        name for name in followed.follows if given[0] is None and _key(followed, name, factors) in usual and name not in _ends(followed)
+        name for name in followed.follows if given[0] is None and _key(followed, name, factors) in usual and name not in ends_of(followed)
     }
     others = [name for name in followed.follows if name not in judged_by_likes]
     # One plan for all of them: the one that fewest depart from.
@@ -111,9 +111,9 @@ def planned_factors(followed: Followed, depth: int) -> dict[str, tuple[float, fl
 
 def off_the_edge(
     followed: Followed, depth: int, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float, float]]
-) -> dict[str, str]:
-    """Layers whose usual σ_w is far from the edge of chaos of their activation, and why."""
-    off: dict[str, str] = {}
+) -> dict[str, tuple[str, float]]:
+    """Layers whose usual σ_w is far from the edge of chaos of their activation: why, and σ_w there."""
+    off: dict[str, tuple[str, float]] = {}
     usual = _usual(followed, found, factors, 1)
     acts = {_key(followed, name, factors): act for name, act in followed.follows.items() if act is not None}
     of_key: dict[str, tuple[float, float, float]] = {}
@@ -135,7 +135,9 @@ def off_the_edge(
             f"σ_w = {sigma_w:.4g} in {'this layer' if count == 1 else f'{count} layers'} is {sigma_w / near:.3g} times {near:.4g}, "
             f"the edge of chaos of {act.name} at σ_b = {sigma_b:.3g}{' with the dropout before it' if dropout != 1.0 else ''}"
         )
-        off.update({name: text for name in followed.follows if _key(followed, name, factors) == key and name not in _ends(followed)})
+        off.update(
+            {name: (text, near) for name in followed.follows if _key(followed, name, factors) == key and name not in ends_of(followed)}
+        )
     return off
 
 
@@ -154,7 +156,7 @@ def _usual(
     """Median σ_w and σ_b of hidden layers alike, and how many there are."""
     groups: dict[str, list[str]] = {}
     for name in followed.follows:
-        if name not in _ends(followed) and name in found:
+        if name not in ends_of(followed) and name in found:
             groups.setdefault(_key(followed, name, factors), []).append(name)
     return {
         key: (median(found[name][0] for name in names), median(found[name][1] for name in names), len(names))
@@ -163,7 +165,7 @@ def _usual(
     }
 
 
-def _ends(followed: Followed) -> set[str]:
+def ends_of(followed: Followed) -> set[str]:
     """Layers that see data, and output layers."""
     steps = followed.architecture.steps
     first = {step.name for step in steps if step.kind == "layer" and _sees_data(steps, step.sources)}
@@ -193,7 +195,7 @@ def _whole_models(
     followed: Followed,
     depth: int,
     found: dict[str, tuple[float, float]],
-    off: dict[str, str],
+    off: dict[str, tuple[str, float]],
     factors: dict[str, tuple[float, float, float]],
 ) -> Iterator[tuple[float, float]]:
     """σ's that a model may have been given as a whole: those usual in it, unless off the edge, and the recommended ones."""

@@ -28,9 +28,12 @@ class Followed:
 
 
 def followed(architecture: Architecture, spec: Any, *, strict: bool = True) -> Followed:
-    """The activation after each layer; with strict a missing one is an error that names the layer."""
+    """The activation after each layer; with strict a missing one is an error that names the layer.
+
+    What contradicts `spec` is one in any case.
+    """
     whole, single = _given(architecture, spec)
-    architecture = (_spelled_out if architecture.untraced else _told)(architecture, whole, single)
+    architecture = _spelled_out(architecture, whole, single, strict) if architecture.untraced else _told(architecture, whole, single)
     follows: dict[str, Activation | None] = {}
     missing: dict[str, str] = {}
     doubtful: dict[str, str] = {}
@@ -56,7 +59,7 @@ def followed(architecture: Architecture, spec: Any, *, strict: bool = True) -> F
                 follows[name] = single[name]
             elif name in architecture.streams and name not in single:
                 follows[name] = find_activation("linear")  # a residual stream is read without an activation
-            elif strict:
+            elif strict or said is not None:
                 claim = f"; {said.name} was given, and is not there" if said is not None else ""
                 raise ActivationError(
                     f"layer {shown!r} is followed by layer {met[0]!r} with no activation between{claim}: put one there, "
@@ -141,7 +144,7 @@ def _layers_before(steps: tuple[Step, ...]) -> list[frozenset[str]]:
     return arriving
 
 
-def _spelled_out(architecture: Architecture, whole: Activation | None, single: dict[str, Activation]) -> Architecture:
+def _spelled_out(architecture: Architecture, whole: Activation | None, single: dict[str, Activation], strict: bool) -> Architecture:
     """An untraced model: the activations that the user named, after each layer but the last."""
     steps: list[Step] = []
     names = list(architecture.layers)
@@ -151,7 +154,7 @@ def _spelled_out(architecture: Architecture, whole: Activation | None, single: d
         if step.kind != "layer":
             continue
         act = single.get(step.name, whole)
-        if act is None and step.name != names[-1]:
+        if act is None and step.name != names[-1] and strict:
             raise ActivationError(
                 f"the model can't be traced ({architecture.untraced}), so the activation after layer {step.name!r} is not known: "
                 f"give activation= ({WAYS})"

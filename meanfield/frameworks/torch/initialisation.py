@@ -36,6 +36,9 @@ class LayerInitialisation(Result):
     q : float
         The pre-activation variance to expect, infinite width.
     note : str
+    method : str
+        "theory"; "convention" where a normalisation right behind undoes the scale; "measured" where theory does not tell E[x²] and a batch
+        does; "guess" where there was no batch; "kept" where weights are 0 by design; "scheme" where one was asked for.
     """
 
     name: str
@@ -47,6 +50,7 @@ class LayerInitialisation(Result):
     sigma_b: float
     q: float
     note: str
+    method: str = "theory"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +67,7 @@ class Initialisation(Result):
         Weight layers that were not touched, and why.
     notes : tuple of str
         About the model as a whole.
+    scheme : str
     """
 
     layers: tuple[LayerInitialisation, ...]
@@ -70,6 +75,12 @@ class Initialisation(Result):
     orthogonal: bool
     left_alone: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    scheme: str = ""
+
+    @property
+    def methods(self) -> dict[str, int]:
+        """How many layers were initialised in which way."""
+        return {word: sum(layer.method == word for layer in self.layers) for word in dict.fromkeys(layer.method for layer in self.layers)}
 
     @property
     def sigma_w(self) -> Array:
@@ -87,7 +98,7 @@ class Initialisation(Result):
         return np.array([layer.q for layer in self.layers], dtype=np.float64)
 
     def _columns(self) -> dict[str, Any]:
-        names = ("name", "kind", "fan_in", "activation", "sigma_w", "sigma_b", "q", "note")
+        names = ("name", "kind", "fan_in", "activation", "sigma_w", "sigma_b", "q", "method", "note")
         shapes = {"shape": ["×".join(map(str, layer.shape)) for layer in self.layers]}
         return {name: [getattr(layer, name) for layer in self.layers] for name in names} | shapes
 
@@ -110,7 +121,9 @@ class Initialisation(Result):
         rows = folded([(layer.name, _row(layer, notes)) for layer in self.layers], ROWS)
         wide = min(max([5, *(len(name) for name, _ in rows)]), 24)
         lines = [
-            f"{len(self.layers)} layers, {'orthogonal' if self.orthogonal else 'normal'} weights, for depth {self.depth}",
+            f"{len(self.layers)} layers, {'orthogonal' if self.orthogonal else 'normal'} weights, for depth {self.depth}"
+            + (f", {self.scheme}" if self.scheme else "")
+            + ("" if set(self.methods) <= {"theory"} else ": " + ", ".join(f"{count} by {word}" for word, count in self.methods.items())),
             f"{'layer':<{wide}}  {'kind':<7} {'fan_in':>7} {'act.':<8} {'σ_w':>8} {'σ_b':>8} {'q':>8}",
         ]
         lines += [f"{name if len(name) <= wide else name[: wide - 1] + '…':<{wide}}  {text}" for name, text in rows]
@@ -125,7 +138,8 @@ ROWS = 14  # of the table that a person is shown; `to_frame` has all
 
 def _row(layer: LayerInitialisation, notes: list[str]) -> str:
     """What one layer was given."""
-    mark = f" [{notes.index(layer.note) + 1}]" if layer.note else ""
+    mark = "" if layer.method == "theory" else f" {layer.method}"
+    mark += f" [{notes.index(layer.note) + 1}]" if layer.note else ""
     act = layer.activation or "(output)"
     return (
         f"{layer.kind[:7]:<7} {layer.fan_in:>7.6g} {act if len(act) <= 8 else act[:7] + '…':<8} "

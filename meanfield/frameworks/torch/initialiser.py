@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
+from meanfield.frameworks.torch.examples import guessed
 from meanfield.frameworks.torch.following import Followed, followed
 from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
+from meanfield.frameworks.torch.inner_weights import filled, is_inner
 from meanfield.frameworks.torch.installed import checked_model, torch
-from meanfield.frameworks.torch.plan import Planner, longest_path
+from meanfield.frameworks.torch.measuring import scaled_on
+from meanfield.frameworks.torch.plan import Planner, UnknownWidths, longest_path
+from meanfield.frameworks.torch.published_schemes import as_they_come, checked_scheme, with_scheme
+from meanfield.frameworks.torch.recording import own_weight, recorded
 from meanfield.frameworks.torch.tracing import architecture_of
-from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, fill
+from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, fill, is_weight_layer
+from meanfield.frameworks.torch.zeros import zero_by_design
 from meanfield.theory.arguments import one_standard_deviation
 from meanfield.theory.trajectory import checked_depth
 
 if TYPE_CHECKING:
+    from meanfield.frameworks.torch.architecture import Architecture
     from meanfield.frameworks.torch.plan import PlannedLayer
+
+METHODS = ("theory", "measure")
 
 
 def init_(
@@ -32,6 +42,8 @@ def init_(
     input_variance: float = 1.0,
     scale_ends: bool | None = None,
     example: Any = None,
+    method: str = "theory",
+    scheme: str | None = None,
 ) -> Initialisation:
     """Initialise the Linear and convolution layers of a model at the point that the theory recommends.
 
@@ -61,7 +73,14 @@ def init_(
         variance 1 with no bias. By default where sigma_w is not given.
     example : tensor or tuple of tensors, optional
         An input. Its shapes tell how wide tensors are that the model concatenates; by default that is read from the layers around them.
-        The model is run on it once, in ``eval()`` and without gradients; a run that fails is an error.
+        The model is run on it without gradients; a run that fails is an error. Layers of which theory does not tell E[x²] (behind an
+        attention, a gate, a pooling) are scaled on it. Without one, and where the model can't be traced, random inputs are tried.
+    method : {"theory", "measure"}
+        "measure": every layer is scaled on the example, one after the other, to the variance that theory plans for it.
+    scheme : {"fixup", "rezero", "default"}, optional
+        Another recipe than ours. "fixup": ends of residual branches and output layers 0, the other m − 1 layers of a branch ×
+        L^(−1/(2m − 2)) [Zhang et al. 2019]; "rezero": ends of residual branches 0, as SkipInit and ReZero start; "default": the layers' own
+        ``reset_parameters``.
 
     Returns
     -------
@@ -71,10 +90,10 @@ def init_(
     Raises
     ------
     ActivationError
-        If the activation after a layer is missing, unclear, or other than `activation` says; the message names the layer.
+        If the activation after a layer is other than `activation` says, or can't be evaluated; the message names the layer.
     DomainError
-        If an argument is out of range, no σ_w can be recommended (softplus has no edge of chaos), or the widths of concatenated tensors
-        matter and can't be told without an example.
+        If an argument is out of range, two of them contradict each other, or the widths of concatenated tensors matter and can't be told
+        without an example.
 
     Warns
     -----
@@ -93,6 +112,10 @@ def init_(
     last layer of each branch is scaled by 1/√L, by 1/√(L (1 + (L − 1) E[φ]²/E[φ²])) where the branch ends in φ: branches that
     give no more than they get multiply the variance by (1 + 1/L)^L < e at most. Parallel branches, n of them, are scaled by 1/√n.
     A layer that reads a residual stream, or a layer, with no activation between gets the σ_w that gives it the q of its activation.
+    A layer whose output meets another layer with no activation between, an attention or a gate gets variance 1, and the table says so.
+    In a residual branch with a normalisation a layer's depth is the branch's. Branches that begin with a normalisation are
+    scaled by 1/√L too: a stream of p_L = p_0 + L s² has gradients that grow by (p_L/p_0)^(χ/s²). Weights that are all 0 where an output
+    or a residual branch ends are kept. Attentions' projections get variance 1, recurrent matrices are orthogonal.
     Concatenated tensors count by their widths. φ of what is not Gaussian, as in relu(x + W …), is followed by draws of one unit.
     Complex weights have E|W|² = σ_w²/fan_in; the numbers are drawn in double precision and copied into the parameters.
 
@@ -118,19 +141,114 @@ def init_(
     weight = None if sigma_w is None else one_standard_deviation("sigma_w", sigma_w)
     bias = None if sigma_b is None else one_standard_deviation("sigma_b", sigma_b)
     variance = checked_input_variance(input_variance)
+    chosen = checked_scheme(scheme, weight, bias)
+    if method not in METHODS:
+        raise DomainError(f"method = {method!r} is out of range: it must be one of {', '.join(map(repr, METHODS))}")
     drawing = _generator(t, seed, generator)
-    found = followed(architecture_of(plain, example), activation)
-    for name, layer in found.architecture.layers.items():
+    inner = [(name, module) for name, module in plain.named_modules() if is_inner(module)]
+    if inner and not any(is_weight_layer(module) for module in plain.modules()):
+        return Initialisation(tuple(row for name, module in inner for row in filled(name, module, drawing)), 1, False, ())
+    example = _materialised(plain, example)
+    architecture, example, notes = _understood(plain, example, activation, method)
+    found = followed(architecture, activation, strict=False)
+    for name, layer in architecture.layers.items():
         check_fillable(name, layer)
     layers = layer_count(found, depth)
     ends = weight is None if scale_ends is None else bool(scale_ends)
-    planned = Planner(found, layers, weight, bias, variance, ends).plan()
-    _warn_of_missing_biases(found, planned)
-    rows = []
+    kept = _kept(found) if weight is None and not chosen else {}
+
+    def plan(known: Followed, any_widths: bool = False) -> dict[str, PlannedLayer]:
+        return Planner(known, layers, weight, bias, variance, ends, depth is None, kept, not chosen, any_widths).plan()
+
+    try:
+        planned = plan(found)
+    except UnknownWidths:
+        tried = guessed(plain) if example is None else None
+        if tried is not None:
+            architecture, example = architecture_of(plain, recording=tried[1]), tried[0]
+            found = followed(architecture, activation, strict=False)
+        planned = plan(found, tried is None)
+    if chosen == "default":
+        planned = as_they_come(found, planned, drawing)
+    else:
+        planned = with_scheme(found, planned, chosen)
+        _draw(found, planned, orthogonal, drawing)
+    if not chosen:
+        _warn_of_missing_biases(found, planned)
+    inside: list[LayerInitialisation] = []
+    for name, module in inner:
+        if chosen == "default":
+            notes.append(f"{name or type(module).__name__}: left as it came")
+        else:
+            inside.extend(filled(name, module, drawing))
+    planned = _measured(plain, example, found, planned, method, weight is not None)
+    rows = (*_rows(found, planned), *inside)
+    why = architecture.untraced
+    if why:
+        notes.append(f"the model can't be traced ({why}): its layers were taken in the order of registration")
+    prefixes = tuple(f"{name}." if name else "" for name, _ in inner)
+    left = tuple(text for text in architecture.left_alone if not (prefixes and text.startswith(prefixes)))
+    return Initialisation(rows, layers, bool(orthogonal), left, tuple(notes), chosen)
+
+
+def _materialised(model: Any, example: Any) -> Any:
+    """The example; lazy layers have their shapes after a run on it."""
+    from torch.nn.parameter import is_lazy
+
+    if example is not None and any(is_lazy(parameter) for parameter in model.parameters()):
+        with torch().no_grad():
+            try:
+                model(*example) if isinstance(example, tuple) else model(example)
+            except Exception as error:  # whatever a user's model may raise
+                raise DomainError(f"example: the model fails on it, with {type(error).__name__}: {error}") from error
+    return example
+
+
+def _understood(model: Any, example: Any, activation: Any, method: str) -> tuple[Architecture, Any, list[str]]:
+    """The model's steps, the example that tells them, and notes."""
+    architecture, notes = architecture_of(model, example), []
+    unseen = bool(architecture.untraced) and activation is None
+    if example is None and (unseen or _missed(model, architecture) or method == "measure"):
+        tried = guessed(model)
+        if tried is None and method == "measure":
+            raise DomainError("method = 'measure' needs an input that the model takes, and none of those tried is: give example=")
+        if tried is not None:
+            example, recording = tried
+            shape = "×".join(map(str, example.shape))
+            why = f"; it can't be traced ({architecture.untraced})" if architecture.untraced else ""
+            notes.append(f"looked at on random inputs of shape {shape}, give example= for real ones{why}")
+            again = architecture_of(model, recording=recording)
+            if unseen or len(_missed(model, again)) < len(_missed(model, architecture)):
+                architecture = again
+    elif example is not None and not architecture.untraced and _missed(model, architecture):
+        again = architecture_of(model, recording=recorded(model, example, backward=False))
+        architecture = again if len(_missed(model, again)) < len(_missed(model, architecture)) else architecture
+    return architecture, example, notes
+
+
+def _missed(model: Any, architecture: Architecture) -> set[str]:
+    """Weight layers that the steps don't hold, those inside attentions aside."""
+    inner = {name for name, module in model.named_modules() if is_inner(module)}
+    names = {text.partition(":")[0] for text in architecture.left_alone}
+    return {name for name in names if not any(name.startswith(f"{outer}.") for outer in inner)}
+
+
+def _kept(found: Followed) -> dict[str, float]:
+    """Layers whose weights are 0 by design, and their σ_b."""
+    layers = found.architecture.layers
+    empty = {name for name, layer in layers.items() if not layer.weight.is_meta and not bool(layer.weight.detach().any())}
+    kept = zero_by_design(found.architecture, list(layers), empty).layers if empty else {}
+    return {name: own_weight(layers[name])[1] for name in kept if name in empty}
+
+
+def _draw(found: Followed, planned: dict[str, PlannedLayer], orthogonal: bool, drawing: Any) -> None:
+    """New weights; one that two layers share is drawn once."""
     drawn: dict[int, str] = {}
     for name, plan in planned.items():
         layer = found.architecture.layers[name]
         note = plan.note
+        if plan.method == "kept":
+            continue
         if id(layer.weight) in drawn and not hasattr(layer, "parametrizations"):
             note = "; ".join(filter(None, [note, f"its weight is that of {drawn[id(layer.weight)]}: drawn once"]))
         else:
@@ -138,14 +256,50 @@ def init_(
             if layer.weight.is_meta:
                 note = "; ".join(filter(None, [note, "on the meta device: nothing to draw"]))
             fill(name, layer, plan.sigma_w, plan.sigma_b, orthogonal, drawing)
+        planned[name] = replace(plan, note=note)
+
+
+def _measured(
+    model: Any, example: Any, found: Followed, planned: dict[str, PlannedLayer], method: str, given: bool
+) -> dict[str, PlannedLayer]:
+    """The layers of which theory does not tell E[x²], or all, scaled on the example."""
+    if example is None or given:
+        return planned
+    wanted = ("guess", "theory", "convention") if method == "measure" else ("guess",)
+    targets = {
+        name: plan.q - plan.sigma_b**2
+        for name, plan in planned.items()
+        if plan.method in wanted
+        and name in found.architecture.layers
+        and 0.0 < plan.q - plan.sigma_b**2 < math.inf
+        and not found.architecture.layers[name].weight.is_meta
+    }
+    if not targets:
+        return planned
+    factors = scaled_on(model, example, found.architecture.layers, targets)
+    result = dict(planned)
+    for name, (factor, _) in factors.items():
+        plan = planned[name]
+        said = "; ".join(part for part in plan.note.split("; ") if "taken as unchanged" not in part)
+        said = "; ".join(
+            filter(None, [said, "scaled on a batch: theory does not tell E[x²] before it" if method != "measure" else "scaled on a batch"])
+        )
+        result[name] = replace(plan, sigma_w=plan.sigma_w * factor, incoming=plan.incoming / factor**2, note=said, method="measured")
+    return result
+
+
+def _rows(found: Followed, planned: dict[str, PlannedLayer]) -> tuple[LayerInitialisation, ...]:
+    rows = []
+    for name, plan in planned.items():
+        layer = found.architecture.layers[name]
         shown = "" if plan.follows is None else plan.follows.name
         kind = type(layer).__name__.removeprefix("Parametrized")
         rows.append(
-            LayerInitialisation(name, kind, tuple(layer.weight.shape), fan_in(layer), shown, plan.sigma_w, plan.sigma_b, plan.q, note)
+            LayerInitialisation(
+                name, kind, tuple(layer.weight.shape), fan_in(layer), shown, plan.sigma_w, plan.sigma_b, plan.q, plan.note, plan.method
+            )
         )
-    why = found.architecture.untraced
-    notes = (f"the model can't be traced ({why}): its layers were taken in the order of registration",) if why else ()
-    return Initialisation(tuple(rows), layers, bool(orthogonal), found.architecture.left_alone, notes)
+    return tuple(rows)
 
 
 def checked_input_variance(value: Any) -> float:
@@ -190,7 +344,7 @@ def _warn_of_missing_biases(found: Followed, planned: dict[str, PlannedLayer]) -
     total, names = 0.0, []
     for name, plan in planned.items():
         act = plan.preceded_by
-        if "σ_w keeps q" in plan.note and act is not None and plan.q < math.inf:
+        if "no bias (σ_b" in plan.note and act is not None and plan.q < math.inf:
             chi = plan.sigma_w**2 * float(second_moment(act, max(plan.q, 1e-250), 1))
             if 0.0 < chi < math.inf:
                 total += math.log(chi)

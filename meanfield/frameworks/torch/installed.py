@@ -25,8 +25,10 @@ def torch() -> Any:
 
 
 def checked_model(model: Any) -> Any:
-    """A torch module; of a compiled one the module that was compiled."""
+    """A torch module; of a compiled, or data-parallel, one the module inside."""
     plain = getattr(model, "_orig_mod", model)
+    if isinstance(plain, torch().nn.Module) and type(plain).__name__ in ("DataParallel", "DistributedDataParallel"):
+        plain = checked_model(plain.module)
     if not isinstance(plain, torch().nn.Module):
         raise DomainError(f"model must be a torch.nn.Module, not {type(model).__name__}")
     return plain

@@ -102,7 +102,7 @@ def measured(model: Any, x: Any, layers: dict[str, Any], seed: int) -> dict[str,
             except Exception as error:
                 raise DomainError(f"x: the model fails on it, with {type(error).__name__}: {error}") from error
             order = list(records)
-            outputs = [tensor for tensor in _tensors(answer) if tensor.requires_grad and tensor.is_floating_point()]
+            outputs = [tensor for tensor in tensors_of(answer) if tensor.requires_grad and tensor.is_floating_point()]
             if not records or not outputs:
                 raise DomainError("x: none of the model's layers was called, or its output is no tensor that depends on them")
             generator = t.Generator().manual_seed(seed)
@@ -179,13 +179,13 @@ def _parameters(layer: Any, constant: Any) -> dict[str, Any]:
     return given
 
 
-def _tensors(answer: Any) -> list[Any]:
+def tensors_of(answer: Any) -> list[Any]:
     """All tensors of a model's answer."""
     t = torch()
     if isinstance(answer, t.Tensor):
         return [answer]
     if isinstance(answer, dict):
-        return [tensor for part in answer.values() for tensor in _tensors(part)]
+        return [tensor for part in answer.values() for tensor in tensors_of(part)]
     if isinstance(answer, (list, tuple)):
-        return [tensor for part in answer for tensor in _tensors(part)]
+        return [tensor for part in answer for tensor in tensors_of(part)]
     return []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moment
-from meanfield.frameworks.torch.architecture import Step
+from meanfield.frameworks.torch.architecture import Step, gated, stretches
 from meanfield.frameworks.torch.recognition import same
 from meanfield.frameworks.torch.residual import End, blocks_in_stretch, branch_scale, residual_sums
 from meanfield.frameworks.torch.signal import DRAWS, Laws, Signal, bounded
@@ -19,6 +19,10 @@ from meanfield.theory.recommend import recommend
 if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.frameworks.torch.following import Followed
+
+
+class UnknownWidths(DomainError):
+    """Tensors side by side whose widths matter and are not known."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class PlannedLayer:
     dropout: float = 1.0  # what σ_w is multiplied by for dropout before it
     branch: float = 1.0  # what σ_w and σ_b are multiplied by at the end of a branch
     raw: float = 1.0  # what σ_w is multiplied by where it reads a layer or a residual stream with no activation between
+    method: str = "theory"  # see LayerInitialisation
 
 
 class Planner:
@@ -62,10 +67,28 @@ class Planner:
         Mean square of the model's inputs.
     scale_ends : bool
         Whether the first layer is scaled to q and the output layers to variance 1.
+    stretched : bool
+        Whether the depth of a layer in a residual branch with a normalisation is the branch's, not the whole model's.
+    kept : dict from str to float
+        Layers that stay at 0, and the σ_b that they have.
+    scale_branches : bool
+        Whether ends of residual branches are scaled for their number.
+    any_widths : bool
+        Take tensors side by side of unknown widths as equally wide, which makes E[x²] a guess; else that is an error where it matters.
     """
 
     def __init__(
-        self, followed: Followed, depth: int, sigma_w: float | None, sigma_b: float | None, input_variance: float, scale_ends: bool
+        self,
+        followed: Followed,
+        depth: int,
+        sigma_w: float | None,
+        sigma_b: float | None,
+        input_variance: float,
+        scale_ends: bool,
+        stretched: bool = True,
+        kept: dict[str, float] | None = None,
+        scale_branches: bool = True,
+        any_widths: bool = False,
     ) -> None:
         self.followed = followed
         self.architecture = followed.architecture
@@ -73,7 +96,13 @@ class Planner:
         self.sigma_w, self.sigma_b = sigma_w, sigma_b
         self.input_variance = input_variance
         self.scale_ends = scale_ends
-        self._targets: dict[tuple[int, bool], Target] = {}
+        self.kept = kept or {}
+        self.scale_branches = scale_branches
+        self.any_widths = any_widths
+        self._targets: dict[tuple[int, bool, int], Target] = {}
+        self._depths = normalised_branches(self.architecture.steps) if stretched else {}
+        self._gates = gated(self.architecture.steps)
+        self._guessed: set[int] = set()  # steps whose E[x²] is a guess
         self._laws = Laws()
         self._scaled: set[int] = set()  # sums whose branches are scaled
         self._branches = self._found_branches()
@@ -91,19 +120,24 @@ class Planner:
                 if last_use[source] == index:
                     del signals[source]  # and the draws that it holds
             notes = tuple(dict.fromkeys(note for signal in arriving for note in signal.notes))
-            signals[index] = self._next(step, arriving, notes, planned)
+            unsure = any(source in self._guessed for source in step.sources)
+            unknown = step.kind == "join" and self.any_widths and None in (step.widths or (None,))
+            if step.kind in ("pool", "other") or unknown or (unsure and step.kind not in ("layer", "normalisation")):
+                self._guessed.add(index)
+            signals[index] = self._next(step, arriving, notes, planned, unsure)
             if index in self._scaled:  # dropout in its branches is made up for there
                 signals[index] = replace(signals[index], clean=signals[index].mean_square)
         return planned
 
-    def _next(self, step: Step, arriving: list[Signal], notes: tuple[str, ...], planned: dict[str, PlannedLayer]) -> Signal:
+    def _next(self, step: Step, arriving: list[Signal], notes: tuple[str, ...], planned: dict[str, PlannedLayer], unsure: bool) -> Signal:
         laws = self._laws
         if step.kind == "data" or not arriving:
-            return laws.gaussian(self.input_variance, start=True)
+            embedded = step.node is not None and step.node.op == "call_module"
+            return laws.gaussian(step.size**2 if embedded else self.input_variance, start=True)
         first = arriving[0]
         if step.kind == "layer":
             if step.name not in planned:
-                planned[step.name] = self._layer(step.name, first, notes)
+                planned[step.name] = self._layer(step.name, first, notes, unsure)
             layer = planned[step.name]
             return laws.gaussian(bounded(layer.sigma_b**2 + layer.sigma_w**2 * first.mean_square))
         if step.kind == "activation" and step.activation is not None:
@@ -130,6 +164,10 @@ class Planner:
                 laws.joined(arriving, self._shares(step, arriving)),
                 notes=(*notes, "side by side before it: E[x²] averaged by width") if len(arriving) > 1 else notes,
             )
+        if step.kind == "scale":
+            return replace(laws.summed([first], [step.size]), notes=notes)
+        if step.kind == "shift":
+            return replace(laws.summed([first, laws.gaussian(step.size**2)], [1.0, 1.0]), notes=notes)
         if step.kind == "part":
             return laws.other_units(first)
         if step.kind in ("pool", "other"):
@@ -148,15 +186,23 @@ class Planner:
             return [width / math.fsum(known) for width in known]
         if all(math.isclose(square, squares[0], rel_tol=1e-9) for square in squares):
             return [1.0 / len(squares)] * len(squares)
+        if self.any_widths:
+            usual = math.fsum(known) / len(known) if known else 1.0
+            filled = [usual if width is None else width for width in widths]
+            return [width / math.fsum(filled) for width in filled]
         shown = ", ".join("?" if width is None else f"{width:g}" for width in widths)
-        raise DomainError(
+        raise UnknownWidths(
             f"{step.name} puts tensors of mean squares {', '.join(f'{square:.4g}' for square in squares)} side by side, and how wide "
             f"each is can't be told from the layers around them ({shown}): give an example input, init_(model, example=x)"
         )
 
-    def _layer(self, name: str, signal: Signal, notes: tuple[str, ...]) -> PlannedLayer:
+    def _layer(self, name: str, signal: Signal, notes: tuple[str, ...], unsure: bool) -> PlannedLayer:
         follows = self.followed.follows[name]
         layer = self.architecture.layers[name]
+        if name in self.kept:
+            note = "its weights are 0 by design: kept"
+            bias = self.kept[name]
+            return PlannedLayer(name, follows, signal.activation, 0.0, bias, bias**2, signal.mean_square, note, method="kept")
         biased = layer.bias is not None
         said = list(notes)
         uses = self.architecture.uses(name)
@@ -167,8 +213,15 @@ class Planner:
             target = self._given(act, biased)
         elif act is None:  # a linear model
             target = Target(1.0, 0.0, 1.0)
+        elif name in self._gates and follows is not None:
+            target = Target(1.0, 0.0, 1.0, f"in a gate ({self._gates[name]}): variance 1, at which the gate is open")
+        elif name in self.followed.missing:
+            met = self.followed.missing[name]
+            target = Target(1.0, 0.0, 1.0, f"a linear pair: layer {met!r} reads it with no activation between, variance 1")
+        elif name in self.followed.unclear:
+            target = Target(1.0, 0.0, 1.0, f"{self.followed.unclear[name]}: variance 1")
         else:
-            target = self._target(name, act, biased)
+            target = self._target(act, biased, self._depths.get(name, self.depth))
         if target.note and name not in self._normalised:
             said.append(target.note)
         sigma_w, sigma_b = target.sigma_w, target.sigma_b
@@ -184,6 +237,8 @@ class Planner:
             elif signal.start and math.isfinite(room) and room > 0.0:
                 sigma_w = math.sqrt(room / m)
                 said.append(f"first layer: scaled so that inputs of mean square {m:g} give q")
+            elif name in self._gates and math.isfinite(room) and room > 0.0:
+                sigma_w = math.sqrt(room / m)
             elif signal.activation is not None and not same(signal.activation, follows) and math.isfinite(room) and room > 0.0:
                 sigma_w = math.sqrt(room / m)
                 said.append(f"between {signal.activation.name} and {follows.name}: scaled to the q of the latter")
@@ -207,7 +262,9 @@ class Planner:
         if name in self._normalised:
             said.append(f"{self._normalised[name]} after it sets the variance to 1")
         q = bounded(sigma_b**2 + sigma_w**2 * m)
-        return PlannedLayer(name, follows, signal.activation, sigma_w, sigma_b, q, m, "; ".join(dict.fromkeys(said)), dropout, branch, raw)
+        words = "; ".join(dict.fromkeys(said))
+        method = "convention" if name in self._normalised else "guess" if unsure else "theory"
+        return PlannedLayer(name, follows, signal.activation, sigma_w, sigma_b, q, m, words, dropout, branch, raw, method)
 
     def _reads_raw(self, name: str, signal: Signal, follows: Activation) -> bool:
         """Whether no activation lies before a layer, and none is missing there."""
@@ -233,11 +290,11 @@ class Planner:
         stretch = blocks_in_stretch(steps, sums)
         found: dict[str, tuple[int, End, str]] = {}
         for item in sums:
-            if not item.scaled or self.sigma_w is not None:
+            if not item.scaled or self.sigma_w is not None or not self.scale_branches:
                 continue
             self._scaled.add(item.step)
             blocks = stretch.get(item.step, item.branches)
-            kind = "residual branches without normalisation" if item.skip else "branches that are added"
+            kind = "residual branches that nothing else bounds" if item.skip else "branches that are added"
             for end in item.ends:
                 if end.name not in found or found[end.name][0] < blocks:
                     found[end.name] = (blocks, end, f"end of one of {blocks} {kind}")
@@ -252,16 +309,24 @@ class Planner:
         q = MeanField(act, weight, bias).q_star if self.scale_ends and act is not None else math.nan
         return Target(weight, bias, q, note)
 
-    def _target(self, name: str, act: Activation, biased: bool) -> Target:
-        key = (id(act), biased)
+    def _target(self, act: Activation, biased: bool, depth: int) -> Target:
+        key = (id(act), biased, depth)
         if key not in self._targets:
             try:
-                self._targets[key] = self._found(act, biased)
+                self._targets[key] = self._found(act, biased, depth)
             except DomainError as error:
-                raise DomainError(f"layer {name or 'given'!r}: {error}, or give sigma_w and sigma_b") from error
+                if self.sigma_b is not None:
+                    raise DomainError(f"{error}, or give sigma_w too") from error
+                self._targets[key] = self._without_edge(act)
         return self._targets[key]
 
-    def _found(self, act: Activation, biased: bool) -> Target:
+    def _without_edge(self, act: Activation) -> Target:
+        """σ_w that keeps a variance of 1, σ_b = 0."""
+        square = float(second_moment(act, 1.0))
+        note = f"{act.name} has no edge of chaos: σ_w keeps q = 1"
+        return Target(1.0 / math.sqrt(square), 0.0, 1.0, note) if 0.0 < square < math.inf else Target(1.0, 0.0, 1.0, note)
+
+    def _found(self, act: Activation, biased: bool, depth: int) -> Target:
         if self._laws.slope(act) == 0.0:  # ReZero: whatever comes, nothing goes on
             return Target(1.0, 0.0, 1.0)
         if self.sigma_b is not None and (biased or self.sigma_b == 0.0):
@@ -270,14 +335,14 @@ class Planner:
                 raise DomainError(f"{act.name} has no edge of chaos at sigma_b = {self.sigma_b!r}: {edge.reason}")
             return Target(float(edge.sigma_w), float(self.sigma_b), float(edge.q))
         if biased:
-            best = recommend(act, self.depth)
+            best = recommend(act, depth)
             return Target(best.sigma_w, best.sigma_b, best.q)
         edge = edge_of_chaos(act, 0.0)
         if edge.status != "none" and math.isfinite(MeanField(act, float(edge.sigma_w), 0.0).variance_limit(1.0)):
             note = "" if edge.status == "neutral" else "no bias: edge of chaos at σ_b = 0"
             return Target(float(edge.sigma_w), 0.0, float(edge.q), note)
         # Variance can be kept without biases, criticality can't.
-        best = recommend(act, self.depth)
+        best = recommend(act, depth)
         weight = best.q / float(second_moment(act, best.q))
         chi = weight * float(second_moment(act, best.q, 1))
         note = f"no bias (σ_b = {best.sigma_b:.4g} is needed on the edge): σ_w keeps q, χ₁ = {chi:.4g}"
@@ -293,6 +358,18 @@ def normalised_layers(steps: tuple[Step, ...]) -> dict[str, str]:
             if source.kind == "layer":
                 found[source.name] = step.name
     return found
+
+
+def normalised_branches(steps: tuple[Step, ...]) -> dict[str, int]:
+    """Layers in residual branches with a normalisation, and how many follow one another there: each branch sees a variance of 1 anew."""
+    inside = {
+        steps[i].name
+        for item in residual_sums(steps)
+        if item.skip and any(steps[i].kind == "normalisation" for i in item.inner)
+        for i in item.inner
+        if steps[i].kind == "layer"
+    }
+    return {name: count for name, count in stretches(steps).items() if name in inside} if inside else {}
 
 
 def longest_path(steps: tuple[Step, ...]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def is_elementwise(module: Any) -> bool:
     if has_weight_layers(module):
         return False
     if isinstance(module, t.nn.PReLU):
-        return bool(module.weight.is_meta or module.weight.detach().unique().numel() == 1)
+        return True  # slopes of its own for every channel, all of one kind
     try:
         with t.random.fork_rng(devices=[]), t.no_grad():
             tried = copy.deepcopy(module).cpu().double().eval()
@@ -65,14 +66,13 @@ def is_random(module: Any) -> bool:
 
 
 def from_module(module: Any) -> Activation:
-    """The activation that a module computes; per-channel slopes count where they are all equal."""
+    """The activation that a module computes; of slopes that differ by channel the root mean square, which gives the same V and V'."""
     given = {name: getattr(module, name) for name in _parameter_names(type(module).__name__) if _is_plain(getattr(module, name, None))}
     if isinstance(module, torch().nn.PReLU):
         slopes = module.weight
         values = [0.25] if slopes.is_meta else slopes.detach().double().cpu().unique().tolist()  # 0.25: torch's default
-        if len(values) > 1:
-            raise ActivationError(f"PReLU has {len(values)} different slopes")
-        return find_activation("prelu", init=values[0])
+        slope = values[0] if len(values) == 1 else math.sqrt(math.fsum(float(a) ** 2 for a in slopes.detach().double()) / slopes.numel())
+        return find_activation("prelu", init=slope)
     return from_function(module, type(module).__name__, given)
 
 

@@ -35,7 +35,7 @@ class ResidualSum:
         The steps between the stream and the sum.
     ends : tuple of End
     scaled : bool
-        Whether nothing in the model itself (a normalisation in the branch, a factor on the stream) bounds the variance.
+        Whether nothing in the model itself (a normalisation at the branch's end, a factor on the stream) bounds the variance.
     skip : bool
         Whether one term is the stream itself.
     zero : tuple of str
@@ -112,7 +112,8 @@ def _read(steps: tuple[Step, ...], index: int, before: list[int], consumers: lis
     factor = roots[skip][1]
     behind = [slope for c in consumers[index] if (slope := _factor(steps[c])) is not None]
     own = factor != 1.0 or (bool(behind) and len(behind) == len(consumers[index]) and any(k != 1.0 for k in behind))
-    scaled = not own and not any(steps[i].kind == "normalisation" for i in inner)
+    # A normalisation at the branch's end sets its size, one at its beginning does not: p_L = p_0 + L s².
+    scaled = not own and not any(_tail_is_normalised(steps, branch) for branch in branches)
     return ResidualSum(index, len(branches), inner, tuple(ends.values()), scaled, True, tuple(zero))
 
 
@@ -130,6 +131,8 @@ def _terms(steps: tuple[Step, ...], index: int, inside: set[int]) -> list[int]:
 
 
 def _factor(step: Step) -> float | None:
+    if step.kind == "scale":
+        return step.size
     return slope_of(step.activation) if step.kind == "activation" and step.activation is not None else None
 
 
@@ -176,7 +179,7 @@ def _ends(steps: tuple[Step, ...], branch: int, start: int | None, ends: dict[st
             continue
         if step.kind == "dropout" and not step.alpha:
             kept *= 1.0 - step.rate
-        elif step.kind == "activation" and step.activation is not None:
+        elif step.kind == "scale" or (step.kind == "activation" and step.activation is not None):
             slope = _factor(step)
             if slope is None:
                 act = act or step.activation

@@ -16,6 +16,8 @@ from meanfield.frameworks.torch.architecture import Architecture, Step, with_fol
 from meanfield.frameworks.torch.installed import torch
 from meanfield.frameworks.torch.measurement import undisturbed
 from meanfield.frameworks.torch.recognition import from_function, from_module, has_weight_layers, is_elementwise, is_random
+from meanfield.frameworks.torch.recording import Recording, recorded
+from meanfield.frameworks.torch.roles import role as _role
 from meanfield.frameworks.torch.weight_layers import check_fillable, is_weight_layer
 from meanfield.frameworks.torch.widths import Widths, shapes_of
 
@@ -23,24 +25,38 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 
-def architecture_of(model: Any, example: Any = None) -> Architecture:
-    """The steps of a model in training mode; an example input tells the shapes of what it concatenates."""
+def architecture_of(model: Any, example: Any = None, recording: Recording | None = None) -> Architecture:
+    """The steps of a model in training mode.
+
+    An example input tells the shapes of what it concatenates, and lets a model be recorded that can't be traced. A recording, where
+    there is one, is read as it is.
+    """
     if is_weight_layer(model):
         return with_followers(Architecture((Step("data", name="input"), Step("layer", (0,), "")), {"": model}))
     if not has_weight_layers(model):
         raise DomainError(f"model = {type(model).__name__} holds no Linear or convolution layer")
-    with _training(model):  # dropout counts whatever mode the model is in now
-        tracer, arguments = _Tracer.made(model), _defaults(model)
-        try:
-            graph = tracer.trace(model, concrete_args=arguments)
-        except Exception as error:  # TraceError where control flow depends on values, and whatever a user's forward does with proxies
-            lines = str(error).strip().splitlines()
-            graph, reason = None, f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    graph, reason = (None, "") if recording is not None else _traced(model)
+    if recording is None and graph is None and example is not None:
+        recording = recorded(model, example, backward=False)
+    if recording is not None:
+        with _training(model):
+            return with_followers(_Reader(model, recording.graph, recording.shapes).read())
     if graph is None:
         return with_followers(_registered(model, reason))
     shapes = None if example is None else _shapes(model, graph, example)
     found = _Reader(model, graph, shapes).read()  # outside of the try: an error in there is ours
     return with_followers(found)
+
+
+def _traced(model: Any) -> tuple[Any, str]:
+    """The model's graph, or None and why there is none."""
+    with _training(model):  # dropout counts whatever mode the model is in now
+        tracer, arguments = _Tracer.made(model), _defaults(model)
+        try:
+            return tracer.trace(model, concrete_args=arguments), ""
+        except Exception as error:  # TraceError where control flow depends on values, and whatever a user's forward does with proxies
+            lines = str(error).strip().splitlines()
+            return None, f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
 
 
 @contextmanager
@@ -114,20 +130,6 @@ def _containers() -> tuple[Any, ...]:
     return (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def _role(module: Any) -> str:
-    """What a module does that is no activation: "move", "pool", "normalisation"; "" where its class doesn't tell."""
-    words = [kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn")]
-    words.append(type(module).__name__)
-    for role, names in (
-        ("normalisation", elementwise.NORM_MODULES),
-        ("pool", elementwise.POOLING_MODULES),
-        ("move", elementwise.MOVING_MODULES),
-    ):
-        if any(name in word for word in words for name in names):
-            return role
-    return ""
-
-
 @dataclass(frozen=True)
 class _Value:
     """A tensor of the graph: a step's result, or an elementwise function of it that may become an activation."""
@@ -165,7 +167,7 @@ class _Reader:
             elif node.op == "get_attr":
                 self.values[node] = None
             elif node.op == "placeholder":
-                self.values[node] = self._new(node, Step("data", name=str(node.target)))
+                self.values[node] = self._new(node, Step("data", name=str(node.target), node=node))
             else:
                 self.values[node] = self._value(node)
         met = {id(layer) for layer in self.layers.values()}
@@ -178,13 +180,15 @@ class _Reader:
     def _value(self, node: Any) -> _Value | None:
         inputs = [(source, self.values.get(source)) for source in node.all_input_nodes]
         found = [value for _, value in inputs if value is not None]
+        if not found and node.op == "call_module" and isinstance(self.modules[node.target], torch().nn.Embedding):
+            return self._module(node, found)  # of places, which are no input
         if not found:
             # Constants, shapes, and tensors made from parameters alone.
             return None
         if node.op == "call_module":
             return self._module(node, found)
         name = _name(node)
-        if name in ("getattr", "size", "dim", "numel", "shape", "ndimension", "__len__", "len"):
+        if name in ("getattr", "size", "dim", "numel", "shape", "ndimension", "len"):
             # x.mT and the like hold numbers; shapes and dtypes don't.
             return found[0] if name == "getattr" and node.args[1] in ("T", "mT", "H", "mH", "data") else None
         plain = name.removesuffix("_")
@@ -206,7 +210,24 @@ class _Reader:
             if plain in elementwise.SUMS and constant:
                 factor = node.kwargs.get("alpha", 1.0) * (-1.0 if "sub" in plain else 1.0)
                 return self._step(node, "sum", name, found, signs=(1.0, factor) if len(found) == 2 else ())
+            if len(found) == 1 and len(inputs) == 2:
+                parameter = self._parameter(next(source for source, value in inputs if value is None))
+                if parameter is not None and plain in elementwise.PRODUCTS:
+                    return self._step(node, "scale", name, found, size=_size(parameter), zero=_size(parameter) == 0.0)
+                if parameter is not None and plain in elementwise.SUMS:
+                    return self._step(node, "shift", name, found, size=_size(parameter))
         return self._step(node, "other", name, found)
+
+    def _parameter(self, node: Any) -> Any:
+        """A parameter or buffer, through what only moves its numbers."""
+        while node.op != "get_attr" and len(node.all_input_nodes) == 1 and _name(node).removesuffix("_") in elementwise.MOVES:
+            node = node.all_input_nodes[0]
+        if node.op != "get_attr":
+            return None
+        value: Any = self.model
+        for word in str(node.target).split("."):
+            value = getattr(value, word, None)
+        return value if hasattr(value, "detach") and not value.is_meta else None
 
     def _module(self, node: Any, found: list[_Value]) -> _Value:
         module = self.modules[node.target]
@@ -214,6 +235,8 @@ class _Reader:
             name = self.names.setdefault(id(module), str(node.target))
             self.layers.setdefault(name, module)
             return self._step(node, "layer", name, found[:1])
+        if isinstance(module, (torch().nn.Embedding, torch().nn.EmbeddingBag)):
+            return self._new(node, Step("data", name=str(node.target), size=_size(module.weight), node=node))
         role = _role(module)
         if role == "move":
             alpha = any("Alpha" in kind.__name__ for kind in type(module).__mro__)
@@ -287,7 +310,7 @@ class _Reader:
 
     def _step(self, node: Any, kind: str, name: str, found: list[_Value], **more: Any) -> _Value:
         sources = tuple(self._settled(value) for value in found)
-        return self._new(node, Step(kind, sources, name, **more))
+        return self._new(node, Step(kind, sources, name, node=node, **more))
 
     def _new(self, node: Any, step: Step) -> _Value:
         self.steps.append(step)
@@ -305,7 +328,7 @@ class _Reader:
                 raise ActivationError(f"the activation after {before!r}: {error}") from error
             key = (value.step, id(act))
             if key not in self.acted:  # the same function of the same tensor, called twice, is one signal
-                self.steps.append(Step("activation", (value.step,), str(value.last.target), act))
+                self.steps.append(Step("activation", (value.step,), str(value.last.target), act, node=value.last))
                 self.acted[key] = len(self.steps) - 1
             self.made[value.last] = self.acted[key]
         return self.made[value.last]
@@ -411,7 +434,9 @@ def _name(node: Any) -> str:
         if node.target is getattr:
             return "getattr"
         name = getattr(node.target, "__name__", str(node.target))
-        return {"__getitem__": "getitem"}.get(name, name) if node.target is not operator.matmul else "matmul"
+        if name.startswith("__") and name.endswith("__"):
+            name = name[2:-2]  # of Python's operators, as torch calls them
+        return name if node.target is not operator.matmul else "matmul"
     return str(node.target)
 
 
@@ -420,6 +445,11 @@ def _is_zero(module: Any) -> bool:
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     given = [part for part in (weight, bias) if part is not None and not part.is_meta]
     return weight is not None and bool(given) and not any(bool(part.detach().any()) for part in given)
+
+
+def _size(parameter: Any) -> float:
+    """Root mean square."""
+    return 1.0 if parameter.is_meta else float(parameter.detach().double().square().mean().sqrt())
 
 
 def _numbers(node: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def check_fillable(name: str, layer: Any) -> None:
 
     if _parametrised(layer, "weight"):
         return
-    weight = layer._parameters.get("weight")
+    weight = layer._parameters.get("weight", layer._parameters.get("weight_v", layer._parameters.get("weight_orig")))
     if weight is None:
         raise DomainError(
             f"the weight of layer {name!r} is no parameter of its own (a hook computes it, as weight_norm does): initialise it before that"
@@ -59,11 +59,28 @@ def fill(name: str, layer: Any, sigma_w: float, sigma_b: float, orthogonal: bool
             _put(name, layer, "bias", _normal(tuple(layer.bias.shape), layer.bias.is_complex(), generator) * sigma_b)
 
 
+def scale_weight(name: str, layer: Any, factor: float) -> None:
+    """Multiply the weight by a number."""
+    with torch().no_grad():
+        if _parametrised(layer, "weight") or "weight" not in layer._parameters:
+            _put(name, layer, "weight", layer.weight.detach() * factor)
+        else:
+            layer.weight.mul_(factor)
+
+
 def _parametrised(layer: Any, which: str) -> bool:
     return hasattr(layer, "parametrizations") and which in layer.parametrizations
 
 
 def _put(name: str, layer: Any, which: str, values: Any) -> None:
+    if which == "weight" and "weight_v" in layer._parameters:  # weight_norm by a hook: the norms go by outputs
+        layer.weight_v.copy_(values)
+        axes = tuple(range(1, values.dim()))
+        layer.weight_g.copy_(layer.weight_v.norm(dim=axes, keepdim=True).reshape(layer.weight_g.shape))
+        return
+    if which == "weight" and "weight_orig" in layer._parameters:  # spectral_norm by a hook
+        layer.weight_orig.copy_(values)
+        return
     if not _parametrised(layer, which):
         getattr(layer, which).copy_(values)
         return

@@ -1,0 +1,414 @@
+"""A model's graph, recorded while it runs on a batch: whatever its control flow is, with what was seen at every operation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from meanfield.errors import DomainError
+from meanfield.frameworks.torch import elementwise
+from meanfield.frameworks.torch.installed import torch
+from meanfield.frameworks.torch.measurement import tensors_of, undisturbed
+from meanfield.frameworks.torch.recognition import has_weight_layers, is_elementwise
+from meanfield.frameworks.torch.roles import role
+from meanfield.frameworks.torch.weight_layers import fan_in, is_weight_layer
+
+WEIGHTED = frozenset({"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A tensor of the forward pass.
+
+    Attributes
+    ----------
+    square, mean : float
+        Of its numbers.
+    pair : float
+        E[x x'] over neighbouring inputs of the batch; nan for a single one.
+    count : int
+    sample : ndarray
+        At most 4096 of the numbers.
+    """
+
+    square: float
+    mean: float
+    pair: float
+    count: int
+    sample: Any = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Effective:
+    """The weight that an operation multiplies with, whatever made it: σ_w, σ_b, and the part of its taps that lies inside the image."""
+
+    sigma_w: float
+    sigma_b: float
+    inside: float
+
+
+@dataclass
+class Recording:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    graph : torch.fx.Graph
+        Every operation that was carried out, in order; only to be read.
+    shapes, seen : dict by node
+    gradients : dict by node
+        Σ (∂E/∂x)² for a random gradient at the outputs.
+    weights : dict by node
+        Of operations that multiply with a weight.
+    calls : dict by node
+        The function, its arguments and its result.
+    mean_shares : dict by node
+        For what a batch, group or instance normalisation takes: the share of its second moment that is that of the means which are taken
+        away, and how many values go into each.
+    """
+
+    graph: Any
+    shapes: dict[Any, tuple[int, ...]] = field(default_factory=dict)
+    seen: dict[Any, Seen] = field(default_factory=dict)
+    gradients: dict[Any, float] = field(default_factory=dict)
+    weights: dict[Any, Effective] = field(default_factory=dict)
+    calls: dict[Any, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any]] = field(default_factory=dict)
+    mean_shares: dict[Any, tuple[float, int]] = field(default_factory=dict)
+    outputs: list[Any] = field(default_factory=list)
+
+
+def recorded(model: Any, x: Any, seed: int = 0, *, backward: bool = True) -> Recording:
+    """Run a model in training mode on a batch, and a random gradient back; the model is as before afterwards.
+
+    Raises
+    ------
+    DomainError
+        If the model fails on x, or gives no tensor.
+    """
+    t = torch()
+    from torch.fx import Graph
+
+    arguments = x if isinstance(x, tuple) else (x,)
+    found = Recording(Graph())
+    with undisturbed(model), t.set_grad_enabled(backward):
+        t.default_generator.manual_seed(seed)
+        given = tuple(a.detach().clone().requires_grad_(backward) if a.is_floating_point() else a for a in arguments)
+        recorder = _recorder()(model, found, backward)
+        # An input that requires gradients may not be changed in place: the model works on copies.
+        copies = tuple(a.clone() if a.requires_grad else a for a in given)
+        for position, tensor in enumerate(copies):
+            recorder.placeholder(f"input{position or ''}", tensor)
+        try:
+            with recorder.watching(model), recorder:
+                answer = model(*copies)
+        except Exception as error:  # whatever a user's model may raise
+            raise DomainError(f"x: the model fails on it, with {type(error).__name__}: {error}") from error
+        outputs = [o for o in tensors_of(answer) if o.is_floating_point() or o.is_complex()]
+        if not outputs:
+            raise DomainError("x: the model's output is no tensor of real numbers")
+        found.graph.output(tuple(recorder.node(o) for o in outputs))
+        found.outputs = [recorder.node(o) for o in outputs]
+        usable = [o for o in outputs if o.requires_grad and not o.is_complex()]
+        if backward and usable:
+            generator = t.Generator().manual_seed(seed)
+            downwards = [t.randn(o.shape, generator=generator, dtype=t.float64).to(o) for o in usable]
+            wanted = [p for p in (*given, *model.parameters()) if p.requires_grad]
+            try:
+                t.autograd.grad(usable, wanted, downwards, allow_unused=True, retain_graph=True)
+            except RuntimeError as error:  # what the model does in place may leave no gradient, in training neither
+                raise DomainError(f"x: the model's backward pass fails on it, with {type(error).__name__}: {error}") from error
+    return found
+
+
+def factors_of_an_operation(recording: Recording, node: Any, seed: int = 0) -> list[float]:
+    """|δ before|²/|δ behind|² of one operation on each of its inputs, for a random δ behind it: its own Jacobian, simulated."""
+    t = torch()
+    function, arguments, keywords, _ = recording.calls[node]
+    fresh: dict[int, Any] = {}
+
+    def free(value: Any) -> Any:
+        if isinstance(value, t.Tensor):
+            if value.is_floating_point() and not isinstance(value, t.nn.Parameter):
+                return fresh.setdefault(id(value), value.detach().clone().requires_grad_(True))
+            return value
+        return type(value)(map(free, value)) if type(value) in (list, tuple) else value
+
+    with t.enable_grad(), t.random.fork_rng(devices=[]):
+        t.default_generator.manual_seed(seed)
+        try:
+            again = tensors_of(function(*map(free, arguments), **{key: free(v) for key, v in keywords.items()}))[0]
+            delta = t.randn(again.shape, generator=t.Generator().manual_seed(seed), dtype=t.float64).to(again)
+            gradients = t.autograd.grad([again], list(fresh.values()), [delta], allow_unused=True)
+        except Exception:  # an operation that can't be done twice, or has no gradient
+            return []
+    below = float(delta.double().square().sum())
+    return [0.0 if g is None else float(g.double().square().sum()) / below for g in gradients]
+
+
+def is_leaf(module: Any) -> bool:
+    """Whether a module is one operation of the graph."""
+    nn = torch().nn
+    if is_weight_layer(module) or isinstance(module, (nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)):
+        return True
+    if has_weight_layers(module) or next(module.children(), None) is not None:
+        return False
+    own = type(module).__module__
+    if own.startswith(("torch.nn", "torch.ao.nn")) and not isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
+        return True
+    return bool(role(module)) or is_elementwise(module)
+
+
+def not_seen(*_: Any) -> None:
+    """Stands for what happened out of sight: a custom autograd function."""
+    raise NotImplementedError
+
+
+def constant(*_: Any) -> None:
+    """Stands for a tensor that the forward pass made from no input."""
+    raise NotImplementedError
+
+
+def _recorder() -> Any:
+    """The class, made when torch is there."""
+    from torch.overrides import TorchFunctionMode
+
+    class Recorder(_Recorder, TorchFunctionMode):  # type: ignore[misc]
+        def __init__(self, model: Any, found: Recording, backward: bool) -> None:
+            TorchFunctionMode.__init__(self)
+            _Recorder.__init__(self, model, found, backward)
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            keywords = kwargs or {}
+            result = func(*args, **keywords)
+            if self.looking:
+                pass  # an operation of our own
+            elif self.inside:
+                self.weight(func, args, keywords)
+            else:
+                self.operation(func, args, keywords, result)
+            return result
+
+    return Recorder
+
+
+class _Recorder:
+    """Adds a node to the graph for every operation."""
+
+    def __init__(self, model: Any, found: Recording, backward: bool) -> None:
+        self.found, self.backward = found, backward
+        self.inside = 0
+        self.looking = False
+        self.table: dict[int, tuple[Any, Any]] = {}  # tensors are kept, so that their ids stay theirs
+        self.last: Any = None
+        self.names = {id(module): name for name, module in model.named_modules()}
+        self.parameters = {id(p): name for name, p in (*model.named_parameters(), *model.named_buffers())}
+        self.taken: Effective | None = None
+
+    @contextmanager
+    def watching(self, model: Any) -> Iterator[None]:
+        """Modules that are one operation, seen as one."""
+        handles = []
+        for module in model.modules():
+            if is_leaf(module):
+                handles.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
+                handles.append(module.register_forward_hook(self._leave, with_kwargs=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def placeholder(self, name: str, tensor: Any) -> None:
+        """An input."""
+        self._known(self.found.graph.placeholder(name), tensor)
+
+    def _enter(self, module: Any, args: Any, kwargs: Any) -> None:
+        self.looking = True
+        if self.inside == 0:
+            self.arguments = self._nodes(args), {key: self._nodes(value) for key, value in kwargs.items()}
+            self.taken = None
+        self.inside += 1
+        self.looking = False
+
+    def _leave(self, module: Any, args: Any, kwargs: Any, result: Any) -> None:
+        self.inside -= 1
+        if self.inside:
+            return
+        self.looking = True
+        arguments, keywords = self.arguments
+        node = self.found.graph.create_node("call_module", self.names[id(module)], arguments, keywords)
+        if self.taken is not None:
+            self.found.weights[node] = self.taken
+        if role(module) == "normalisation" and args:
+            self._means(node, type(module).__name__, args[0], getattr(module, "num_groups", 1))
+        self._results(node, module, args, kwargs, result)
+        self.looking = False
+
+    def operation(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        """A function or method."""
+        t = torch()
+        name = getattr(func, "__name__", str(func))
+        graph = self.found.graph
+        if name == "__get__":
+            attribute = getattr(func.__self__, "__name__", "")
+            if isinstance(result, t.Tensor) and args and id(args[0]) in self.table and attribute not in ("grad",):
+                self._known(graph.create_node("call_function", getattr, (self.node(args[0]), attribute), {}), result)
+            return
+        if name == "__setitem__":
+            if id(args[0]) in self.table or any(id(a) in self.table for a in args[2:]):
+                self._known(graph.create_node("call_function", _setitem, self._nodes(args), {}), args[0])
+            return
+        if not any(id(a) in self.table or id(a) in self.parameters or a.grad_fn is not None for a in tensors_of([args, kwargs])):
+            return  # of constants alone
+        if not tensors_of(result) or name in ("detach_", "requires_grad_", "register_hook"):
+            return
+        node = graph.create_node("call_function", func, self._nodes(args), {key: self._nodes(value) for key, value in kwargs.items()})
+        self.taken = None
+        self.weight(func, args, kwargs)
+        if self.taken is not None:
+            self.found.weights[node] = self.taken
+        if name in elementwise.NORMS:
+            groups = kwargs.get("num_groups", args[1] if len(args) > 1 and isinstance(args[1], int) else 1)
+            self._means(node, name, args[0], groups)
+        self._results(node, func, args, kwargs, result)
+
+    def _means(self, node: Any, name: str, tensor: Any, groups: int) -> None:
+        x = tensor.detach().float()
+        word = name.lower()
+        if "batch" in word:
+            rows = x.movedim(1, 0).reshape(x.shape[1], -1)
+        elif "instance" in word:
+            rows = x.reshape(x.shape[0] * x.shape[1], -1)
+        elif "group" in word:
+            rows = x.reshape(x.shape[0] * groups, -1)
+        else:
+            return
+        square = float(rows.square().mean())
+        self.found.mean_shares[node] = (float(rows.mean(1).square().mean()) / square if square > 0.0 else 0.0, int(rows.shape[1]))
+
+    def weight(self, func: Any, args: Any, kwargs: Any) -> None:
+        """The σ's of a linear map, from what it is really given."""
+        name = getattr(func, "__name__", "")
+        if name not in WEIGHTED or self.taken is not None:
+            return
+        transposed = "transpose" in name
+        last = ("output_padding", "groups", "dilation") if transposed else ("dilation", "groups")
+        given = dict(zip(("input", "weight", "bias", "stride", "padding", *last), args, strict=False)) | kwargs
+        x, weight, bias = given["input"], given["weight"].detach(), given.get("bias")
+        size = weight.double().square().mean()
+        if name == "linear":
+            fan, inside = float(weight.shape[-1]), 1.0
+        else:
+            fan, inside = _taps(func, x, weight, given, transposed)
+        own = 0.0 if bias is None else math.sqrt(float(bias.detach().double().abs().square().mean()))
+        self.taken = Effective(math.sqrt(float(size) * fan), own, inside)
+
+    def _results(self, node: Any, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        t = torch()
+        self.found.calls[node] = (func, args, kwargs, result)
+        self.last = node
+        if isinstance(result, t.Tensor):
+            self._known(node, result)
+            return
+        parts = list(result) if isinstance(result, (list, tuple)) else tensors_of(result)
+        if _plain(func) in elementwise.TUPLES:
+            for index, part in enumerate(parts):
+                self._known(self.found.graph.create_node("call_function", _getitem, (node, index), {}), part)
+            return
+        for index, part in enumerate(tensors_of(parts)):
+            self._known(node if index == 0 else self.found.graph.create_node("call_function", _getitem, (node, index), {}), part)
+
+    def _known(self, node: Any, tensor: Any) -> None:
+        t = torch()
+        self.table[id(tensor)] = (node, tensor)
+        self.found.shapes[node] = tuple(tensor.shape)
+        if tensor.is_floating_point() and tensor.numel() and not tensor.is_meta:
+            self.found.seen[node] = _seen(tensor)
+            if self.backward and tensor.requires_grad and t.is_grad_enabled():
+                gradients = self.found.gradients
+
+                def keep(gradient: Any) -> None:
+                    gradients[node] = float(gradient.float().square().sum())
+
+                tensor.register_hook(keep)
+
+    def node(self, tensor: Any) -> Any:
+        """The node of a tensor; one for what was not seen."""
+        if id(tensor) in self.table:
+            return self.table[id(tensor)][0]
+        graph = self.found.graph
+        if id(tensor) in self.parameters:
+            made = graph.create_node("get_attr", self.parameters[id(tensor)], (), {})
+        elif tensor.grad_fn is not None and self.last is not None and not isinstance(tensor, torch().nn.Parameter):
+            made = graph.create_node("call_function", not_seen, (self.last,), {})
+            self._known(made, tensor)
+        else:
+            made = graph.create_node("call_function", constant, (), {})
+        self.table.setdefault(id(tensor), (made, tensor))
+        return self.table[id(tensor)][0]
+
+    def _nodes(self, value: Any) -> Any:
+        t = torch()
+        if isinstance(value, t.Tensor):
+            if value.numel() == 1 and id(value) not in self.table and id(value) not in self.parameters and value.grad_fn is None:
+                return value.item()
+            return self.node(value)
+        if type(value) in (list, tuple):
+            return type(value)(map(self._nodes, value))
+        return value
+
+
+def _getitem(parts: Any, index: Any) -> Any:
+    return parts[index]
+
+
+def _setitem(*_: Any) -> None:
+    raise NotImplementedError
+
+
+_getitem.__name__ = "getitem"
+_setitem.__name__ = "setitem"
+
+
+def _plain(func: Any) -> str:
+    return str(getattr(func, "__name__", type(func).__name__)).removesuffix("_")
+
+
+def _seen(tensor: Any) -> Seen:
+    x = tensor.detach().float()  # torch adds pairwise: single precision is accurate enough
+    square = float(x.square().mean())
+    pair = math.nan
+    if x.dim() > 1 and x.shape[0] > 1:
+        pair = float((x * x.roll(1, 0)).mean())
+    flat = x.reshape(-1)
+    sample = flat[:: max(1, flat.numel() // 4096)][:4096].double().cpu().numpy()
+    return Seen(square, float(x.mean()), pair, int(x.numel()), sample)
+
+
+def _taps(func: Any, x: Any, weight: Any, given: dict[str, Any], transposed: bool) -> tuple[float, float]:
+    """fan_in, and which part of it an output meets on average: zero padding leaves some out (to first order, the same everywhere)."""
+    t = torch()
+    if transposed:
+        stride = given.get("stride", 1)
+        steps = stride if isinstance(stride, (tuple, list)) else (stride,) * (weight.dim() - 2)
+        groups = int(given.get("groups", 1))
+        return weight.shape[0] / groups * math.prod(weight.shape[2:]) / math.prod(steps), 1.0
+    fan = float(math.prod(weight.shape[1:]))
+    padding = given.get("padding", 0)
+    if padding in (0, "valid") or (isinstance(padding, (tuple, list)) and not any(padding)):
+        return fan, 1.0
+    kernel = weight.shape[2:]
+    ones = t.ones((1, 1, *x.shape[2:]), dtype=t.float32)
+    more = {key: given[key] for key in ("stride", "padding", "dilation") if key in given}
+    with t.no_grad():
+        return fan, float(func(ones, t.full((1, 1, *kernel), 1.0 / math.prod(kernel)), **more).mean())
+
+
+def own_weight(layer: Any) -> tuple[float, float]:
+    """σ_w and σ_b of a weight layer as it stands."""
+    weight = layer.weight.detach().double()
+    bias = 0.0 if layer.bias is None else float(layer.bias.detach().double().abs().square().mean().sqrt())
+    return math.sqrt(float(weight.abs().square().mean()) * fan_in(layer)), bias

@@ -109,16 +109,17 @@ def test_marginal_likelihood_and_grid_search_tune_a_kernel() -> None:
 
 
 def test_digits_by_ridge_and_by_a_support_vector_machine() -> None:
-    """600 digits to learn from, 400 to be told: above 95 % by each (a linear model has 90 %)."""
+    """600 digits to learn from, 400 to be told: above 97 % by each (RidgeClassifier has 93.75 %)."""
     x, y = load_digits(return_X_y=True)
-    x = x / 16.0
+    shuffled = np.random.default_rng(0).permutation(y.size)
+    x, y = x[shuffled] / 16.0, y[shuffled]
     first, rest = slice(0, 600), slice(600, 1000)
     net = mf.Network(L.Dense(1.4, 0.1), L.Repeat(L.Sequence("relu", L.Dense(1.4, 0.1)), 2))
     k, across = net.ntk(x[first]), net.ntk(x[rest], x[first])
     ridge = KernelRidge(alpha=1e-3, kernel="precomputed").fit(k, np.eye(10)[y[first]])
-    assert np.mean(np.argmax(ridge.predict(across), axis=1) == y[rest]) > 0.95
+    assert np.mean(np.argmax(ridge.predict(across), axis=1) == y[rest]) > 0.97
     machine = SVC(kernel="precomputed", C=10.0).fit(k, y[first])
-    assert machine.score(across, y[rest]) > 0.95
+    assert machine.score(across, y[rest]) > 0.97
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ MADE: dict[str, Callable[[], Any]] = {
     "FixedPoint": lambda: mf.MeanField("silu", 1.8, 0.1).variance_fixed_points()[0],
     "FiniteWidth": lambda: mf.finite_width("tanh", 1.5, 0.3, depth=10),
     "Band": lambda: mf.finite_width("tanh", 1.5, 0.3, depth=10).at(500),
+    "ActivationComparison": lambda: mf.compare(["relu", "softplus"], depth=5),
+    "ActivationRow": lambda: mf.compare(["relu"], depth=5)[0],
     "Scheme": lambda: mf.scheme("he", 512),
     "Expectation": lambda: mf.estimate("tanh", q=np.linspace(0.5, 2, 30)),
 }

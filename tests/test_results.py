@@ -45,6 +45,7 @@ PLOTTED = (
     "LayerStatistics",
     "FiniteWidth",
     "LayerStatistics, theory",
+    "ActivationComparison",
 )
 
 

@@ -83,6 +83,7 @@ class FeatureMaker:
         self.high = math.ldexp(1.0, octave + 1)
         self.smoother = Smoother(activation, partition, order, self.high)
         self.usable = self.smoother.central and not self.smoother.infinite and self.smoother.edges.size <= MOST_EDGES
+        self._shared: dict[int, tuple[Array, Array, Array] | None] = {}  # nodes, weights and values, by 2 log₂ τ
         self.breaks = [b.location for b in activation.breakpoints]
         edges = np.unique(np.abs(self.smoother.edges))
         edges = edges[edges > 0]
@@ -144,11 +145,26 @@ class FeatureMaker:
             elif rule.finest:
                 rows = self._around(roots, root * nodes, sigma, rule)
             else:
-                rows = np.stack([self.smoother.apply(q * root * nodes, q * sigma, "mean") for q in roots.tolist()])
+                rows = np.stack([self._anywhere(q * root * nodes, q * sigma) for q in roots.tolist()])
             rows *= np.sqrt(weights)
             plain.append(rows)
             mirrored.append(np.ascontiguousarray(rows[:, ::-1]))  # the nodes lie evenly about 0
         return Features(plain, mirrored)
+
+    def _anywhere(self, centres: Array, tau: float) -> Array:
+        """E_T φ(X + τT) by nodes that all centres share, and all τ within a factor of √2: few values of φ for many sums."""
+        from meanfield.expectation.smoothing_kernels import window_means
+
+        step = math.floor(2.0 * math.log2(tau))
+        if step not in self._shared:
+            nodes = self.smoother.shared_nodes(2.0 ** (0.5 * step))
+            self._shared[step] = None if nodes is None else (*nodes, self.activation.values(nodes[0], self.order))
+        shared = self._shared[step]
+        if shared is None:
+            return self.smoother.apply(centres, tau, "mean")
+        out = np.empty(centres.size)
+        window_means(centres, tau, self.smoother.reach, *shared, out)
+        return out
 
     def _hermite(self, roots: Array, centres: Array, sigma: float) -> Array:
         """E_T φ(√q(a + σT)) by 16 nodes."""

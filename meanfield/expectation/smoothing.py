@@ -83,7 +83,7 @@ class Smoother:
 
     def apply(self, centres: Array, tau: float, what: Literal["mean", "variance"]) -> Array:
         """E_T φ⁽ᵏ⁾ (deltas included) or Var_T φ⁽ᵏ⁾ (deltas left out) at each centre."""
-        shared = self._shared_nodes(tau)
+        shared = self.shared_nodes(tau)
         out = self.by_shared_nodes(centres, tau, what, *shared) if shared is not None else self.by_own_nodes(centres, tau, what)
         if what == "mean":
             for location, delta, dipole in self.jumps:
@@ -92,7 +92,7 @@ class Smoother:
                 out += (delta + dipole * d / tau) * density  # ∫ δ'(x − t) N(x; X, τ²) dx = ((t − X)/τ²) N
         return out
 
-    def _shared_nodes(self, tau: float) -> tuple[Array, Array] | None:
+    def shared_nodes(self, tau: float) -> tuple[Array, Array] | None:
         """Nodes x and weights of ∫ dx that serve every centre; None where the mass lies far out or there would be too many."""
         if not self.central or 2 * self.furthest > MOST_SHARED * (SHARED_STEP * tau):
             return None

@@ -51,7 +51,7 @@ def check_files(name: str, tables: int, folder: Path) -> None:
     assert list(rows[0]) == list(table(RESULTS / f"train_{name}.csv")[0])
 
 
-@pytest.mark.parametrize("name", ["depth", "phase"])
+@pytest.mark.parametrize("name", ["depth", "phase", "shaped"])
 @pytest.mark.usefixtures("_flags_put_back")
 def test_small_size_runs(name, tmp_path):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
@@ -386,6 +386,20 @@ def test_page_shows_the_accuracies_of_the_table():
             assert len(found) == 6
             cells.append(f"{found.mean():.1f} ± {found.std(ddof=1):.1f}")
         assert f"| {setting} | {' | '.join(cells)} |" in page
+
+
+def test_page_shows_the_accuracies_of_shaped_networks():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = table(RESULTS / "train_shaped.csv")
+    for name in ("gelu", "silu", "softplus", "leaky_relu"):
+        cells = []
+        for way in ("TAT", "DKS", "He"):
+            found = 100 * np.array(numbers(rows, "test_accuracy", activation=name, way=way))
+            assert len(found) == 6
+            cells.append(f"{found.mean():.1f} ± {found.std(ddof=1):.1f}")
+        assert f"| {name} | {' | '.join(cells)} |" in page
+        shaped = numbers(rows, "train_accuracy", activation=name, way="TAT")
+        assert min(shaped) > max(numbers(rows, "train_accuracy", activation=name, way="He"))
 
 
 @pytest.mark.parametrize(("worse", "depths"), [("ordered", ("30", "60", "100")), ("chaotic", ("60", "100"))])

@@ -10,5 +10,17 @@ from meanfield.frameworks.torch.diagnose import diagnose
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
 from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.initialiser import init_
+from meanfield.frameworks.torch.jacobian import LayerJacobian, ModelJacobian, jacobian
 
-__all__ = ["Diagnosis", "Finding", "Initialisation", "LayerDiagnosis", "LayerInitialisation", "diagnose", "init_"]
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "Initialisation",
+    "LayerDiagnosis",
+    "LayerInitialisation",
+    "LayerJacobian",
+    "ModelJacobian",
+    "diagnose",
+    "init_",
+    "jacobian",
+]

@@ -119,7 +119,7 @@ def _zero(function: Callable[[float], float], low: float, high: float) -> float:
         return low
     if not function(high) > 0.0:
         return high
-    return float(brentq(lambda u: min(max(function(u), -10.0), 10.0), low, high, xtol=1e-13, rtol=9e-16))
+    return float(brentq(lambda u: min(max(function(u), -10.0), 10.0), low, high, xtol=1e-13, rtol=9e-16, maxiter=1000))
 
 
 def edge_levels(law: SlopeLaw, depth: int, gaussian: bool, zeta: Array) -> Array:

@@ -113,6 +113,7 @@ def datasheet(activation: Any, seed: int = 0) -> Datasheet:
         correlation,
         edge,
         initialisation,
+        jacobian,
         monte_carlo,
         origin,
         plane,
@@ -133,6 +134,7 @@ def datasheet(activation: Any, seed: int = 0) -> Datasheet:
         ("comparison", "Beside ReLU, tanh, Swish and GELU", comparison.section),
         ("proposition-4", "Proposition 4: does information go deep?", conditions.section),
         ("initialisation", "Initialisation", initialisation.section),
+        ("jacobian", "Jacobian: how far lengths are kept", jacobian.section),
         ("monte-carlo", "Monte-Carlo check", monte_carlo.section),
         ("origin", "How this page was made", origin.section),
     )

@@ -30,6 +30,7 @@ SECTIONS = (
     "comparison",
     "proposition-4",
     "initialisation",
+    "jacobian",
     "monte-carlo",
     "origin",
 )

@@ -10,6 +10,7 @@ from meanfield.frameworks.torch.diagnose import diagnose
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
 from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.initialiser import init_
+from meanfield.frameworks.torch.jacobian import LayerJacobian, ModelJacobian, jacobian
 from meanfield.frameworks.torch.module import module
 from meanfield.frameworks.torch.monitoring import Monitor, monitor
 from meanfield.frameworks.torch.network import network
@@ -21,11 +22,14 @@ __all__ = [
     "Initialisation",
     "LayerDiagnosis",
     "LayerInitialisation",
+    "LayerJacobian",
     "LayerPrediction",
+    "ModelJacobian",
     "Monitor",
     "Prediction",
     "diagnose",
     "init_",
+    "jacobian",
     "module",
     "monitor",
     "network",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NEAREST = 34.0  # e-folds: how near to an end of a stretch is looked
 FARTHEST = 80.0
+UNSEEN = 1e-3  # of the mean of d
 
 Gap = tuple[float, float]
 _Slope = Callable[[float], tuple[float, float, float]]  # ζ ↦ D, m, 1 + m
@@ -37,7 +38,9 @@ def find_gaps(law: SlopeLaw, depth: int, gaussian: bool) -> list[Gap]:
     gaps: list[Gap] = []
     low = 0.0
     for start, stop in supports.tolist():
-        if start > low:
+        # Far below the mean, where φ' comes as near to 0 as one likes, the end is but that of the reach: it is not looked for.
+        endless = low == 0.0 and start < UNSEEN and law.reaches_zero and law.zero_mass == 0.0
+        if start > low and not endless:
             gaps += _within(slope, low, start, depth, gaussian)
         low = stop
     gaps.append((_beyond(slope, low), math.inf))
@@ -119,7 +122,7 @@ def _zero(function: Callable[[float], float], low: float, high: float) -> float:
         return low
     if not function(high) > 0.0:
         return high
-    return float(brentq(lambda u: min(max(function(u), -10.0), 10.0), low, high, xtol=1e-13, rtol=9e-16))
+    return float(brentq(lambda u: min(max(function(u), -10.0), 10.0), low, high, xtol=1e-13, rtol=9e-16, maxiter=1000))
 
 
 def edge_levels(law: SlopeLaw, depth: int, gaussian: bool, zeta: Array) -> Array:

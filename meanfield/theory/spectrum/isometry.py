@@ -125,5 +125,5 @@ def _smallest(act: Activation, layers: int, target: float) -> float:
     ladder = np.arange(low, math.log(LARGEST), math.log(STEP))
     for start, stop in zip(ladder[:-1].tolist(), ladder[1:].tolist(), strict=True):
         if excess(stop) > 0.0:
-            return math.exp(float(brentq(excess, start, stop, xtol=1e-15, rtol=1e-14)))
+            return math.exp(float(brentq(excess, start, stop, xtol=1e-15, rtol=1e-14, maxiter=1000)))
     raise none(f"it stays below that up to q = {LARGEST:g}; where |phi'| is constant (linear, abs) every point of the edge is an isometry")

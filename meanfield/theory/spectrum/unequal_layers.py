@@ -98,7 +98,7 @@ class UnequalLayers:
                 return math.log(row[0, 2]) - u
 
             low, high = -34.0, max(60.0, 10.0 - u)
-            v = low if excess(low) < 0.0 else float(brentq(excess, low, high, xtol=1e-13))
+            v = low if excess(low) < 0.0 else float(brentq(excess, low, high, xtol=1e-13, maxiter=1000))
             found[i] = math.log(top) + math.log1p(math.exp(v))
         zeta = found.astype(complex)
         rows = self._transforms(zeta)
@@ -111,7 +111,7 @@ class UnequalLayers:
         from scipy.optimize import brentq
 
         low, high = -60.0, 30.0
-        u = high if self._on_axis(high)[1] < 0.0 else float(brentq(lambda at: self._on_axis(at)[1], low, high, xtol=1e-12))
+        u = high if self._on_axis(high)[1] < 0.0 else float(brentq(lambda at: self._on_axis(at)[1], low, high, xtol=1e-12, maxiter=1000))
         level, _, zeta = self._on_axis(u)
         step = 1e-3
         second = (self._on_axis(u + step)[1] - self._on_axis(u - step)[1]) / (2.0 * step)
@@ -240,7 +240,7 @@ class UnequalLayers:
             else:
                 i = int(np.searchsorted(-above, -wanted))
                 low, high = float(levels[i - 1]), float(levels[i])
-                result[index] = brentq(lambda level, wanted=wanted: self._at(level)[1] - wanted, low, high, xtol=1e-12)
+                result[index] = brentq(lambda level, wanted=wanted: self._at(level)[1] - wanted, low, high, xtol=1e-12, maxiter=1000)
         return result
 
     def top_edge(self) -> tuple[float, float] | None:

@@ -101,7 +101,7 @@ def check_proof(json_text: str) -> Check:
 
 
 def verified(json_text: str, deadline: float) -> Check:
-    """As `check_proof`, refusing what is not confirmed by the deadline of time.monotonic()."""
+    """As `check_proof`, refusing what is not confirmed by the deadline of time.thread_time()."""
     before = flint.ctx.prec
     flint.ctx.prec = _BITS
     held = _deadline.set(deadline)
@@ -119,7 +119,7 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 def _in_time() -> None:
-    if time.monotonic() > _deadline.get():
+    if time.thread_time() > _deadline.get():
         raise _Refused("the time is over")
 
 
@@ -272,8 +272,8 @@ class _Evaluator:
             return [1]
         if g < 0:
             return [-1]
-        # g monotone, with its zero at an end of the cell or outside: the branch of the inside.
-        if self.low < self.high and (slope > 0 or slope < 0):
+        # g of one branch and monotone, with its zero at an end of the cell or outside: the branch of the inside.
+        if self.low < self.high and (slope > 0 or slope < 0) and len(self.at(argument)) == 1:
             start, end = (self.low, self.high) if slope > 0 else (self.high, self.low)
             if all(value >= 0 for value, _ in _Everything(start).at(argument)):
                 return [1]
@@ -713,8 +713,7 @@ def _near_zero(tree: Any, claim: Any, confirmed: Any) -> tuple[int, bool]:
     if not 3 <= order <= 9:
         raise _Refused("an order out of range")
     a, b = _Taylor(tree, 1, order + 2).coefficients, _Taylor(tree, -1, order + 2).coefficients
-    evaluator = _Evaluator(Fraction(-1, 2**20), Fraction(1, 2**20))
-    evaluator.at(tree)
+    _, evaluator = _everywhere(tree, Fraction(-1, 2**20), Fraction(1, 2**20))
     smooth = not evaluator.open  # one analytic expression: odd coefficients cancel
     stability = _first_sign([_curved(a, n) + _curved(b, n) for n in range(order)], smooth, 1)
     square = [_convolved(a, n) + _convolved(b, n) for n in range(order + 2)]
@@ -1223,9 +1222,13 @@ def _tails(tree: Any, claim: Any, confirmed: Any) -> int:
 
 
 def _grows(tree: Any, claim: Any, confirmed: Any) -> bool:
-    for far, value, _ in _far(tree, _start(claim)):
-        if value and _faster(value[0][0], _Rate(power=Fraction(1))) > 0:
-            far.sign(value)
+    """The fastest term of φ on one side has a coefficient that is not 0 and is faster than x: all others are slower."""
+    for side in (1, -1):
+        try:
+            value = _Far(_start(claim), side).at(tree)[0]
+        except _Refused:
+            continue
+        if value and _faster(value[0][0], _Rate(power=Fraction(1))) > 0 and not value[0][1][0].contains(0):
             return True
     raise _Refused("φ is not shown to grow faster than x")
 

@@ -15,12 +15,15 @@ from fractions import Fraction
 from typing import Any
 
 from meanfield.proof.balls import Ball, ProofError, ball, flint, precision
+from meanfield.proof.exact import Exact
 from meanfield.proof.function import Function
 from meanfield.proof.jets import REALS, Complexes, program
-from meanfield.proof.pieces import Piece, Pieces
+from meanfield.proof.pieces import Piece, Pieces, polynomial
 
 _RHO = Fraction(5, 2)
 _MOST_PANELS = 4000
+_MOST_INNER = 96
+_LARGEST = 1e3  # an ellipse on which |f| is larger is nearly at a pole: halving the panel is cheaper
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,7 @@ class _Double:
                     nodes = [(m + r * node, w * r * (-((m + r * node) ** 2) / 2).exp()) for node, w in self._pairs()]
                     panels.append((nodes, error))
                     continue
-            if len(todo) > 60 or r < 1e-6:
+            if len(panels) > _MOST_INNER or len(todo) > 60 or r < 1e-6:
                 return None
             middle_t = ((a + b) / 2).mid()
             todo += [(middle_t, b), (a, middle_t)]
@@ -317,12 +320,29 @@ class _Rough:
             if low > self.reach or high < -self.reach:
                 continue
             low, high = (-self.reach if low < -self.reach else low), (self.reach if high > self.reach else high)
+            line = _line(piece, self.side)
+            if line is not None:
+                root, (constant, slope) = flint.arb(2).sqrt(), line
+                mass = (flint.arb.pi() / 2).sqrt() * ((high / root).erf() - (low / root).erf())
+                ends = (-(low * low) / 2).exp() - (-(high * high) / 2).exp()
+                total = total + (constant + slope * centre) * mass + slope * self.own * ends
+                continue
 
             def integrand(t: Any, analytic: bool, piece: Piece = piece) -> Any:
                 return self.side.value(piece, centre + self.own * t, Complexes(bool(analytic))) * (-t * t / 2).exp()
 
             total = total + flint.acb.integral(integrand, low, high, abs_tol=self.tolerance / 64, rel_tol=self.tolerance / 64).real
         return total / (2 * flint.arb.pi()).sqrt() + self.cut_off.union(-self.cut_off)
+
+
+def _line(piece: Piece, side: Side) -> tuple[Ball, Ball] | None:
+    """φ^(k) on a piece as constant + slope·x, where it is that; its integrals have closed forms."""
+    powers = polynomial(piece.tree)
+    if powers is None:
+        return None
+    c = [powers.get(n, Exact()).ball() for n in range(3)]
+    constant, slope, curvature = ((c[0], c[1], c[2]), (c[1], 2 * c[2], flint.arb(0)), (2 * c[2], flint.arb(0), flint.arb(0)))[side.k]
+    return (side.sign * constant, side.sign * slope) if curvature.is_zero() else None
 
 
 def _within(piece: Piece, low: Ball, high: Ball) -> bool:
@@ -340,7 +360,7 @@ def _complex_bound(side: Side, piece: Piece, low: Ball, high: Ball, up: Ball, ce
             return None
         box = flint.acb(a.union(b), up.union(-up))
         value = side.value(piece, box, field)
-        if value.is_finite() and value.abs_upper() < 1e40 * (1 + side.most):
+        if value.is_finite() and value.abs_upper() < _LARGEST * (1 + side.most):
             most = most.max(value.abs_upper())
             continue
         if (b - a) < up / 4:

@@ -80,6 +80,8 @@ class Proof:
         Why, where a verdict is None.
     certificate : str
         The JSON text that `check_proof` verifies; "" where there is none.
+    confirmed : tuple of str
+        The names of the claims in it.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Proof:
     steps: tuple[Step, ...]
     undecided: tuple[str, ...] = ()
     certificate: str = field(default="", repr=False)
+    confirmed: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The certificate, for `check_proof`."""

@@ -94,7 +94,7 @@ def edge_of_chaos(subject: Any, sigma_b: Fraction, digits: int) -> dict[str, Bal
     found = first_change(roughly, _GRID[bias / 2 < _GRID] if bias else _GRID, lambda a, b: a < 0 < b)
     if found is None:
         raise ProofError(f"no point on the edge of chaos was found at σ_b = {float(sigma_b):.6g}")
-    q = enclosed_root(rest, tightened(roughly, *found), digits)
+    q = enclosed_root(rest, tightened(roughly, *found), digits + 5)
     with precision(int((digits + 20) * 3.4) + 60):
         slope = m.v1(q, digits + 8)
         return {"sigma_w": 1 / slope.sqrt(), "q": q, "variance_slope": m.rise(q, digits + 8) / (q * slope)}
@@ -128,7 +128,7 @@ def fixed_point(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int)
                 return {"q": flint.arb(0), "variance_slope": chi, "chi_1": chi}
             raise ProofError("no fixed point was found where the recursion from q = 1 goes, up to 2^60")
     near = grid[0] if roughly(1.0) == 0.0 else tightened(roughly, *found)
-    q = enclosed_root(rest, float(near), digits)
+    q = enclosed_root(rest, float(near), digits + 5)
     with precision(int((digits + 20) * 3.4) + 60):
         slope = ball(weight) * m.rise(q, digits + 8) / q
         chi = flint.arb("inf") if subject.jumps(1) else ball(weight) * m.v1(q, digits + 8)

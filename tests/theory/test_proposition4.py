@@ -49,7 +49,7 @@ def test_verdicts(name: str) -> None:
     assert found == VERDICTS[name], str(result)
     for condition in (*result.conditions.values(), result.conclusion):
         assert condition.reason
-        assert condition.proof in ("symbolic", "analytic", "numerical")
+        assert condition.proof in ("symbolic", "analytic", "theorem", "numerical")
         assert (condition.holds is not False) or condition.witness is not None
     for name_, condition in result.conditions.items():
         assert condition.name == name_

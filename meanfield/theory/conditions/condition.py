@@ -27,8 +27,8 @@ class Condition(Result):
     holds : bool or None
         None: undecided. A sign that is smaller than its error estimate decides nothing.
     proof : str
-        "symbolic" (exact, from the formula), "analytic" (a theorem covers it) or "numerical" (with a margin, in a stated
-        range); never more than "numerical" for a callable, which is known at samples only.
+        "symbolic" (exact, from the formula), "analytic" (a theorem covers it), "theorem" (proved by balls, with python-flint) or
+        "numerical" (with a margin, in a stated range); never more than "numerical" for a callable, which is known at samples only.
     evidence : dict
         Numbers and words behind the verdict, by name.
     witness : object
@@ -79,5 +79,5 @@ def as_known(condition: Condition, act: Activation) -> Condition:
 
 def weakest(proofs: Iterable[str]) -> str:
     """The weakest of several kinds of proof: a chain is as good as that."""
-    order = ("numerical", "analytic", "symbolic")
+    order = ("numerical", "theorem", "analytic", "symbolic")
     return min(proofs, key=order.index)

@@ -85,7 +85,8 @@ def check_proposition4(activation: Any) -> Proposition4:
     -----
     (i) φ(0) = 0, one-sided slopes at 0 that are not both 0, |φ(x)/x| ≤ K. (ii) There is A > 0 such that every σ_b in [0, A] has a
     point on the edge of chaos. (iii) F is non-decreasing there, and q → 0 as σ_b → 0. (iv) f is convex on [0, 1]. Then
-    sup|f(c) − c| → 0 as σ_b → 0.
+    sup|f(c) − c| → 0 as σ_b → 0. Where the extra "proof" is installed, what `prove_proposition4` shows with little work replaces what is
+    read off samples: the proof is "theorem" then.
 
     By definition q is the limit of the variance recursion. χ₁ = 1 at *any* fixed point is weaker: for SiLU, GELU and Mish the fixed
     points with small σ_b repel. Both readings are given. The conclusion needs φ'(0+) = φ'(0−) besides; it is checked on its own.
@@ -111,6 +112,8 @@ def check_proposition4(activation: Any) -> Proposition4:
     from meanfield.theory.conditions.condition_three import condition_three
     from meanfield.theory.conditions.condition_two import condition_two
     from meanfield.theory.conditions.propositions_5_7 import proposition_five, proposition_seven
+    from meanfield.theory.conditions.proven import proof_of, with_proof
+    from meanfield.theory.conditions.proven import strictly as proven_strictly
     from meanfield.theory.conditions.samples import moments, sample
     from meanfield.theory.conditions.structure import structure
 
@@ -122,8 +125,11 @@ def check_proposition4(activation: Any) -> Proposition4:
     edge = condition_two(act, seen, values, one)
     three = condition_three(act, seen, values, shape, one.evidence["phi(0)_is_zero"], edge)
     conditions = {name: as_known(c, act) for name, c in {"i": one, "ii": edge.condition, "iii": three, "iv": condition_four(seen)}.items()}
-    satisfied = all_of(c.holds for c in conditions.values())
     strictly = all_of((one.holds, edge.limit.holds, three.evidence["holds_at_limit"], conditions["iv"].holds))
+    proof = proof_of(given)
+    if proof is not None:
+        conditions, strictly = with_proof(conditions, proof), proven_strictly(proof, strictly)
+    satisfied = all_of(c.holds for c in conditions.values())
     conclusion = as_known(check_conclusion(act, values, conditions, edge), act)
     shorter = {"5": proposition_five(act, values, shape, one, edge.condition), "7": proposition_seven(seen, values, shape)}
     propositions = {name: as_known(c, act) for name, c in shorter.items()}

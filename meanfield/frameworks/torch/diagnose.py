@@ -477,7 +477,8 @@ class _Judge:
                     "init_(model), or fewer layers, residual branches, or normalisation at the beginning of branches",
                 )
             )
-        seen = [name for name in self.order if name not in self.zero.layers] or self.order
+        dark = {name for name in self.zero.without_gradient if self.found[name].incoming == 0.0}  # a gate behind a γ of 0
+        seen = [name for name in self.order if name not in self.zero.layers and name not in dark] or self.order
         hidden = [name for name in seen if self.known is None or self.known.follows.get(name) is not None] or seen
         first = seen[0]
         before, after = self.found[first].variance, self.found[hidden[-1]].variance

@@ -202,7 +202,6 @@ class Diagnosis:
                 grouped.setdefault(finding, []).append(layer.name or "the layer")
         for finding, names in grouped.items():
             lines.append(f"{_several(names)}: {_said(finding)}")
-        lines.extend(f"remedy: {text}" for text in dict.fromkeys(f.remedy for f in self._every() if f.remedy and f.severity != "note"))
         if self.unjudged:
             judged, total = self._counts()
             lines.append(f"{judged} of {total} layers were judged.")
@@ -230,6 +229,7 @@ class Diagnosis:
             name = name if len(name) <= 24 else name[:23] + "…"
             lines.append(f"{layer.name:<{wide}}  {name:<{acts}}{cells}  {layer.variance_z:>7.2f}  {kinds}".rstrip())
         lines.append(self.verdict)
+        lines.extend(f"remedy: {text}" for text in dict.fromkeys(f.remedy for f in self._every() if f.remedy and f.severity != "note"))
         remarks: dict[str, list[str]] = {}
         for layer in self.layers:
             for finding in layer.findings:

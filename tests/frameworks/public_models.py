@@ -162,6 +162,12 @@ class UNet(nn.Module):
         self.up = nn.ModuleList([nn.ConvTranspose2d(4 * channels, 2 * channels, 2, 2), nn.ConvTranspose2d(2 * channels, channels, 2, 2)])
         self.back = nn.ModuleList([pair(4 * channels, 2 * channels), pair(2 * channels, channels)])
         self.head = nn.Conv2d(channels, 2, 1)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):  # standard deviation √(2/N), N incoming nodes of a unit
+                fan = module.in_channels * module.kernel_size[0] * module.kernel_size[1]
+                fan /= module.stride[0] ** 2 if isinstance(module, nn.ConvTranspose2d) else 1
+                nn.init.normal_(module.weight, std=(2 / fan) ** 0.5)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         kept = []

@@ -133,7 +133,10 @@ def _leads_to_a_layer(steps: tuple[Step, ...]) -> list[bool]:
 
 
 def gated(steps: tuple[Step, ...]) -> dict[str, str]:
-    """Layers that shape one factor of a product of signals of one origin, two at most a factor, and the operation: GLU, SE."""
+    """Layers that shape one factor of a product of signals of one origin, and the operation: GLU, SE.
+
+    All of a factor's where it has one or two, else those that it ends in.
+    """
     before = _own_and_before(steps)
     found: dict[str, str] = {}
     for step in steps:
@@ -146,9 +149,43 @@ def gated(steps: tuple[Step, ...]) -> dict[str, str]:
         for source in sources:
             own = before[source] & ~shared
             names = {steps[i].name for i in range(source + 1) if own >> i & 1 and steps[i].kind == "layer"}
-            if shared and len(names) <= 2:
-                found.update(dict.fromkeys(names, step.name))
+            if shared:
+                found.update(dict.fromkeys(names if len(names) <= 2 else _ends_in(steps, source, own), step.name))
     return found
+
+
+def behind_guesses(steps: tuple[Step, ...]) -> dict[str, str]:
+    """Layers that read what a pooling or an operation of unknown kind has made, whose E[x²] no plan tells, and its name."""
+    unsure: dict[int, str] = {}
+    found: dict[str, str] = {}
+    for index, step in enumerate(steps):
+        arriving = next((unsure[source] for source in step.sources if source in unsure), "")
+        if step.kind == "layer":
+            if arriving:
+                found.setdefault(step.name, arriving)
+        elif step.kind in ("pool", "other"):
+            unsure[index] = step.name
+        elif arriving and step.kind != "normalisation":
+            unsure[index] = arriving
+    return found
+
+
+def _ends_in(steps: tuple[Step, ...], index: int, allowed: int) -> set[str]:
+    """The last layers on the ways to a step, through the steps that the bits of `allowed` name."""
+    names: set[str] = set()
+    waiting, seen = [index], {index}
+    while waiting:
+        here = waiting.pop()
+        if not allowed >> here & 1:
+            continue
+        if steps[here].kind == "layer":
+            names.add(steps[here].name)
+            continue
+        for source in steps[here].sources:
+            if source not in seen:
+                seen.add(source)
+                waiting.append(source)
+    return names
 
 
 def stretches(steps: tuple[Step, ...]) -> dict[str, int]:

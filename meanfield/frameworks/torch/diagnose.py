@@ -10,9 +10,9 @@ import numpy as np
 
 from meanfield.errors import ActivationError, DomainError
 from meanfield.expectation.second_moment import second_moment
-from meanfield.frameworks.torch.architecture import gated, is_output
+from meanfield.frameworks.torch.architecture import behind_guesses, gated, is_output
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
-from meanfield.frameworks.torch.expectations import Expected, ends_of, expected_sigmas, off_the_edge, planned_factors
+from meanfield.frameworks.torch.expectations import Expected, expected_sigmas, off_the_edge, planned_factors
 from meanfield.frameworks.torch.following import followed
 from meanfield.frameworks.torch.initialiser import layer_count
 from meanfield.frameworks.torch.installed import checked_model, torch
@@ -36,6 +36,7 @@ FLAT = 0.1  # |φ'| below this part of its maximum counts as flat
 MORE_FLAT = 0.15  # excess of the flat fraction over theory's that matters
 CHANGE = 1e3  # of gradients or variances over the whole depth, beyond what finite width does
 HARMLESS = 30.0  # factor of an end's σ_w that trains all the same: PPO's last layer has 0.01
+DOUBLE = 2.5  # the same of one of several alike behind poolings
 REDRAW = "draw its weights anew: init_(model)"
 TESTS = 5  # per layer: weights, biases' size and mean, variance, flat fraction
 
@@ -118,7 +119,7 @@ def diagnose(
         raise DomainError(f"seed = {seed!r} is out of range: it must be a whole number in [0, 2⁶³)")
     batch = _checked_batch(x)
     try:
-        architecture = architecture_of(plain, batch)
+        architecture = architecture_of(plain, batch, record=activation is None)  # what is said holds for layers in their order
     except DomainError:
         architecture = architecture_of(plain)  # where the model itself fails on the batch, the measurement says so
     for name, layer in architecture.layers.items():
@@ -130,7 +131,7 @@ def diagnose(
     notes: list[str] = []
     known: Followed | None
     try:
-        known = followed(architecture, activation, strict=False)
+        known = followed(architecture, activation, strict=False, checked=False)
     except ActivationError as error:
         if activation is not None:
             raise
@@ -171,7 +172,7 @@ class _Judge:
         self.model = model
         self.given = given[0] is not None
         self.resets = any(step.kind == "normalisation" for step in architecture.steps)
-        self.ends = ends_of(known) if known is not None else set()
+        self.guesses = behind_guesses(architecture.steps)
         layers = architecture.layers
         self.layers = {name: layer for name, layer in layers.items() if name in found}
         self.known, self.found, self.notes, self.depth = known, found, notes, depth
@@ -423,9 +424,11 @@ class _Judge:
             return None
         ratio = f"{sigma_w / expected.sigma_w:.3g} times" if expected.sigma_w > 0.0 else "instead of"
         what = f"σ_w = {sigma_w:.4g} is {ratio} the expected {expected.sigma_w:.4g}"
-        # Ends are scaled in many ways, by habit and on purpose; one of many alike is not.
-        end = expected.estimated_from == 1 and (self.known is None or name in self.ends)
-        mild = end and sigma_w > 0.0 and abs(math.log(sigma_w / expected.sigma_w)) < math.log(HARMLESS)
+        # Where only a plan tells, and nothing vanishes or explodes, other sizes train as well; behind a pooling the plan is a guess.
+        lone = expected.estimated_from == 1
+        allowed = HARMLESS if lone else DOUBLE if name in self.guesses else 1.0
+        distance = abs(math.log(sigma_w / expected.sigma_w)) if sigma_w > 0.0 < expected.sigma_w else math.inf
+        mild = distance < math.log(allowed) and not self.harmed
         remedy = f"draw its weights with σ_w = {expected.sigma_w:.4g}"
         return Finding("wrong scale", what, "warning" if mild and not self.given else "fault", remedy)
 
@@ -474,7 +477,8 @@ class _Judge:
                     "init_(model), or fewer layers, residual branches, or normalisation at the beginning of branches",
                 )
             )
-        seen = [name for name in self.order if name not in self.zero.layers] or self.order
+        dark = {name for name in self.zero.without_gradient if self.found[name].incoming == 0.0}  # a gate behind a γ of 0
+        seen = [name for name in self.order if name not in self.zero.layers and name not in dark] or self.order
         hidden = [name for name in seen if self.known is None or self.known.follows.get(name) is not None] or seen
         first = seen[0]
         before, after = self.found[first].variance, self.found[hidden[-1]].variance

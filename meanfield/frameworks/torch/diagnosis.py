@@ -208,7 +208,6 @@ class Diagnosis(Result):
                 grouped.setdefault(finding, []).append(layer.name or "the layer")
         for finding, names in grouped.items():
             lines.append(f"{_several(names)}: {_said(finding)}")
-        lines.extend(f"remedy: {text}" for text in dict.fromkeys(f.remedy for f in self._every() if f.remedy and f.severity != "note"))
         if self.unjudged:
             judged, total = self._counts()
             lines.append(f"{judged} of {total} layers were judged.")
@@ -217,6 +216,7 @@ class Diagnosis(Result):
     def __str__(self) -> str:
         rows = folded([(layer.name or "the layer", _row(layer)) for layer in self.layers], ROWS)
         wide = min(max([5, *(len(name) for name, _ in rows)]), 26)
+        remedies = [f"remedy: {text}" for text in dict.fromkeys(f.remedy for f in self._every() if f.remedy and f.severity != "note")]
         remarks: dict[str, list[str]] = {}
         for layer in self.layers:
             for finding in layer.findings:
@@ -229,6 +229,7 @@ class Diagnosis(Result):
         said += [f"note: {_several(names)}: {why}" for why, names in remarks.items()] + [f"note: {note}" for note in self.notes]
         lines = [
             *_few(self.verdict.splitlines(), 8),
+            *_few(remedies, 4),
             "",
             f"{len(self.layers)} layers: measured / expected; a layer departs from |z| = {self.threshold:.2f} on",
             f"{'layer':<{wide}}  {'act.':<8}"

@@ -143,9 +143,11 @@ def off_the_edge(
 
 def _nearest_edge(act: Activation, sigma_w: float, sigma_b: float, depth: int) -> float | None:
     edge = edge_of_chaos(act, sigma_b)
-    candidates = [float(edge.sigma_w), *(float(point.sigma_w) for point in edge.all_points(0))]
+    candidates = [float(edge.sigma_w)]
     with contextlib.suppress(DomainError):
         candidates.append(recommend(act, depth).sigma_w)
+    if not any(value > 0.0 and 1.0 / BAND <= sigma_w / value <= BAND for value in candidates):
+        candidates += [float(point.sigma_w) for point in edge.all_points(0)]  # a long search for an activation that oscillates
     candidates = [value for value in candidates if math.isfinite(value) and value > 0.0]
     return min(candidates, key=lambda value: abs(_log(value, sigma_w))) if candidates else None
 

@@ -27,11 +27,8 @@ class Followed:
     unclear: dict[str, str] = field(default_factory=dict)  # layers of which it can't be told, and why; only where that is allowed
 
 
-def followed(architecture: Architecture, spec: Any, *, strict: bool = True) -> Followed:
-    """The activation after each layer; with strict a missing one is an error that names the layer.
-
-    What contradicts `spec` is one in any case.
-    """
+def followed(architecture: Architecture, spec: Any, *, strict: bool = True, checked: bool = True) -> Followed:
+    """The activation after each layer; with strict a missing one is an error that names the layer, with checked one that `spec` claims."""
     whole, single = _given(architecture, spec)
     architecture = _spelled_out(architecture, whole, single, strict) if architecture.untraced else _told(architecture, whole, single)
     follows: dict[str, Activation | None] = {}
@@ -59,7 +56,7 @@ def followed(architecture: Architecture, spec: Any, *, strict: bool = True) -> F
                 follows[name] = single[name]
             elif name in architecture.streams and name not in single:
                 follows[name] = find_activation("linear")  # a residual stream is read without an activation
-            elif strict or said is not None:
+            elif strict or (checked and said is not None):
                 claim = f"; {said.name} was given, and is not there" if said is not None else ""
                 raise ActivationError(
                     f"layer {shown!r} is followed by layer {met[0]!r} with no activation between{claim}: put one there, "

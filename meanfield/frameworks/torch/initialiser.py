@@ -206,7 +206,7 @@ def _materialised(model: Any, example: Any) -> Any:
 
 def _understood(model: Any, example: Any, activation: Any, method: str) -> tuple[Architecture, Any, list[str]]:
     """The model's steps, the example that tells them, and notes."""
-    architecture, notes = architecture_of(model, example), []
+    architecture, notes = architecture_of(model, example, record=activation is None), []
     unseen = bool(architecture.untraced) and activation is None
     if example is None and (unseen or _missed(model, architecture) or method == "measure"):
         tried = guessed(model)

@@ -294,7 +294,8 @@ class Planner:
                 continue
             self._scaled.add(item.step)
             blocks = stretch.get(item.step, item.branches)
-            kind = "residual branches that nothing else bounds" if item.skip else "branches that are added"
+            behind = "behind a" if any(steps[i].kind == "normalisation" for i in item.inner) else "without"
+            kind = f"residual branches {behind} normalisation" if item.skip else "branches that are added"
             for end in item.ends:
                 if end.name not in found or found[end.name][0] < blocks:
                     found[end.name] = (blocks, end, f"end of one of {blocks} {kind}")

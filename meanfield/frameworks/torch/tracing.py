@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 
-def architecture_of(model: Any, example: Any = None, recording: Recording | None = None) -> Architecture:
+def architecture_of(model: Any, example: Any = None, recording: Recording | None = None, record: bool = True) -> Architecture:
     """The steps of a model in training mode.
 
-    An example input tells the shapes of what it concatenates, and lets a model be recorded that can't be traced. A recording, where
-    there is one, is read as it is.
+    An example input tells the shapes of what it concatenates, and with `record` lets a model be recorded that can't be traced. A
+    recording, where there is one, is read as it is.
     """
     if is_weight_layer(model):
         return with_followers(Architecture((Step("data", name="input"), Step("layer", (0,), "")), {"": model}))
     if not has_weight_layers(model):
         raise DomainError(f"model = {type(model).__name__} holds no Linear or convolution layer")
     graph, reason = (None, "") if recording is not None else _traced(model)
-    if recording is None and graph is None and example is not None:
+    if recording is None and graph is None and example is not None and record:
         recording = recorded(model, example, backward=False)
     if recording is not None:
         with _training(model):

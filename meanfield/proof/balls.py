@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Context, Decimal
@@ -17,6 +18,7 @@ except ImportError:  # pragma: no cover - the extra is installed where the tests
     flint = None
 
 Ball = Any  # flint.arb
+_one_at_a_time = threading.RLock()
 
 __all__ = ["Ball", "ProofError", "available", "ball", "decimal", "ends", "flint", "fraction", "precision", "require", "sign"]
 
@@ -38,13 +40,14 @@ def require() -> None:
 
 @contextmanager
 def precision(bits: int) -> Iterator[None]:
-    """Work with this many bits inside, and leave the context as it was."""
-    before = flint.ctx.prec
-    flint.ctx.prec = bits
-    try:
-        yield
-    finally:
-        flint.ctx.prec = before
+    """Work with this many bits inside, and leave the context as it was. The context is all threads': one at a time."""
+    with _one_at_a_time:
+        before = flint.ctx.prec
+        flint.ctx.prec = bits
+        try:
+            yield
+        finally:
+            flint.ctx.prec = before
 
 
 def ball(value: Fraction | int) -> Ball:

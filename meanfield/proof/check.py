@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
 
-from meanfield.proof.balls import flint, require
+from meanfield.proof.balls import flint, precision, require
 
 FORMAT = "meanfield proof 1"
 _BITS = 128
@@ -102,16 +102,14 @@ def check_proof(json_text: str) -> Check:
 
 def verified(json_text: str, deadline: float) -> Check:
     """As `check_proof`, refusing what is not confirmed by the deadline of time.thread_time()."""
-    before = flint.ctx.prec
-    flint.ctx.prec = _BITS
     held = _deadline.set(deadline)
     try:
-        return _checked(json_text)
+        with precision(_BITS):
+            return _checked(json_text)
     except (_Refused, *_ERRORS, RecursionError) as error:
         return Check(False, None, None, (f"no certificate that can be followed: {type(error).__name__}: {str(error)[:200]}",))
     finally:
         _deadline.reset(held)
-        flint.ctx.prec = before
 
 
 _ERRORS = (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError, OverflowError, AttributeError)

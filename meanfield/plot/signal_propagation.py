@@ -73,8 +73,12 @@ def signal_propagation(result: Prediction, ax: Axes | None = None, *, quantity: 
     if anew:
         ax.plot(places[anew], found[anew], "s", markerfacecolor="none", markeredgecolor=dark, markersize=5, label="theory starts anew")
     usable = found[np.isfinite(found) & (found > 0.0)]
-    if quantity != "correlation" and usable.size and usable.max() > 20 * usable.min():
-        ax.set_yscale("log")
+    if quantity != "correlation" and usable.size:
+        if usable.max() > 20 * usable.min():
+            ax.set_yscale("log")
+            ax.set_ylim(usable.min() / 10, usable.max() * 10)  # the band of a layer of one unit is wider than any picture
+        else:
+            ax.set_ylim(0.0, 1.5 * usable.max())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("operation")
     ax.set_ylabel(_SYMBOLS[quantity])

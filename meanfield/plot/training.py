@@ -18,7 +18,7 @@ _SYMBOLS = {
     "variance": r"mean square of $h$",
     "mean": r"mean of $h$",
     "correlation": "correlation of inputs",
-    "gradient": r"mean square of $\\partial E/\\partial h$",
+    "gradient": r"mean square of $\partial E/\partial h$",
     "weight": "root mean square of weights",
     "update": "change of weights, over their size",
 }

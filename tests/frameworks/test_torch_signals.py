@@ -212,6 +212,7 @@ def test_pictures():
     for quantity in ("variance", "correlation", "gradient"):
         axes = found.plot(quantity=quantity)
         assert len(axes.lines[1].get_ydata()) == len(found.operations)
+        axes.figure.canvas.draw()
     with pytest.raises(mf.DomainError, match="quantity"):
         found.plot(quantity="colour")
     with pytest.raises(mf.DomainError, match="no prediction"):
@@ -382,7 +383,10 @@ def test_training_is_watched(tmp_path):
     assert float(rows[0]["variance"]) == watched.rows[0]["variance"]
     assert ("variance/0", 10) in writer.tags
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
-    assert len(watched.plot(quantity="variance").lines) == 6
+    for quantity in ("variance", "mean", "correlation", "gradient", "weight", "update"):
+        axes = watched.plot(quantity=quantity)
+        assert len(axes.lines) == 6
+        axes.figure.canvas.draw()  # labels are read only then
     for keywords, words in (({"every": 0}, "every = 0"), ({"writer": 3}, "add_scalar")):
         with pytest.raises(mf.DomainError, match=words):
             monitor(model, **keywords)

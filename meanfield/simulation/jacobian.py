@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
-from meanfield.simulation.progress_bar import progress_bar
+from meanfield.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array

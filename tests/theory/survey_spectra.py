@@ -57,7 +57,8 @@ def complaints(name: str, weights: str, depth: int, q: float) -> list[str]:
         density = float(s._curve.density(at)[1])
         slope = float(above[0] - above[2]) / (2.0 * step)
         noise = 1e-15 * max(depth, 10) / step
-        if not abs(density - slope) <= (1e-3 + lost) * abs(slope) + noise:
+        # A median in a gap between bands has no density; its place the distribution function has told.
+        if density > 0.0 and not abs(density - slope) <= (1e-3 + lost) * abs(slope) + noise:
             told.append(f"density {density:.6g} against {slope:.6g}")
     return told
 

@@ -379,6 +379,8 @@ def test_no_isometry(name):
         ("tanh", 100_000, 1e-6),
         ("tanhshrink", 1, 1.0),
         ("leaky_relu", 8, 1.0),
+        ("prelu", 2, 1.0),
+        ("relu6", 64, 1.0),
         ("squared_relu", 2, 1.0),
         ("softsign", 1, 1e-6),
     ],

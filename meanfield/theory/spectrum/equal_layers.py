@@ -60,6 +60,8 @@ class EqualLayers:
         found: list[tuple[float, float, float, float]] = []
         low, above = 0.0, 1.0 - self.law.zero_mass
         for start, stop in find_gaps(self.law, self.depth, self.gaussian):
+            if start > 0.0 and stop - start < 1e-11 * stop:
+                continue  # rounding beside an atom that just fails to leave one
             over = self._above_gap(start, stop)
             if start > low * (1.0 + 1e-13):
                 found.append((low, start, above, over))

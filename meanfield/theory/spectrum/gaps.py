@@ -131,4 +131,9 @@ def edge_levels(law: SlopeLaw, depth: int, gaussian: bool, zeta: Array) -> Array
 
     rows = np.empty((zeta.size, 4))
     on_the_axis(zeta, float(depth), float(gaussian), law.packed, rows)
-    return np.asarray(rows[:, 0].copy())
+    levels = rows[:, 0].copy()
+    if not gaussian:  # at an atom of d, m is infinite and h = ζ
+        for i, at in enumerate(zeta.tolist()):
+            if np.any(np.abs(law.atoms - at) <= 1e-14 * at):
+                levels[i] = depth * math.log(at)
+    return np.asarray(levels)

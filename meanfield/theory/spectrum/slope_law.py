@@ -226,7 +226,8 @@ def _find(act: Activation, q: float) -> SlopeLaw:
     dead = size < VANISHING * math.sqrt(second)
     flat = dead | (np.ptp(values, axis=1) <= FLAT * size)
     levels, masses = _flat_stretches(lower[flat], upper[flat], np.where(dead, 0.0, np.square(values[:, 0]))[flat], reach)
-    masses = np.where((levels == 0.0) & (masses < FAINTEST), 0.0, masses)
+    if not flat.all():  # what takes finitely many values does not underflow
+        masses = np.where((levels == 0.0) & (masses < FAINTEST), 0.0, masses)
     rough = ~flat
     total = float(np.sum(masses)) + float(np.sum(weights[rough]))
     mean = (float(np.sum(masses * levels)) + float(np.sum(weights[rough] * np.square(values[rough])))) / total
@@ -449,7 +450,8 @@ def _graded(cuts: Array, series: Array, lower: float, upper: float) -> Array:
 
 
 def _changes(values: Array) -> Mask:
-    result: Mask = np.any(values[:, :-1] * values[:, 1:] < 0.0, axis=1)
+    signs = np.sign(values)
+    result: Mask = np.any(signs[:, :-1] * signs[:, 1:] < 0.0, axis=1)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +16,13 @@ EXIT_STATUS = {True: 0, False: 1, None: 3}
 def prove(
     activation: Formula,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Let the exit status tell about the limit of the recursion, not any fixed point.")
+        bool, typer.Option("--strict", metavar="", help="Let the exit status tell about the limit of the recursion, not any fixed point.")
     ] = False,
     time_limit: Annotated[float, typer.Option(help="Seconds after which the answer is: undecided.")] = 10.0,
     certificate: Annotated[
-        bool, typer.Option("--certificate", help="ACTIVATION is a file with a certificate, written by --json: check it again.")
+        bool, typer.Option("--certificate", metavar="", help="ACTIVATION is a file with a certificate, written by --json: check it again.")
     ] = False,
-    latex: Annotated[bool, typer.Option("--latex", help="Print the proof as LaTeX.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", metavar="", help="Print the proof as LaTeX.")] = False,
     parameter: Parameters = None,
     as_json: AsJson = False,
 ) -> None:
@@ -39,8 +40,19 @@ def prove(
     if as_json and found.certificate:
         typer.echo(found.to_json())
     else:
-        typer.echo(found.to_latex() if latex else str(found))
+        typer.echo(found.to_latex() if latex else _folded(str(found)))
     raise typer.Exit(EXIT_STATUS[found.satisfied_strictly if strict else found.satisfied])
+
+
+def _folded(text: str) -> str:
+    """Lines as wide as the page, what goes on set in by its line's own margin and three more."""
+    from meanfield.cli.table import page_width
+
+    lines = []
+    for line in text.splitlines():
+        margin = " " * (len(line) - len(line.lstrip()) + 3)
+        lines += textwrap.wrap(line, page_width(), subsequent_indent=margin, break_on_hyphens=False) or [""]
+    return "\n".join(lines)
 
 
 def _check(path: str) -> None:

@@ -21,7 +21,7 @@ def spectrum(
     sigma_w: Annotated[float | None, typer.Option("--sigma-w", help="σ_w; on the edge of chaos where it is left out.")] = None,
     sigma_b: Annotated[float, typer.Option("--sigma-b", help="σ_b.")] = 0.0,
     depth: Annotated[int, typer.Option("--depth", metavar="L", help="Number of layers.")] = 64,
-    orthogonal: Annotated[bool, typer.Option("--orthogonal", help="Orthogonal weights instead of Gaussian ones.")] = False,
+    orthogonal: Annotated[bool, typer.Option("--orthogonal", metavar="", help="Orthogonal weights instead of Gaussian ones.")] = False,
     q: Annotated[
         str | None, typer.Option("--q", metavar="Q", help="Variance of the pre-activations, or 'trajectory'; q* where it is left out.")
     ] = None,

@@ -111,10 +111,10 @@ def mehler_series(activation: Activation, q1: float, q2: float, order: int) -> M
         held = _sums.setdefault(activation, {})
         if key in held:
             return held[key]
+    _require_integrable(activation, order)
     first, second = series(activation, order, q1), series(activation, order, q2)
     made = None
     if first is not None and second is not None:
-        _require_integrable(activation, order)
         made = MehlerSeries(order, (q1, q2), (first, second))
     with _series_lock:
         while len(held) >= _SERIES_HELD:

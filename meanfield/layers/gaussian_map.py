@@ -75,7 +75,9 @@ def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Arra
                 stacklevel=2,
             )
         elif mine.any():
-            out[mine] = limits.loss_of_slopes(*limits.slopes(act, at), epsilon[mine])
+            left, right = limits.slopes(act, at)
+            # Nothing comes through, or, far out, all moments are infinite at any variance: no correlation is defined.
+            out[mine] = np.nan if left == right == 0.0 else limits.loss_of_slopes(left, right, epsilon[mine])
     merged = ~end & ~same & (np.abs(q1 - q2) <= MERGED * np.maximum(q1, q2))
     if merged.any():
         # Variances that have all but merged act as their geometric mean.

@@ -155,7 +155,8 @@ def combined(weights: Sequence[float], parts: Sequence[Part]) -> tuple[Array, Ar
     for weight, part in kept:
         even = weight / sum(w for w, _ in kept)
         u, v = _ratio_root(weight * part.q1, q1, even), _ratio_root(weight * part.q2, q2, even)
-        epsilon = epsilon + (0.5 * (u - v) ** 2 + u * v * part.epsilon)
+        share = u * v
+        epsilon = epsilon + (0.5 * (u - v) ** 2 + np.where(share == 0.0, 0.0, share * part.epsilon))  # nothing has no correlation
     return q1, q2, np.clip(epsilon, 0.0, 2.0)
 
 

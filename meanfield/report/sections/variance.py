@@ -62,7 +62,7 @@ def _moments(subject: Subject) -> list[Block]:
     drawn = []
     for k, colour in enumerate(shades(2)):
         values = np.asarray(second_moment(act, q, derivative=k))
-        shown = np.where(np.isfinite(values) & (values > 0.0), values, np.nan)
+        shown = np.where((values < 1e200) & (values > 0.0), values, np.nan)  # an axis of 10³⁰⁰ overflows
         if np.isfinite(shown).any():
             drawn.append(shown[np.isfinite(shown)])
             ax.plot(q, shown, color=colour, linestyle=STYLES[k], linewidth=1.3, label=(r"$V[\varphi](q)$", r"$V[\varphi'](q)$")[k])

@@ -125,7 +125,7 @@ class Gram:
             if isinstance(whole.tangent, TangentKernel):
                 yield np.broadcast_to(whole.tangent.values, epsilon.shape)
             else:
-                yield np.sqrt(whole.q1) * np.sqrt(whole.q2) * (1.0 - whole.epsilon)
+                yield _without_nothing(np.sqrt(whole.q1) * np.sqrt(whole.q2) * (1.0 - whole.epsilon), whole.q1, whole.q2)
 
     def block(self, rows: slice, columns: slice) -> Block:
         """ε (and Θ) behind the network for some pairs."""
@@ -149,7 +149,7 @@ class Gram:
         result: Array = np.subtract(1.0, block.epsilon)
         result *= np.sqrt(self.q1[block.rows, None])
         result *= np.sqrt(self.q2[None, block.columns])
-        return result
+        return _without_nothing(result, self.q1[block.rows, None], self.q2[None, block.columns])
 
     def blocks(self) -> list[tuple[slice, slice]]:
         """The pairs to be gone through, the lower half left out where it mirrors the upper."""
@@ -162,6 +162,13 @@ class Gram:
             found.append((slice(start, stop), slice(start if self.symmetric else 0, m)))
             start = stop
         return found
+
+
+def _without_nothing(products: Array, q1: Array, q2: Array) -> Array:
+    """0 where one of the two is 0, whose correlation with anything is not defined."""
+    if np.any(q1 == 0.0) or np.any(q2 == 0.0):
+        return np.where((q1 == 0.0) | (q2 == 0.0), 0.0, products)
+    return products
 
 
 def turns_of(network: Network) -> tuple[tuple[int, Layer], ...]:

@@ -333,13 +333,15 @@ def computed(
         if per_layer:
             return *place, np.stack(list(gram.each_layer(*place)))
         block = gram.block(*place)
-        return *place, (gram.products(block) if block.theta is None else block.theta)
+        return *place, (gram.products(block) if block.theta is None else np.array(block.theta))
 
     with progress_bar(progress, len(blocks), "kernel") as step:
         for over, across, values in Parallel(n_jobs=n_jobs, return_as="generator", prefer="threads")(delayed(one)(p) for p in blocks):
-            result[..., over, across] = values
             if gram.symmetric:
                 result[..., across, over] = np.swapaxes(values, -1, -2)
+                own = values[..., : over.stop - over.start]  # whose two halves differ in their last bits
+                values[..., : over.stop - over.start] = np.triu(own) + np.swapaxes(np.triu(own, 1), -1, -2)
+            result[..., over, across] = values
             step()
     if gram.symmetric:
         every = np.arange(gram.first.count)

@@ -17,6 +17,7 @@ from meanfield.expectation.angle_series import AngleSeries
 from meanfield.expectation.arguments import broadcast, correlation_argument, derivative_order, unwrap, variance, within
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.two_inputs import (
+    MANY,
     covariance_at,
     covariance_by_series,
     covariances_at,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Indices
 
 TOLERANCE = 1e-10  # an estimate of the relative error of V above it draws an AccuracyWarning
-MANY = 300  # more correlations than this at one pair of variances: a series in c, or an interpolant in the angle made of as many values
 HELD = 16  # such interpolants kept per activation
 _held: Kept[dict[tuple[float, float], AngleSeries]] = Kept("angle series")
 _lock = threading.Lock()
@@ -73,8 +73,8 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     -----
     The correlation map is f(c) = (σ_b² + σ_w² C[φ](q, q, c))/q and, by Price's theorem, f'(c) = σ_w² C[φ'](q, q, c)
     (Poole et al. 2016, eq. 6; Price 1958). Errors are relative to √(V(q1)V(q2)). Each element has the value, to the bit, that it has
-    alone, but for more than 300 correlations at one pair of variances that neither Mehler's series nor the table of pairs serves:
-    these are interpolated, to some 1e-14.
+    alone, but for more than 300 correlations at one pair of variances that Mehler's series does not serve, and more than 2000 pairs of
+    different variances: these are interpolated, to some 1e-14, the latter from a table that a φ with narrow features takes seconds to make.
 
     Examples
     --------

@@ -39,6 +39,8 @@ FIRST, OCTAVES = -40, 80  # 2⁻⁴⁰ ≤ q < 2⁴⁰
 BORDER = 0.7230  # θ from where on 0 < c < ¾, so that c¹²⁸ is nothing
 NARROWEST = BORDER / 16  # boxes of θ from 0 on that are not halved any more
 TOLERANCE = 1e-13  # last coefficients, relative to √(V(q1)V(q2))
+PLACES = ((0.31, -0.57, 0.43), (-0.83, 0.71, -0.62))  # of a box where it is checked, in [−1, 1]
+WRONG = 3e-12  # relative to √(V(q1)V(q2)), by which a series may depart there
 NOTHING = 2e-15  # the sum of coefficients along θ that are left away, relative to that
 FINEST = {"series": 3, "smoothing": 1}  # how often an octave is halved
 HELD_BYTES = 64_000_000  # of vectors
@@ -216,6 +218,9 @@ class PairTable:
         tails = [float(np.max(np.abs(np.moveaxis(series, axis, 0)[-2:]))) for axis in range(3)]
         tails[2] = max(tails[2], left / size)
         if max(tails) <= TOLERANCE:
+            if method == "smoothing" and not self._holds(box, series, size):
+                self._state[node] = DIRECT
+                return
             self._keep(node, series, size)
             self._state[node] = SERIES
             return
@@ -236,6 +241,22 @@ class PairTable:
         self._child[node] = self._add(first)
         self._add(second)
         self._state[node] = axis
+
+    def _holds(self, box: Box, series: Array, size: float) -> bool:
+        """Whether the series gives what a quadrature of its own gives, at two pairs: a rule for all pairs may miss what is narrow in φ."""
+        from meanfield.expectation.two_inputs import covariance_alone
+
+        for place in PLACES:
+            root1, root2, theta = (0.5 * (low + high) + 0.5 * (high - low) * t for (low, high), t in zip(box.ends, place, strict=True))
+            q1, q2 = (math.ldexp(root * root, e) for root, e in zip((root1, root2), box.octaves, strict=True))
+            c = -math.cos(theta) if box.obtuse else math.cos(theta)
+            with np.errstate(all="ignore"):
+                alone = covariance_alone(self.activation, q1, q2, c, self.order)
+            powers = [np.polynomial.chebyshev.chebvander(np.array([t]), n - 1)[0] for t, n in zip(place, series.shape, strict=True)]
+            value = float(powers[0] @ (series @ powers[2]) @ powers[1]) * size
+            if not abs(value - alone) <= WRONG * size:
+                return False
+        return True
 
     def _keep(self, node: int, series: Array, size: float) -> None:
         """Drop the coefficients that are nothing, and keep the rest as monomials in the order of use."""

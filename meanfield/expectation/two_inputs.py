@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 NEAR = 0.7  # ε up to which D comes from Var φ of inputs near each other; further apart V − C loses nothing
 _SERIES_HELD = 64  # Hermite series kept per activation
+MANY = 300  # correlations at one variance, from which on a profile of it pays
+MANY_PAIRS = 2_000  # of variances, from which on a table pays
 _series: Kept[dict[tuple[int, float, int], HermiteSeries | None]] = Kept("Hermite series")
 DIES_OUT = 1e-16 ** (1 / SIZES[1][0])  # |c| up to which |c|⁵¹² is nothing
 _sums: Kept[dict[tuple[int, float, float], MehlerSeries | None]] = Kept("Mehler sums")
@@ -195,14 +197,14 @@ def covariance_at(activation: Activation, q1: float, q2: float, c: float, order:
         return _collinear(activation, order, q1, q2, c)
     if q1 == q2 and not math.isnan(value := covariance_by_series(activation, q1, c, order)):
         return value
-    value = float(covariances_at(activation, np.array([q1]), np.array([q2]), np.array([c]), order)[0])
-    return covariance_alone(activation, q1, q2, c, order) if math.isnan(value) else value
+    return covariance_alone(activation, q1, q2, c, order)
 
 
 def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order: int) -> Array:
     """The same at arrays with q1, q2 > 0 and 0 < |c| < 1, by Mehler's series and by table; nan where neither serves.
 
-    Which of them is up to each element alone: at one variance the series where it reaches, else the table of any two variances.
+    At one variance the series where it reaches. What is left is for the caller, pair by pair, but where it is much: more than `MANY` c at
+    one variance go by its profile, more than `MANY_PAIRS` pairs by the table, which costs seconds to make for a φ with narrow features.
     """
     out = np.full(c.shape, math.nan)
     same = q1 == q2
@@ -214,7 +216,7 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
                 mine = same & (q1 == q)
                 out[mine] = covariances_by_series(activation, q, q, c[mine], order)
     rest = np.isnan(out)
-    if order < 2 and rest.any():
+    if order < 2 and np.count_nonzero(rest) > MANY_PAIRS:
         from meanfield.expectation.pair_table import pair_table
 
         table = pair_table(activation, order)
@@ -223,10 +225,11 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
                 out = table.covariances(*(np.ascontiguousarray(a) for a in (q1, q2, c)))
             else:
                 out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
-            if order == 0 and (ridge := same & np.isnan(out)).any():
-                for q in np.unique(q1[ridge]).tolist():
-                    mine = ridge & (q1 == q)
-                    out[mine] = _by_profile(activation, q, c[mine])
+    if order == 0 and np.count_nonzero(ridge := same & np.isnan(out)) > MANY:
+        for q in np.unique(q1[ridge]).tolist():
+            mine = ridge & (q1 == q)
+            if np.count_nonzero(mine) > MANY:
+                out[mine] = _by_profile(activation, q, c[mine])
     return out
 
 
@@ -306,7 +309,10 @@ def decorrelation_at(activation: Activation, q: float, epsilon: float) -> float:
         if value is not None:
             return value
     if epsilon > NEAR:
-        return float(moment_table(activation)(V, np.array([q]))[0]) - covariance_at(activation, q, q, 1.0 - epsilon, 0)
+        c = 1.0 - epsilon
+        # By quadrature: profiles, which are made of these, stand in for the table at one variance.
+        product = covariance_at(activation, q, q, c, 0) if c in (0.0, -1.0) else covariance_alone(activation, q, q, c, 0)
+        return float(moment_table(activation)(V, np.array([q]))[0]) - product
     return decorrelation_by_smoothing(activation, _partition(activation, 0), q, epsilon)
 
 

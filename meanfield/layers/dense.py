@@ -74,7 +74,8 @@ class Dense(Layer):
     def _tangent(self, tangent: Tangent | None, seen: Part) -> Tangent | None:
         """σ_w² dK12; a tangent kernel gets what these weights add."""
         if isinstance(tangent, TangentKernel):
-            product = np.sqrt(seen.q1) * np.sqrt(seen.q2) * (1.0 - (0.0 if tangent.one_pass else seen.epsilon))
+            norm = np.sqrt(seen.q1) * np.sqrt(seen.q2)
+            product = norm if tangent.one_pass else np.where(norm == 0.0, 0.0, norm * (1.0 - seen.epsilon))
             return tangent.behind_weights(self.sigma_w, self.sigma_b, product)
         return None if tangent is None else self.sigma_w**2 * tangent
 

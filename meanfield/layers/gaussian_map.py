@@ -9,10 +9,11 @@ import numpy as np
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning
-from meanfield.expectation.covariance import MANY, covariances, decorrelations
+from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.moments import MEAN, moment_table
 from meanfield.expectation.second_moment import second_moments
+from meanfield.expectation.two_inputs import MANY
 from meanfield.expectation.two_inputs import mean as mean_at
 from meanfield.layers import limits
 
@@ -61,6 +62,7 @@ def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Arra
     if lines is not None:  # at any variances, equal or not
         return np.clip(limits.loss_of_slopes(*lines, epsilon), 0.0, 2.0)
     q1, q2, epsilon, first, second = (np.ravel(a) for a in (q1, q2, epsilon, first, second))
+    epsilon = _defined(q1, q2, epsilon)
     out = np.empty(epsilon.shape)
     end = ~((first > 0.0) & (second > 0.0) & np.isfinite(first) & np.isfinite(second))
     same = (epsilon == 0.0) & (q1 == q2)
@@ -102,10 +104,17 @@ def _losses(act: Activation, q: Array, epsilon: Array) -> Array:
 def slope_covariance(act: Activation, source: Source) -> Array:
     """C[φ'](q1, q2, c), the factor of dK12."""
     q1, q2, epsilon = np.broadcast_arrays(source.q1, source.q2, source.epsilon)
+    epsilon = _defined(q1, q2, epsilon)
     lines = _two_lines(act)
     if lines is not None:
         return limits.slope_covariance_of_slopes(*lines, epsilon)
     return covariances(act, _floored(q1), _floored(q2), 1.0 - epsilon, 1)
+
+
+def _defined(q1: Array, q2: Array, epsilon: Array) -> Array:
+    """ε, and 1 where it is not defined because one of the two is 0: what φ makes of them does not depend on it."""
+    missing = np.isnan(epsilon)
+    return np.where(missing & ((q1 == 0.0) | (q2 == 0.0)), 1.0, epsilon) if missing.any() else epsilon
 
 
 def _two_lines(act: Activation) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import meanfield as mf
 
 depth = 64
-fig, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.8), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.8), layout="constrained")
 
 # On the edge of chaos, Gaussian against orthogonal: most of 64 layers' singular values are far below 1 all the same.
 edge = mf.edge_of_chaos("tanh", sigma_b=0.2)
@@ -40,6 +40,6 @@ if __name__ == "__main__":
     import sys
 
     if len(sys.argv) == 2:
-        fig.savefig(sys.argv[1], dpi=200)
+        figure.savefig(sys.argv[1], dpi=200)
     else:
         plt.show()

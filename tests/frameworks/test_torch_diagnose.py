@@ -452,7 +452,7 @@ def test_what_was_not_judged_is_said():
     why = dict(found.unjudged)
     assert set(why) >= {f"{part}.{i}" for part in ("first", "last") for i in range(6)}
     assert why["last.2"] == "followed by mul, which may be an activation or not"
-    assert f"{14 - len(why)} of 14 layers were judged" in found.verdict
+    assert f"{14 - len(why)} of 14 layers" in found.verdict
     attention = nn.Sequential(nn.Linear(64, 64), nn.Softmax(-1), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
     init_(attention, {"0": "linear"}, seed=0)
     found = diagnose(attention, X)
@@ -581,10 +581,12 @@ def test_models_of_normalised_and_gated_layers_say_what_was_judged(make, reasons
 
 def test_lazy_layers_and_failing_gradients_are_errors():
     lazy = nn.Sequential(nn.LazyLinear(4), nn.Tanh(), nn.Linear(4, 2))
-    for call in (lambda: diagnose(lazy, X), lambda: init_(lazy, example=X)):
+    for call in (lambda: diagnose(lazy, X), lambda: init_(lazy)):
         with pytest.raises(mf.DomainError, match="'0' is lazy"):
             call()
     assert torch.nn.parameter.is_lazy(lazy[0].weight)  # the batch did not give it a shape
+    init_(lazy, example=X)  # an example is there to do that
+    assert not torch.nn.parameter.is_lazy(lazy[0].weight)
 
     class InPlace(nn.Module):
         def __init__(self):

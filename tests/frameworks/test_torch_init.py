@@ -176,7 +176,7 @@ def test_functions_methods_and_formulas():
     assert found["formula"].sigma_b == pytest.approx(best.sigma_b, rel=1e-6)
     assert "BatchNorm2d after it" in found["right"].note
     assert "sum" in found["up"].note
-    assert "pool" in found["swish"].note
+    assert "scaled on a batch" in found["swish"].note  # behind a pooling
     assert "unused" in str(table)
     for row in table:
         check_draw(model.get_submodule(row.name), row)

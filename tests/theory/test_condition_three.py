@@ -39,7 +39,8 @@ def test_a_sum_that_rises_everywhere_is_never_denied() -> None:
 
 def test_samples_decide_where_no_argument_does() -> None:
     rising = mf.check_proposition4("x + x**2*exp(-x*x)").conditions["iii"]
-    assert (rising.holds, rising.proof) == (True, "numerical")
+    assert rising.holds is True
+    assert rising.proof in ("numerical", "theorem")  # the latter where python-flint is installed
     open_end = mf.check_proposition4("x + 0.5*sin(3*x)").conditions["iii"]
     assert open_end.holds is not False  # F' = 1 + … > 0 at every q
     falling = mf.check_proposition4("exp(-x*x)").conditions["iii"]  # V = 1/√(1 + 4q)

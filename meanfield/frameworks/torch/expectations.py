@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from meanfield.errors import DomainError
 from meanfield.frameworks.torch.plan import PlannedLayer, Planner
 from meanfield.theory.edge_of_chaos import edge_of_chaos
@@ -142,6 +144,8 @@ def off_the_edge(
 
 
 def _nearest_edge(act: Activation, sigma_w: float, sigma_b: float, depth: int) -> float | None:
+    if not np.any(act.values(np.linspace(-3.0, 3.0, 61), 0)):  # a gate of 0: nothing has an edge
+        return None
     edge = edge_of_chaos(act, sigma_b)
     candidates = [float(edge.sigma_w)]
     with contextlib.suppress(DomainError):

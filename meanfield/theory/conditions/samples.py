@@ -122,7 +122,7 @@ def moments(act: Activation, closer: CloserLook = NOTHING) -> Moments:
         lowest, highest, infinite, unknown = _range(act, *reach)
         try:
             affordable = _affordable(table, lowest, highest)
-            if affordable == lowest < highest:
+            if affordable == lowest < highest and math.isfinite(float(table(V, np.ones(1))[0])):
                 unknown = f"{act.name} oscillates so fast beside 0 that one E[φ(√q Z)²] takes more than {MOST} values"
             highest = affordable
             q = octave_grid(2.0**lowest, 2.0**highest) if lowest < highest else np.empty(0)

@@ -87,7 +87,10 @@ def from_function(function: Callable[..., Any], name: str, given: Mapping[str, A
                 return named
         except MeanFieldError:
             pass
-    return find_activation(function) if shown is None else find_activation(function, name=shown)
+    found = find_activation(function) if shown is None else find_activation(function, name=shown)
+    if found.narrowest and not np.any(found.values(np.linspace(-3.0, 3.0, 61), 0)):
+        found.narrowest = 0.0  # a product with a gate of 0, for certain, and no feature that was missed
+    return found
 
 
 def given_activation(spec: Any) -> Activation:

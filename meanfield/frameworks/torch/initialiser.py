@@ -130,9 +130,9 @@ def init_(
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
     >>> print(init_(model, seed=0))
     2 layers, normal weights, for depth 2
-    layer  kind    weight   fan_in  activation        σ_w        σ_b          q
-    0      Linear  128×64       64  relu                1          0          1  [1]
-    2      Linear  10×128      128  (output)      1.41421          0          1  [2]
+    layer  kind     fan_in act.          σ_w      σ_b        q
+    0      Linear       64 relu            1        0        1 [1]
+    2      Linear      128 (output)   1.4142        0        1 [2]
     [1] first layer: scaled so that inputs of mean square 1 give q
     [2] output: scaled to variance 1
     """

@@ -21,6 +21,8 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield import layers as L
+from meanfield.expectation.pair_table import pair_table
 
 pytestmark = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="without the compiler there is one road only")
 
@@ -57,13 +59,20 @@ def network(formula: str, sigma_w: float, sigma_b: float) -> mf.MeanField:
 
 
 # Formulas that no other test asks for: their tables are not there yet.
+_ANGLES = np.linspace(0.0, 3.0, 100)
 QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "second moments": (lambda: mf.second_moment("tanh(1.01*x)", np.geomspace(0.1, 10.0, 50)), "evaluate_octaves"),
     "edge of chaos": (lambda: mf.edge_of_chaos("tanh(1.01*x)", np.linspace(0.0, 1.0, 5)), "first_brackets solve"),
     "covariance": (lambda: mf.covariance("clip(1.01*x, -1, 1)", 1.0, 2.0, 0.5), "project"),
     "covariances of many pairs": (
-        lambda: mf.covariance("tanh(1.07*x)", [1.0, 1.1, 1.2], 1.5, [0.3, -0.4, 0.95]),
+        lambda: pair_table(mf.activation("tanh(1.07*x)")).covariances(
+            np.array([1.0, 1.1, 1.2]), np.array([1.5, 1.5, 1.5]), np.array([0.3, -0.4, 0.95])
+        ),
         "angles locate by_node evaluate",
+    ),
+    "kernel of data": (
+        lambda: mf.Network(L.Dense(1.2), "relu", L.Dense(1.0)).nngp(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)),
+        "losses_of_products look_up series",
     ),
     "covariances at one variance": (lambda: mf.covariance("tanh(1.07*x)", 1.0, 1.0, np.linspace(-0.5, 0.5, 21)), "power_series"),
     "decorrelation": (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meanfield.simulation.ensemble import Ensemble
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the law, at which the distribution functions are compared
-NEXT = 6.0  # log s² of a network is taken to be off by this times depth/width: docs/spectra.md has what was measured
+NEXT = 6.0  # log s² of a network is taken to be off by this times depth/width, an allowance that was chosen, not derived
 DEEP = 0.05  # depth/width up to which freeness is believed
 LARGEST = 4000  # units of a layer: a Jacobian takes the cube of that for each layer
 

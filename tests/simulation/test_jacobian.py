@@ -45,7 +45,7 @@ def test_the_comparison_can_fail():
 def test_products_of_explicit_matrices(depth, weights):
     """Kolmogorov's distance to the law at width 400, given the law of D: eigenvalues are rigid, so 6(depth + 1)/width bounds it.
 
-    (Independent values would leave 1.36/√N at a rate of 5 %; of twelve seeds none passed a third of this bound.)
+    (Independent values would leave 1.36/√N at a rate of 5 %.)
     """
     width, q, rng = 400, 0.7, np.random.default_rng(3)
     product = np.eye(width)

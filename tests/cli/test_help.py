@@ -27,7 +27,6 @@ def test_help_shows_the_examples_and_fits(name, capsys, monkeypatch):
     assert max(map(len, text.splitlines())) <= 80
     assert "<bool>" not in text.replace("--help       -h      <bool>", "").partition("Options")[2].partition("--help")[0]
     for line in NAMES[name]:
-        assert f"meanfield {line}".split()[:3] == f"meanfield {line}".split()[:3]
         assert f"meanfield {line}"[:60] in " ".join(text.split())
 
 

@@ -13,6 +13,7 @@ import pytest
 import meanfield as mf
 from meanfield import layers as L
 from meanfield.theory.kernels import gram
+from meanfield.theory.kernels.inputs import losses
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 LAYERS = {entry["id"]: entry for entry in json.loads((REFERENCE / "layers.json").read_text(encoding="utf-8"))["entries"]}
@@ -236,6 +237,27 @@ def test_the_table_for_one_norm_is_what_single_pairs_give(act: str, monkeypatch:
     assert net.ntk(x)[off] == pytest.approx(tangents[off], rel=1e-11, abs=1e-12 * tangents.max())
     assert net.ntk(x)[2, 3] == pytest.approx(tangents[2, 3], rel=1e-9)
     assert np.diag(net.ntk(x)) == pytest.approx(np.diag(tangents), rel=1e-12)
+
+
+def test_a_table_behind_layers_that_bring_variances_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inputs of different norms meet in the normalisation: Θ from before it goes through the table's factor."""
+    net = mf.Network(L.Dense(1.2, 0.3), L.RMSNorm(), "relu", L.Dense(1.4), "relu", L.Dense(1.1))
+    x = data(12, 5, 41)
+    alone, tangents = net.nngp(x), net.ntk(x)
+    monkeypatch.setattr(gram, "WORTH", 1)
+    assert gram.prepared(net, x, None, None).tail is not None
+    assert net.nngp(x) == pytest.approx(alone, rel=1e-12, abs=1e-12)
+    assert net.ntk(x) == pytest.approx(tangents, rel=1e-11, abs=1e-11)
+
+
+@pytest.mark.parametrize("step", [1e-9, 1e-4, 0.02, 0.5])
+def test_decorrelations_of_rows(step: float) -> None:
+    """1 − cos δ = 2 sin²(δ/2) of rows at an angle of δ, and 2 − 2 sin²(δ/2) from the other end, to their last digits."""
+    here = np.array([[1.0, 0.0]])
+    there = np.array([[math.cos(step), math.sin(step)], [-math.cos(step), math.sin(step)]])
+    near, far = losses(here, there)[0]
+    assert near == pytest.approx(2 * math.sin(step / 2) ** 2, rel=1e-13 if step < 0.1 else 1e-14)
+    assert abs(far - (2 - 2 * math.sin(step / 2) ** 2)) <= 5e-16
 
 
 def test_small_decorrelations_keep_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ class Gram:
         begin = len(self.turns) if self.tail is None else self.tail.begin
         if begin > 0:
             whole = through(self.turns[:begin], self._state(rows, columns, epsilon)).whole
-            epsilon = np.ascontiguousarray(np.broadcast_to(whole.epsilon, epsilon.shape))
+            epsilon = np.array(np.broadcast_to(whole.epsilon, epsilon.shape), order="C")  # writable, as the kernels want it
             if isinstance(whole.tangent, TangentKernel):
                 theta = np.broadcast_to(whole.tangent.values, epsilon.shape)
         if self.tail is not None:

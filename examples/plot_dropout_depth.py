@@ -21,7 +21,6 @@ POINTS = {"tanh": (float(edge.sigma_w), 0.2), "relu": (2**0.5, 0.0)}
 rates = np.geomspace(1e-5, 0.5, 24)
 
 
-# %%
 # With σ_w√(1 − rate) in the place of σ_w variance and gradient are those without dropout; only the correlation changes. The two inputs
 # start at c = 0.9; the last steps towards c* shrink by f'(c*) each.
 def resting(phi, rate):

@@ -22,7 +22,6 @@ networks.append(mf.jacobian_spectrum("relu", 2**0.5, 0.0, depth, "orthogonal"))
 mf.plot.spectrum(networks, ax=left, log=True, labels=["tanh, Gaussian", "tanh, orthogonal", "ReLU, orthogonal"])
 left.set_title("on the edge of chaos", fontsize=9)
 
-# %%
 # At their points of isometry, Var s² = 1/4. hard tanh has three quarters of all singular values in one atom.
 isometric = []
 for name in ("erf", "hardtanh"):

@@ -37,7 +37,6 @@ left.set(xlabel="batch $B$", ylabel=r"$\lambda$, a layer", ylim=(0.95, 2.4))
 left.legend(frameon=False, fontsize=7)
 print("B → ∞:", ", ".join(f"{phi} {limit:.4f}" for phi, limit in limits.items()))
 
-# %%
 # Pre-norm against post-norm, with the branch's variance at 1.
 DEPTH = 1000
 blocks = np.arange(DEPTH + 1)

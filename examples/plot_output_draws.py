@@ -47,7 +47,6 @@ for axis, (phi, sigma_w, sigma_b, depth) in zip(
     # How much of a function's size is left to its shape: its standard deviation over the circle against its root mean square.
     spread[phi, depth] = float(np.mean(np.std(drawn, axis=1)) / np.sqrt(np.mean(drawn**2)))
 
-# %%
 # One explicit network beside the middle picture of the upper row: other weights, the same law.
 rng = np.random.default_rng(3)
 width = 500

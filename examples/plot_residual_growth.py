@@ -29,7 +29,6 @@ left.loglog(layers[1:], layers[1:], color="0.6", linestyle=":", label=r"$s\,\ell
 left.set(xlabel=r"block $\ell$", ylabel=r"$q_\ell$", ylim=(1, 1e6))
 left.legend(frameon=False, fontsize=7)
 
-# %%
 # The gradient at block l relative to the input's: √l for tanh, l for ReLU. The law of tanh has a logarithm beside it, so that it is
 # the slopes that agree.
 slope = 8 / 3 / math.sqrt(2 * math.pi)
@@ -45,7 +44,6 @@ print(
     f"tanh: slope {last:.4f} against √l over the last three quarters, the law has {slope:.4f}; q = {tanh.q1[-1]:.1f} after {DEPTH} blocks"
 )
 
-# %%
 # Branches scaled by 1/√L.
 depths = np.unique(np.geomspace(2, 1000, 15).round().astype(int))
 scaled = {depth: mf.Network(L.Repeat(L.Residual("relu", L.Dense(2**0.5), scale=depth**-0.5), int(depth))).propagate() for depth in depths}

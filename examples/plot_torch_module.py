@@ -41,7 +41,6 @@ def networks():
     return before, table, diagnose(model, x)
 
 
-# %%
 # The table of what was given to which layer, and the verdict on both.
 if torch is not None:
     before, table, after = networks()

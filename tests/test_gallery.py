@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import runpy
 import subprocess
 import sys
@@ -36,6 +37,19 @@ def test_ends_in_a_picture(run, name, capsys):
     figure = left["figure"] if "figure" in left else left["ax"].figure
     figure.canvas.draw()
     assert all(axes.has_data() for axes in figure.axes)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem.removeprefix("plot_") for path in EXAMPLES.glob("plot_*.py")))
+def test_a_picture_is_drawn_in_one_cell(name):
+    """The gallery shows a figure as it is at the end of the cell that makes it; what is drawn later is not seen."""
+    cells = (EXAMPLES / f"plot_{name}.py").read_text(encoding="utf-8").split("# %%")
+    makes = [index for index, cell in enumerate(cells) if re.search(r"plt\.subplots|plt\.figure|\.plot\(ax=None", cell)]
+    draws = [
+        index
+        for index, cell in enumerate(cells)
+        if re.search(r"\b(left|middle|right|axis|axes|ax)\b[\w\[\], ]*\.(plot|semilogx|semilogy|loglog|set|legend)\(|\bax=", cell)
+    ]
+    assert all(index in makes for index in draws if makes and index > makes[0])
 
 
 def test_as_a_script_it_writes_the_file_that_it_is_given(tmp_path):

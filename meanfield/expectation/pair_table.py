@@ -9,7 +9,7 @@ Where kinks away from 0 meet, q1 near q2 and |c| near 1, C has a ridge that no p
 quadrature of each pair on its own (two_inputs.py).
 
 For millions of pairs: `pair_table(activation, order).covariances(q1, q2, c)`, contiguous arrays of one length, q > 0; nan where the table
-does not serve, for the caller to fill (`two_inputs.covariance_alone`; at q1 = q2 and c = 1 by `second_moments`). docs/design.md has its times.
+does not serve, for the caller to fill (`two_inputs.covariance_alone`; at q1 = q2 and c = 1 by `second_moments`). Times: docs/design.md.
 `by_angles` takes θ where c would lose digits.
 """
 

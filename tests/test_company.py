@@ -115,3 +115,16 @@ def test_a_cell_has_the_bits_of_a_diagram_of_its_own(spec: str) -> None:
                 value = getattr(together, name)[b, w]
                 assert _same(value, getattr(alone, name)[0, 0]), (name, weight, bias)
                 assert _same(value, getattr(sorted_, name)[biases_at[b], weights_at[w]]), (name, weight, bias)
+
+
+@pytest.mark.parametrize("spec", ["gelu", "tanh", "clip(x, -1, 1)", "max(0, x-0.7)"])
+@pytest.mark.parametrize("sigma_w", [1.7, 0.9])
+def test_a_trajectory_has_the_same_bits_after_a_phase_diagram(spec: str, sigma_w: float) -> None:
+    """A diagram makes pieces of the correlation table that the trajectory alone would not need."""
+    fields = ("q1", "q2", "c", "epsilon", "gradient")
+    _fresh(spec)  # or the activation has made its tables for another test
+    before = _fields(mf.MeanField(spec, sigma_w, 0.3).propagate(40, 0.7, 0.2), fields)
+    mf.phase_diagram(spec, sigma_w=np.linspace(0.5, 4.0, 8), sigma_b=np.linspace(0.0, 2.0, 8))
+    after = _fields(mf.MeanField(spec, sigma_w, 0.3).propagate(40, 0.7, 0.2), fields)
+    for mine, other in zip(before, after, strict=True):
+        assert np.array_equal(mine, other)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(DOCS.glob("*.md"))}
 API = PAGES["api"]
-FRAMEWORKS = ("jax", "keras", "torch")
+FRAMEWORKS = ("jax", "keras", "torch", "sklearn")
 
 
 def blocks(language: str, text: str) -> list[str]:

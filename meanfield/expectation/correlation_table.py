@@ -105,11 +105,6 @@ class CorrelationTable:
         done.sort(key=lambda item: item[0])
         return Piece(np.array([a for a, _, _ in done] + [1.0]), np.ascontiguousarray(np.stack([c for _, _, c in done])))
 
-    def missing(self, pieces: list[int]) -> list[int]:
-        """Those of the pieces that are not built yet."""
-        with self._lock:
-            return [p for p in pieces if p not in self._pieces]
-
     def refused(self, pieces: list[int]) -> list[int]:
         """Those of the pieces on which φ has too many features."""
         with self._lock:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import AccuracyWarning, DomainError
-from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.second_moment import second_moments
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at, decorrelations_at
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from meanfield.layers.layer import Affine
 
 ACUTE = math.sqrt(0.5)  # x at θ = π/2, where the correlation table ends
-PER_PIECE = 16  # layers, each a quadrature, that cost what one more piece of the correlation table does
+PER_PIECE = 4  # layers, each a quadrature, from which on a piece of the correlation table is worth making, to be kept
 FEW = 24  # layers at one variance that are cheaper one by one than by fitting its profile
 
 
@@ -284,17 +283,17 @@ class _Path:
         return float(decorrelations_at(self.act, q, np.array([loss]))[0])
 
     def _tabled(self, q: Array, layer: int, settled: int) -> int:
-        """The end of a stretch of moving layers that is worth the pieces of the correlation table it still needs; `layer` for none."""
+        """The end of a stretch of moving layers that is worth its pieces of the correlation table; `layer` for none.
+
+        Whether a piece is there already plays no part: a trajectory has the same bits whatever was asked before.
+        """
         ahead = q[layer : min(settled, self.depth)]
         outside = np.flatnonzero(~((ahead >= NEAREST) & (ahead <= FURTHEST)))
         ahead = ahead[: int(outside[0])] if outside.size else ahead
         if self.weight == 0.0 or ahead.size == 0 or not has_table(self.act):
             return layer
-        pieces = pieces_of(ahead)
-        missing = set(correlation_table(self.act).missing(np.unique(pieces).tolist()))
         fresh = np.zeros(ahead.size, dtype=np.int64)
-        for piece in missing:
-            fresh[int(np.argmax(pieces == piece))] = 1
+        fresh[np.unique(pieces_of(ahead), return_index=True)[1]] = 1
         worth = np.flatnonzero(np.arange(1, ahead.size + 1) >= PER_PIECE * np.cumsum(fresh))
         return layer + int(worth[-1]) + 1 if worth.size else layer
 

@@ -11,6 +11,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.layers import gaussian_map
 from meanfield.layers.composition import MOST_IN_A_ROW, compose, in_a_row, slope_of
 from meanfield.layers.cotangent import Behind, Cotangent, Cotangents
+from meanfield.layers.dropout import masked_slopes
 from meanfield.layers.law import Function, Gaussian, Masked, OnSphere, Source, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.slopes import mean_square_slopes
@@ -93,23 +94,49 @@ def _of_gaussian(act: Function_, part: Part, source: Source) -> tuple[Part, Any]
     after = Part(part.share, v1, v2, epsilon, mean1, mean2, Function(act, source), tangent)
 
     def slope(behind: Cotangent) -> Cotangent:
-        return _pulled(behind, act, lambda act: _slopes(act, source.q1))
+        return _pulled(behind, act, lambda act: _slopes(act, source.q1), lambda act: gaussian_map.slope_covariance(act, source))
 
     return after, slope
 
 
-def _pulled(cotangent: Cotangent, act: Function_, factor: Callable[[Function_], Array], keep: float = 1.0) -> Cotangent:
-    """A gradient through φ. What has come through another activation just behind goes through both as one function."""
-    found = [Behind(act, cotangent.free * factor(act), cotangent.free, keep)]
-    for each in cotangent.behind:
-        both = compose(each.activation, act)
-        found.append(Behind(both, each.before * factor(both), each.before, keep))
+def _pulled(
+    cotangent: Cotangent,
+    act: Function_,
+    factor: Callable[[Function_], Array],
+    shared_factor: Callable[[Function_], Array],
+    keep: float = 1.0,
+) -> Cotangent:
+    """A gradient through φ. What has come through another activation just behind goes through both as one function.
+
+    factor is E[φ'²], shared_factor E[φ'φ'] at two inputs of a batch.
+    """
+    known = cotangent.common is not None
+    found = [_behind(act, cotangent.free, cotangent.common, factor, shared_factor, keep)]
+    found += [
+        _behind(compose(e.activation, act), e.before, e.common_before if known else None, factor, shared_factor, keep)
+        for e in cotangent.behind
+    ]
     # Behind a `PostActivation`: E|δ|² φ'(z)² over the Gaussian z, which only weights can stand in front of.
     free = 0.0 * cotangent.free
     if cotangent.along is not None:
         along = cotangent.along
         free = free + along.weights @ (along.norms * act.values(along.nodes, 1) ** 2)
-    return Cotangent(free, tuple(found))
+    return Cotangent(free, tuple(found), common=cotangent.common)
+
+
+def _behind(
+    act: Function_,
+    before: Array,
+    shared: Array | None,
+    factor: Callable[[Function_], Array],
+    shared_factor: Callable[[Function_], Array],
+    keep: float,
+) -> Behind:
+    """A gradient of norm `before` behind φ, in front of it."""
+    slope = factor(act)
+    if shared is None or not np.all(slope > 0.0):
+        return Behind(act, before * slope, before, keep, shared, shared)
+    return Behind(act, before * slope, before, keep, shared * shared_factor(act) / slope, shared)
 
 
 def _slopes(act: Function_, q: Array) -> Array:
@@ -127,8 +154,11 @@ def _of_function(act: Function_, part: Part, law: Function) -> tuple[Part, Any]:
     def factor(outer: Function_) -> Array:
         return gaussian_map.second_moment(slope_of(outer, law.activation), source.q1)
 
+    def shared_factor(outer: Function_) -> Array:
+        return gaussian_map.covariance(slope_of(outer, law.activation), source)
+
     def slope(behind: Cotangent) -> Cotangent:
-        pulled = _pulled(replace(behind, along=None), act, factor)
+        pulled = _pulled(replace(behind, along=None), act, factor, shared_factor)
         if behind.along is None:
             return pulled
         between = act.values(law.activation.values(behind.along.nodes, 0), 1)  # φ₂'(φ₁(z))
@@ -167,7 +197,7 @@ def _of_masked(act: Function_, part: Part, law: Masked) -> tuple[Part, Any]:
         return keep * _slopes(act, source.q1) + rest * _slopes(act, np.zeros(np.shape(source.q1)))
 
     def slope(behind: Cotangent) -> Cotangent:
-        return _pulled(behind, act, factor, keep)
+        return _pulled(behind, act, factor, lambda act: masked_slopes(act, inner, keep), keep)
 
     return after, slope
 
@@ -191,6 +221,6 @@ def _of_batch(act: Function_, part: Part, law: OnSphere) -> tuple[Part, Any]:
         return np.asarray(batch_moments(act, law.batch).mean_square_slope)
 
     def slope(behind: Cotangent) -> Cotangent:
-        return _pulled(behind, act, factor)
+        return _pulled(behind, act, factor, lambda act: np.asarray(batch_moments(act, law.batch).slopes))
 
     return after, slope

@@ -10,6 +10,7 @@ import numpy as np
 
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array
+from meanfield.layers.attention import Attention
 from meanfield.layers.cotangent import Cotangents, added
 from meanfield.layers.dense import Dense
 from meanfield.layers.gate import Gate
@@ -20,7 +21,7 @@ from meanfield.layers.state import State
 
 def sets_width(layer: Layer) -> bool:
     """Whether the layer can give its output another width than its input has."""
-    if isinstance(layer, (Dense, Concatenate)):
+    if isinstance(layer, (Dense, Attention, Concatenate)):
         return True
     if isinstance(layer, Sequence):
         return any(map(sets_width, layer.layers))

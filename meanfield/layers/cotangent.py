@@ -1,8 +1,8 @@
-"""How gradients come back through a layer: norms |δ|² by kinds of units."""
+"""How gradients come back through a layer: norms |δ|² by kinds of units, and for a batch what the inputs' gradients share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,16 @@ class Behind:
         |δ|² before it came through φ.
     keep : float
         That of all masks in front of φ.
+    common, common_before : ndarray, optional
+        E δ₁·δ₂/E|δ|² of two inputs of a batch, here and before it came through φ.
     """
 
     activation: Activation
     norm: Array
     before: Array
     keep: float = 1.0
+    common: Array | None = None
+    common_before: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +68,15 @@ class Cotangent:
         The rest. A mask or a batch normalisation in front has to know of it.
     along : Along, optional
         What depends on the unit's value in another way, behind a `PostActivation`.
+    common : ndarray, optional
+        E δ₁·δ₂/E|δ|² of two inputs of a batch, of `free` and `along`: what a batch normalisation in front has to know of. None where there
+        is no such layer.
     """
 
     free: Array
     behind: tuple[Behind, ...] = ()
     along: Along | None = None
+    common: Array | None = None
 
     @property
     def norm(self) -> Array:
@@ -78,20 +86,26 @@ class Cotangent:
             result = result + each.norm
         return result if self.along is None else result + self.along.weights @ self.along.norms
 
+    @property
+    def shares(self) -> list[tuple[Array, Array | None]]:
+        """Norms, and what two inputs have in common of each."""
+        loose = self.free if self.along is None else self.free + self.along.weights @ self.along.norms
+        return [(loose, self.common), *((each.norm, each.common) for each in self.behind)]
+
     def scaled(self, factor: float | Array) -> Cotangent:
         """|δ|² times a factor."""
         behind = tuple(replace(each, norm=each.norm * factor, before=each.before * factor) for each in self.behind)
         along = None if self.along is None else replace(self.along, norms=self.along.norms * factor)
-        return Cotangent(self.free * factor, behind, along)
+        return Cotangent(self.free * factor, behind, along, self.common)
 
 
 Cotangents = tuple[Cotangent, ...]
 Pullback = Callable[[Cotangents], Cotangents]
 
 
-def at_output(state: State) -> Cotangents:
+def at_output(state: State, common: Array | None = None) -> Cotangents:
     """An independent read-out: |δ|² = 1, spread evenly over the units."""
-    return tuple(Cotangent(np.asarray(part.share)) for part in state.parts)
+    return tuple(Cotangent(np.asarray(part.share), common=common) for part in state.parts)
 
 
 def total(cotangents: Cotangents) -> Array:
@@ -100,6 +114,22 @@ def total(cotangents: Cotangents) -> Array:
     for each in cotangents[1:]:
         result = result + each.norm
     return result
+
+
+def common(cotangents: Cotangents) -> Array | None:
+    """E δ₁·δ₂/E|δ|² over all units."""
+    return mean_common([share for each in cotangents for share in each.shares])
+
+
+def mean_common(shares: Sequence[tuple[Array, Array | None]]) -> Array | None:
+    """Σ norm · common/Σ norm; None where it isn't followed."""
+    product, norms = np.zeros(()), np.zeros(())
+    for norm, each in shares:
+        if each is None:
+            return None
+        product, norms = product + norm * each, norms + norm
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(norms > 0.0, product / norms, 0.0)
 
 
 def scaled(cotangents: Cotangents, factor: float | Array) -> Cotangents:
@@ -116,4 +146,5 @@ def _sum(a: Cotangent, b: Cotangent) -> Cotangent:
     along = a.along or b.along
     if a.along is not None and b.along is not None:
         along = replace(a.along, norms=a.along.norms + b.along.norms)
-    return Cotangent(a.free + b.free, a.behind + b.behind, along)
+    shared = mean_common([a.shares[0], b.shares[0]])
+    return Cotangent(a.free + b.free, a.behind + b.behind, along, shared)

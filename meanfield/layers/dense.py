@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meanfield.layers.arguments import one_of, sigma, whole
-from meanfield.layers.cotangent import Cotangent, Cotangents, total
+from meanfield.layers.cotangent import Cotangent, Cotangents, common, total
 from meanfield.layers.law import GAUSSIAN
 from meanfield.layers.layer import Layer, Step
 from meanfield.layers.state import Part, State, Tangent, centred, combined
@@ -67,7 +67,7 @@ class Dense(Layer):
 
         def pull(cotangents: Cotangents) -> Cotangents:
             norm = weight * total(cotangents)
-            return tuple(Cotangent(part.share * norm) for part in parts)
+            return tuple(Cotangent(part.share * norm, common=common(cotangents)) for part in parts)
 
         return Step(State((Part(1.0, q1, q2, epsilon, zeros1, zeros2, GAUSSIAN, tangent),)), pull)
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.expectation.two_inputs import mean
+from meanfield.layers import gaussian_map
 from meanfield.layers.arguments import number
-from meanfield.layers.cotangent import Cotangent, Cotangents
+from meanfield.layers.cotangent import Cotangent, Cotangents, mean_common
 from meanfield.layers.law import GAUSSIAN, Law, Masked, Source, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.slopes import mean_square_slopes
-from meanfield.layers.state import Part, State
+from meanfield.layers.state import Part, State, sum_of
 from meanfield.layers.tangent import TangentKernel
+
+if TYPE_CHECKING:
+    from meanfield.activations import Activation as Function_
+    from meanfield.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -78,15 +85,27 @@ def _pulled(part: Part, cotangent: Cotangent, keep: float) -> Cotangent:
 
     E[(d φ'(d d₀ x))²] = ((ρ/κ) V[φ'](q/ρ²) + (1 − ρ/κ) φ'(0)²)/κ.
     """
-    free = cotangent.free / keep
+    shares = [(norm / keep, None if each is None else each * keep) for norm, each in cotangent.shares]  # two inputs' masks: E d d' = 1
+    if not isinstance(part.law, Masked):
+        return Cotangent(sum_of([norm for norm, _ in shares]), common=mean_common(shares))
     behind = []
     for each in cotangent.behind:
-        if not isinstance(part.law, Masked):
-            free = free + each.norm / keep
-            continue
         source = np.ravel(part.law.source.q1 / each.keep**2)
         passed = each.keep / (part.law.keep / keep)  # κ
         alive, dead = (mean_square_slopes(each.activation, at).reshape(np.shape(part.q1)) for at in (source, 0.0 * source))
         factor = (each.keep / passed * alive + (1.0 - each.keep / passed) * dead) / passed
-        behind.append(replace(each, norm=each.before * factor))
-    return Cotangent(free, tuple(behind))
+        mine = None
+        if each.common_before is not None:
+            mine = each.common_before * masked_slopes(each.activation, part.law.source, each.keep, passed) / factor
+        behind.append(replace(each, norm=each.before * factor, common=mine))
+    return Cotangent(cotangent.free / keep, tuple(behind), common=shares[0][1])
+
+
+def masked_slopes(act: Function_, source: Source, keep: float, passed: float = 1.0) -> Array:
+    """E[φ'(d₁x)φ'(d₂x')] of two inputs with masks of their own: a²C[φ'] + 2a(1 − a)φ'(0)E[φ'] + (1 − a)²φ'(0)² with a = ρ/κ."""
+    a = keep / passed
+    inner = Source(source.q1 / keep**2, source.q2 / keep**2, source.epsilon)
+    at_zero = float(mean(act, 1, 0.0))
+    means = np.reshape([mean(act, 1, float(q)) for q in np.ravel(inner.q1)], np.shape(inner.q1))
+    whole: Array = a * a * gaussian_map.slope_covariance(act, inner) + 2.0 * a * (1.0 - a) * at_zero * means + (1.0 - a) ** 2 * at_zero**2
+    return whole

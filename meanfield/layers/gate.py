@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.layers.cotangent import Cotangents, added, at_output, scaled, total
+from meanfield.layers.cotangent import Cotangents, added, at_output, common, scaled, total
 from meanfield.layers.law import Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step, as_layer
 from meanfield.layers.state import Part, State, sum_of_tangents
@@ -91,10 +91,11 @@ class Gate(Layer):
         )
 
         def pull(cotangents: Cotangents) -> Cotangents:
-            norm = total(cotangents)
+            norm, shared = total(cotangents), common(cotangents)
             sides = []
             for step, other in zip(steps, (right, left), strict=True):
-                sides.append(step.pull(scaled(at_output(step.state), norm * other.q1)))
+                mine = None if shared is None else shared * (1.0 - other.epsilon)  # K12/K11 of the other side
+                sides.append(step.pull(scaled(at_output(step.state, mine), norm * other.q1)))
             return added(*sides)
 
         return Step(State((after,)), pull)

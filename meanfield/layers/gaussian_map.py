@@ -101,6 +101,12 @@ def _losses(act: Activation, q: Array, epsilon: Array) -> Array:
     return decorrelations(act, q, epsilon)
 
 
+def covariance(act: Activation, source: Source) -> Array:
+    """C[φ](q1, q2, c)."""
+    q1, q2, epsilon = np.broadcast_arrays(source.q1, source.q2, source.epsilon)
+    return covariances(act, _floored(q1), _floored(q2), 1.0 - _defined(q1, q2, epsilon), 0)
+
+
 def slope_covariance(act: Activation, source: Source) -> Array:
     """C[φ'](q1, q2, c), the factor of dK12."""
     q1, q2, epsilon = np.broadcast_arrays(source.q1, source.q2, source.epsilon)

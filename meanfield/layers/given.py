@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from meanfield.layers.arguments import number
-from meanfield.layers.cotangent import at_output, scaled, total
+from meanfield.layers.cotangent import at_output, common, scaled, total
 from meanfield.layers.law import GAUSSIAN, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.normalise import with_means
@@ -65,7 +65,7 @@ class Given(Layer):
         return State((Part(1.0, q, q, epsilon, mean, mean, law),))
 
     def apply(self, state: State) -> Step:
-        return Step(self.state(), lambda cotangents: scaled(at_output(state), self.factor * total(cotangents)))
+        return Step(self.state(), lambda cotangents: scaled(at_output(state, common(cotangents)), self.factor * total(cotangents)))
 
     def exactness(self) -> tuple[str, str]:
         return "simulated", self.why or "its moments were given"
@@ -157,7 +157,7 @@ class ChannelNorm(Layer):
         law = seen.law if seen.law == GAUSSIAN else Unknown("a normalisation of what is not Gaussian")
         after = Part(1.0, left1 / size1, left2 / size2, np.clip(epsilon, 0.0, 2.0), zero, zero, law, tangent)
         factor = max(1.0 - 2.0 / self.count, 0.0) / size1
-        return Step(State((after,)), lambda cotangents: scaled(at_output(state), factor * total(cotangents)))
+        return Step(State((after,)), lambda cotangents: scaled(at_output(state, common(cotangents)), factor * total(cotangents)))
 
     def exactness(self) -> tuple[str, str]:
         return "approximate", "the share of its means is given, and gradients are taken as independent of what it normalises"

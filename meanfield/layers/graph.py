@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.layers.cotangent import Cotangents, added, at_output, scaled, total
+from meanfield.layers.cotangent import Cotangents, added, at_output, common, scaled, total
 from meanfield.layers.given import Given, summed
 from meanfield.layers.law import Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
@@ -170,8 +170,8 @@ def through(what: Layer | Sum | SideBySide | Product | Several, arriving: tuple[
         return _side_by_side(arriving, what.widths)
 
     def back(cotangents: Cotangents) -> tuple[Cotangents, ...]:
-        norm = total(cotangents)
-        return tuple(scaled(at_output(each), factor * norm) for each, factor in zip(arriving, factors, strict=True))
+        norm, shared = total(cotangents), common(cotangents)
+        return tuple(scaled(at_output(each, shared), factor * norm) for each, factor in zip(arriving, factors, strict=True))
 
     return after, back
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from meanfield.layers import limits
 from meanfield.layers.arguments import whole
-from meanfield.layers.cotangent import Cotangent, Cotangents
+from meanfield.layers.cotangent import Cotangent, Cotangents, common
 from meanfield.layers.law import GAUSSIAN, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.state import Part, State
@@ -78,7 +78,8 @@ class Maxout(Layer):
 
         def pull(cotangents: Cotangents) -> Cotangents:
             (each,) = cotangents
-            return (Cotangent(each.norm),)
+            shared = common(cotangents)
+            return (Cotangent(each.norm, common=None if shared is None else shared * series(largest.same, theta)),)
 
         return Step(State((after,)), pull)
 

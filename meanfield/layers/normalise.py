@@ -137,8 +137,9 @@ class BatchNorm(Layer):
     Notes
     -----
     Behind weights the batch's values are spread evenly over a sphere, whatever the variance and the correlation were: q = 1,
-    c = −1/(B − 1). The gradient through it and the activation behind depends on both at once; it exists for B ≥ 4, and is that of a
-    loss whose gradient sums to 0 over the batch, as it does once it has come through another such layer.
+    c = −1/(B − 1). The gradient through it and the activation behind depends on both at once, and on what the gradients of two inputs
+    share, which is followed from the end of the network; it exists for B ≥ 4. There it is that of a loss whose gradient sums to 0 over the
+    batch, as it does once it has come through another such layer.
 
     References
     ----------
@@ -182,10 +183,11 @@ class BatchNorm(Layer):
 
         def pull(cotangents: Cotangents) -> Cotangents:
             (each,) = cotangents
-            norm = each.free * batch_moments(activation("linear"), self.batch).gradient
+            norm = each.free * batch_moments(activation("linear"), self.batch).gradient_of(each.common)
             for behind in each.behind:
-                norm = norm + behind.before * batch_moments(behind.activation, self.batch).gradient
-            return (Cotangent(norm / size),)
+                norm = norm + behind.before * batch_moments(behind.activation, self.batch).gradient_of(behind.common_before)
+            summing_to_0 = None if each.common is None else np.asarray(-1.0 / n)
+            return (Cotangent(norm / size, common=summing_to_0),)
 
         return Step(State((after,)), pull)
 

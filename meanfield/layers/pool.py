@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from meanfield.layers.arguments import whole
-from meanfield.layers.cotangent import Cotangent, Cotangents
+from meanfield.layers.cotangent import Cotangent, Cotangents, common
 from meanfield.layers.law import GAUSSIAN, Law, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.sites import ACROSS, FIRST, SECOND
@@ -120,7 +120,7 @@ def _pooled(layer: Layer, state: State, own: float, last: bool) -> Step:
     sites = None if last else State(tuple(pairs for _, pairs in made))
 
     def pull(cotangents: Cotangents) -> Cotangents:
-        return tuple(Cotangent(own * each.norm) for each in cotangents)
+        return tuple(Cotangent(own * each.norm, common=common((each,))) for each in cotangents)
 
     return Step(State(tuple(part for part, _ in made), sites), pull)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.activations import activation as find_activation
-from meanfield.layers.cotangent import Along, Cotangent, Cotangents, at_output, scaled
+from meanfield.layers.cotangent import Along, Cotangent, Cotangents, at_output, common, scaled
 from meanfield.layers.density import Density, gaussian, kernel, walked
 from meanfield.layers.law import ByUnit, Function, Gaussian
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
@@ -117,15 +117,17 @@ class PostActivation(Layer):
 
         def pull(cotangents: Cotangents) -> Cotangents:
             (each,) = cotangents
+            shared = common(cotangents)
             norms = each.free + sum(b.norm for b in each.behind) + (0.0 if each.along is None else each.along.norms)
             inner = first.slopes**2 * norms  # E|δ|² in front of φ, given h
-            through = scaled(step.pull(scaled(at_output(step.state), np.asarray(first.weights @ inner))), self.sum.scale**2)
+            through = scaled(step.pull(scaled(at_output(step.state, shared), np.asarray(first.weights @ inner))), self.sum.scale**2)
             skip = self.sum.skip**2 * ((first.rule * inner) @ kernel(first.nodes, before.first, self.sum.skip, deviations[0]))
             (branch_part,) = through
             free = branch_part.norm
+            # What two inputs share is taken to come through φ as their norms do.
             if closed:
-                return (Cotangent(free + before.first.weights @ skip),)
-            return (Cotangent(free, (), Along(before.first.nodes, before.first.weights, skip)),)
+                return (Cotangent(free + before.first.weights @ skip, common=shared),)
+            return (Cotangent(free, (), Along(before.first.nodes, before.first.weights, skip), shared),)
 
         return Step(State((after,)), pull)
 

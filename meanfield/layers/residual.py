@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from meanfield.layers.arguments import number
-from meanfield.layers.cotangent import Cotangents, added, at_output, scaled, total
+from meanfield.layers.cotangent import Cotangents, added, at_output, common, scaled, total
 from meanfield.layers.law import GAUSSIAN, Unknown
 from meanfield.layers.layer import Affine, Layer, MisplacedLayer, Step
 from meanfield.layers.normalise import with_means
@@ -70,7 +70,7 @@ class Residual(Layer):
 
         def pull(cotangents: Cotangents) -> Cotangents:
             whole = total(cotangents)
-            through = step.pull(scaled(at_output(step.state), whole))
+            through = step.pull(scaled(at_output(step.state, common(cotangents)), whole))
             return added(scaled(cotangents, self.skip**2), scaled(through, self.scale**2))
 
         return Step(State(parts), pull)

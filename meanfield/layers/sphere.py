@@ -35,21 +35,38 @@ class BatchMoments:
 
     Attributes
     ----------
+    batch : int
+        B = n + 1.
     diagonal, off_diagonal : float
         E φ(y₁)², E φ(y₁)φ(y₂).
     mean : float
         E φ(y₁).
-    mean_square_slope : float
-        E φ'(y₁)².
-    gradient : float
-        |δ|² before the normalisation over |δ|² behind φ, times the batch's variance.
+    mean_square_slope, slopes : float
+        E φ'(y₁)², E φ'(y₁)φ'(y₂).
+    gradient, common : float
+        |δ|² before the normalisation over |δ|² behind φ, times the batch's variance: of a δ that sums to 0 over the batch, and of one that
+        all its inputs share.
     """
 
+    batch: int
     diagonal: float
     off_diagonal: float
     mean: float
     mean_square_slope: float
+    slopes: float
     gradient: float
+    common: float
+
+    def gradient_of(self, shared: Array | None) -> Array:
+        """The same of a δ with E δ₁·δ₂/E|δ|² = r; −1/n of one that sums to 0.
+
+        Its Gram matrix (1 − r) 1 + r J has (1 − r) on what sums to 0, where that of a δ summing to 0 has B/n, and (1 + n r)/B of J.
+        """
+        if shared is None:
+            return np.asarray(self.gradient)
+        n = self.batch - 1
+        result: Array = (1.0 - shared) * n / self.batch * self.gradient + (1.0 + n * shared) / self.batch * self.common
+        return result
 
 
 def batch_moments(act: Activation, batch: int) -> BatchMoments:
@@ -123,4 +140,4 @@ def _integrated(act: Activation, batch: int) -> BatchMoments:
     # (Σφ'² − (Σφ')²/B − (Σyφ')²/B)/B, each square as B diagonal and B(B − 1) off-diagonal terms.
     second = (batch * square - (square + n * slopes) - (weighted + n * moved)) / batch
     gradient = batch / ((n - 2.0) * n) * (first - second)
-    return BatchMoments(float(density @ phi**2), off, float(density @ phi), square, gradient)
+    return BatchMoments(batch, float(density @ phi**2), off, float(density @ phi), square, slopes, gradient, batch * second / (n - 2.0))

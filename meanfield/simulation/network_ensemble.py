@@ -1,4 +1,4 @@
-"""Explicit random networks of layers: what is drawn, and how it is split into blocks with random numbers of their own."""
+"""Random networks of layers: what is drawn, and how it is split into blocks with random numbers of their own."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class NetworkEnsemble(Result):
     gradients: bool = True
     backend: str = "numpy"
     device: str | None = None
+    method: str = "weights"
 
-    method = "weights"
     weights = "gaussian"
 
     @property
@@ -90,7 +90,8 @@ class NetworkEnsemble(Result):
     @property
     def block_size(self) -> int:
         """Networks that are drawn together: from the shapes alone."""
-        return max(1, min(64, NUMBERS // (self.width * self.width)))
+        each = self.width * (self.width if self.method == "weights" else self.columns * self.sites * self.depth)
+        return max(1, min(64, NUMBERS // each))
 
     @property
     def blocks(self) -> int:

@@ -12,6 +12,7 @@ from meanfield.errors import DomainError
 from meanfield.expectation.arguments import correlation_argument, variance
 from meanfield.layers.arguments import one_of, whole
 from meanfield.layers.attention import Attention
+from meanfield.layers.dense import Dense
 from meanfield.layers.layer import every
 from meanfield.layers.normalise import BatchNorm
 from meanfield.layers.pool import GlobalAveragePool
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 100_000
 MOST_SITES = 4096
+METHODS = ("weights", "conditional")
 EXPANDED = 0.3  # relative variance between networks up to which a bias of its size is believed
 BIAS = 1.0  # the bias of a mean at finite width is taken to be up to this times the variance between networks, relative
 
@@ -44,8 +46,9 @@ def simulate_network(
     n_jobs: int | None = 1,
     backend: str = "numpy",
     device: str | None = None,
+    method: str = "weights",
 ) -> Simulation:
-    """Explicit random networks of a description.
+    """Random networks of a description.
 
     Parameters
     ----------
@@ -62,6 +65,10 @@ def simulate_network(
         The same seed gives the same numbers, whatever n_jobs is.
     gradients, progress, n_jobs, backend, device
         As `meanfield.simulate`.
+    method : {"weights", "conditional"}
+        "weights" draws every matrix. "conditional" draws what a Gaussian matrix makes of the few vectors that it meets, on the way
+        there and on the way back: the same in distribution, at O(width · inputs²) a layer in place of O(width²). All weights must be
+        Gaussian for that.
 
     Returns
     -------
@@ -81,14 +88,14 @@ def simulate_network(
     >>> net.simulate(width=200, networks=50, progress=False).compare().consistent
     True
     """
-    ensemble = _checked(network, width, networks, q, c, seed, gradients, backend, device)
+    ensemble = _checked(network, width, networks, q, c, seed, gradients, backend, device, method)
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0):
         raise DomainError(f"n_jobs = {n_jobs!r} is out of range: a whole number that is not 0, or None")
     return Simulation.of(ensemble, run(ensemble, n_jobs, progress, None))
 
 
 def _checked(
-    network: Network, width: Any, networks: Any, q: Any, c: Any, seed: Any, gradients: bool, backend: str, device: str | None
+    network: Network, width: Any, networks: Any, q: Any, c: Any, seed: Any, gradients: bool, backend: str, device: str | None, method: str
 ) -> NetworkEnsemble:
     pair = variance("q", q)
     if pair.shape not in ((), (2,)) or not np.all((pair > 1e-200) & (pair < 1e200)):
@@ -108,7 +115,12 @@ def _checked(
         bool(gradients),
         one_of("backend", backend, BACKENDS),
         device,
+        one_of("method", method, METHODS),
     )
+    if method == "conditional":
+        drawn = {layer.weights for layer in every(network.layers) if isinstance(layer, Dense)}
+        if other := sorted(drawn - {"gaussian"}):
+            raise DomainError(f"method = 'conditional' draws Gaussian weights, and a layer has {other[0]} ones; 'weights' draws any")
     turns = sum(getattr(layer, "times", 1) for layer in network.layers)
     if turns > DEEPEST:
         raise DomainError(f"the network has {turns} layers; explicit networks of at most {DEEPEST} are drawn")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.layers.cotangent import Cotangent, Pullback, at_output, scaled, total
+from meanfield.layers.cotangent import Cotangent, Pullback, at_output, common, scaled, total
 from meanfield.layers.law import GAUSSIAN
 from meanfield.layers.layer import Layer, MisplacedLayer, every
-from meanfield.layers.normalise import LayerNorm, RMSNorm
+from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat
 from meanfield.layers.sites import step
@@ -94,13 +94,30 @@ def walk(layers: tuple[Layer, ...], start: State) -> Walk:
             raise error.inside(index + 1) from None
     begin = _columns([_moments(start)])
     moments = Moments(*(np.concatenate(columns) for columns in zip(begin, *(s.moments for s in stretches), strict=True)))
-    return Walk(moments, _back(stretches, state, moments.q1.size), state)
+    return Walk(moments, _back(stretches, state, moments.q1.size, summing_to_0(layers)), state)
 
 
-def _back(stretches: list[Stretch], state: State, size: int) -> Array:
+def summing_to_0(layers: tuple[Layer, ...]) -> Array | None:
+    """What two inputs' gradients share at the end of a network that normalises a batch: they sum to 0 over it."""
+    sizes = [layer.batch for layer in every(layers) if isinstance(layer, BatchNorm)]
+    return np.asarray(-1.0 / (sizes[-1] - 1)) if sizes else None
+
+
+def gradient_factor(layer: Layer, state: State) -> float:
+    """|δ|² before a layer over |δ|² behind it, where it is one of many alike."""
+    after, pull = layer.apply(state)
+    shared = summing_to_0((layer,))
+    first = pull(at_output(after, shared))
+    if shared is None:
+        return float(total(first))
+    settled = common(first)
+    return float(total(pull(at_output(after, settled))))
+
+
+def _back(stretches: list[Stretch], state: State, size: int, shared: Array | None) -> Array:
     logs = np.zeros(size)
     at, log = size - 1, 0.0
-    cotangents = at_output(state)
+    cotangents = at_output(state, shared)
     for stretch in reversed(stretches):
         if stretch.pulls is None:
             assert stretch.log_factors is not None
@@ -109,7 +126,7 @@ def _back(stretches: list[Stretch], state: State, size: int) -> Array:
                 logs[at - count : at] = log + np.cumsum(stretch.log_factors[::-1])[::-1]
             at -= count
             log = float(logs[at])
-            cotangents = (Cotangent(np.ones(())),)
+            cotangents = (Cotangent(np.ones(()), common=shared),)
             continue
         for pull in reversed(stretch.pulls):
             cotangents = pull(cotangents)
@@ -205,7 +222,7 @@ def _settled(layer: Layer, state: State, turns: int) -> Stretch:
         ones = np.ones(turns)
         x = through(found.table, ones, 0.0 * ones, found.loss * ones, math.sqrt(0.5 * epsilon))
         losses = 2.0 * x[1:] ** 2
-    factor = float(total(layer.apply(state)[1](at_output(state))))
+    factor = gradient_factor(layer, state)
     if abs(factor - 1.0) <= CRITICAL:
         factor = 1.0
     with np.errstate(divide="ignore"):

@@ -24,7 +24,7 @@ from meanfield.layers.state import Part, State
 from meanfield.solve.layer_profile import layer_recursion
 from meanfield.solve.moving_profiles import evenly
 from meanfield.solve.scan import octave_grid, polish, with_extrema
-from meanfield.solve.walk import walk
+from meanfield.solve.walk import gradient_factor, walk
 from meanfield.theory.correlation import CorrelationPoint, DepthScales, depth_scale
 from meanfield.theory.mean_field import CRITICAL, MeanField
 from meanfield.theory.trajectory import Trajectory, checked_depth, propagate, started
@@ -193,8 +193,7 @@ class LayerField(MeanField):
 
     def _factor(self, q: float) -> float:
         """The gradient's factor."""
-        step = self.layer.apply(State.of(q, q, 0.5))
-        return float(total(step.pull(at_output(step.state))))
+        return gradient_factor(self.layer, State.of(q, q, 0.5))
 
     @cached_property
     def chi_1(self) -> float:

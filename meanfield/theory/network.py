@@ -176,7 +176,8 @@ class Network:
         seed : int or None
             The same seed gives the same numbers.
         **options
-            gradients, progress, n_jobs, backend, device: as `meanfield.simulate`.
+            gradients, progress, n_jobs, backend, device: as `meanfield.simulate`; method: "weights", or "conditional" where all weights are
+            Gaussian, the same in distribution without the matrices.
 
         Returns
         -------

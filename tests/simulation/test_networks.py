@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import meanfield as mf
 from meanfield import layers as L
 from meanfield.simulation.network_ensemble import NetworkEnsemble
+from tests.random_stacks import KINDS, random_stack
 
 SILU_V = 0.355775519817352
 SWIGLU = L.Sequence(L.Gate(L.Dense(1.0), L.Sequence(L.Dense(1.0), "silu")), L.Dense(SILU_V**-0.5))
@@ -87,6 +89,57 @@ def test_theory_and_networks_agree(name: str) -> None:
     verdict = sim.compare(false_alarm=RATE)
     assert verdict.consistent, str(verdict)
     assert verdict.tests >= 3 * len(sim.q1.mean)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in ("kinds of weights", "means over sites of sums")])
+def test_theory_and_conditional_networks_agree(name: str) -> None:
+    sim = NETWORKS[name].simulate(500, 100, q=1.3, c=0.3, seed=5, progress=False, method="conditional")
+    verdict = sim.compare(false_alarm=RATE)
+    assert verdict.consistent, str(verdict)
+    assert verdict.tests >= 3 * len(sim.q1.mean)
+
+
+@pytest.mark.parametrize("name", ["swiglu", "batch norm", "concatenation, mixture", "batch of tokens, softmax", "convolution"])
+@pytest.mark.parametrize("width", [3, 12])
+def test_both_methods_draw_from_one_distribution(name: str, width: int) -> None:
+    """At widths where theory says nothing, and where there are fewer units than inputs. False-alarm rate 1e-5 for each of the ten."""
+    one = NETWORKS[name].simulate(width, 2000, 1.0, 0.3, 1, progress=False, method="weights")
+    two = NETWORKS[name].simulate(width, 2000, 1.0, 0.3, 2, progress=False, method="conditional")
+    assert one.log_gradient is not None
+    assert two.log_gradient is not None
+    tests = 3 * len(one.q1.mean)
+    for a, b in ((one.q1, two.q1), (one.c, two.c), (one.log_gradient, two.log_gradient)):
+        kept = np.isfinite(a.mean) & np.isfinite(b.mean) & (a.standard_error > 0.0) & (b.standard_error > 0.0)
+        z = (a.mean - b.mean)[kept] / np.hypot(a.standard_error, b.standard_error)[kept]
+        assert np.max(np.abs(z)) < norm.isf(0.5e-5 / tests)
+
+
+def test_conditional_wants_gaussian_weights() -> None:
+    with pytest.raises(mf.DomainError, match="normalised"):
+        NETWORKS["kinds of weights"].simulate(20, 2, method="conditional")
+    with pytest.raises(mf.DomainError, match="method"):
+        NETWORKS["residual"].simulate(20, 2, method="exact")
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_random_stacks(number: int) -> None:
+    """Of twenty layers; one of each kind of inputs."""
+    network, q, c = random_stack(np.random.default_rng((2, number)), KINDS[number])
+    verdict = network.simulate(400, 60, q, c, number, progress=False, method="conditional").compare(false_alarm=1e-5)
+    assert verdict.consistent, str(verdict)
+
+
+@pytest.mark.parametrize("act", ["relu", "gelu", "abs"])
+def test_what_a_batch_shares_of_its_gradient(act: str) -> None:
+    """Behind another φ than the normalisation's own δ doesn't sum to 0 over the batch."""
+    block = L.Dense(1.0) >> L.BatchNorm(6) >> "tanh" >> L.Dense(1.1) >> act
+    network = mf.Network(L.Repeat(block, 4), L.Dense(1.0))
+    verdict = network.simulate(500, 150, 1.0, 0.3, 7, progress=False, method="conditional").compare(false_alarm=1e-5)
+    assert verdict.consistent, str(verdict)
+    masked = L.Dense(1.0) >> L.BatchNorm(6) >> "tanh" >> L.Dense(1.1, 0.2) >> L.Dropout(0.3) >> act
+    network = mf.Network(L.Repeat(masked, 4), L.Dense(1.0))
+    verdict = network.simulate(500, 150, 1.0, 0.3, 8, progress=False, method="conditional").compare(false_alarm=1e-5)
+    assert verdict.consistent, str(verdict)
 
 
 def test_a_wrong_theory_is_seen() -> None:

@@ -34,6 +34,7 @@ ATOMIC = 256  # floats: a panel no wider has nodes that are hardly distinct
 # Floats on a panel: with more, what rounding shifts its nodes by is nothing; with fewer, it is more than a slope makes good.
 FEWEST_FLOATS, MANY_FLOATS = 1e6, 1e13
 MOST_SEARCHED = 16_384  # intervals of one shell that what φ hides is searched for in
+MOST_UNEQUAL = 64.0  # widths of two panels that are joined, where φ is dear
 DEEPEST = 100  # bisections: an integrable singularity at 0 needs many, and float64 has room for them there
 MOST_PANELS = 80_000  # of one resolve call, the innermost first: the rest stays as it is, and the error estimate says so
 MOST_JOINED = 10_000  # panels that are tried in pairs for being one
@@ -610,18 +611,24 @@ class Partition:
 
     def _joined(self, lower: Array, upper: Array, whole: Mask, floors: list[Array]) -> Array:
         idle, offset = 0, 0
+        refused = np.full((len(lower), 2), np.nan)  # ends of a panel and of its neighbour that didn't join: not to be asked again
         while idle < 2 and len(lower) > 1:
             first = np.arange(offset, len(lower) - 1, 2)
             first = first[~np.isin(lower[first + 1], self._breaks) & whole[first] & whole[first + 1]]
+            if self.activation.costly:  # or a wide panel eats its way into a peak, one narrow panel after the other
+                ratio = (upper - lower)[first] / (upper - lower)[first + 1]
+                first = first[(ratio < MOST_UNEQUAL) & (ratio > 1.0 / MOST_UNEQUAL)]
+            first = first[(refused[first, 0] != upper[first]) | (refused[first, 1] != upper[first + 1])]
             offset = 1 - offset
             joined = np.zeros(0, dtype=np.intp)
             if first.size:
+                refused[first] = np.stack([upper[first], upper[first + 1]], axis=1)
                 joined = first[self._agrees(lower[first], upper[first], upper[first + 1], [f[first] for f in floors])]
             idle = 0 if joined.size else idle + 1
             upper[joined] = upper[joined + 1]
             keep = np.ones(len(lower), dtype=bool)
             keep[joined + 1] = False
-            lower, upper, whole = lower[keep], upper[keep], whole[keep]
+            lower, upper, whole, refused = lower[keep], upper[keep], whole[keep], refused[keep]
             floors = [floor[keep] for floor in floors]
         return np.append(lower, upper[-1])
 

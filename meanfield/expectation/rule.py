@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.expectation.overflow import Tail
-from meanfield.expectation.panels import RESOLVED, Panels, Partition, sample
+from meanfield.expectation.panels import RESOLVED, Panels, Partition, gauss_legendre, sample
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Indices, Mask
@@ -132,7 +132,10 @@ def build_rule(partition: Partition, q_low: float, q_high: float, *, power: int 
         return Rule(empty, empty, nothing, nothing, reasons, 0.0, 0.0, signs)
     panels = panels.take(kept)
     nodes, weights, values, source = _cut_for_gaussian(partition, panels, steepness[kept], q_high)
-    tails = tuple(_left_out(t, np.max(np.abs(v), axis=1)) for t, v in zip(panels.tails, panels.values, strict=True))
+    tails = tuple(
+        np.maximum(_left_out(t, np.max(np.abs(v), axis=1)), _beside_poles(partition, panels, k, power))
+        for k, (t, v) in enumerate(zip(panels.tails, panels.values, strict=True))
+    )
     size = nodes.shape[1]
     with np.errstate(divide="ignore"):
         mass = power * np.log(np.abs(values[0])) - nodes**2 / (2 * q_high) + np.log(weights)
@@ -229,6 +232,27 @@ def _divergence(partition: Partition, panels: Panels, kept: Mask, power: int) ->
             reason = f"{f'({what})²' if power == 2 else what} of {name} is not integrable at x = {panels.lower[too_strong[0]]:.6g}"
         reasons.append(reason)
     return tuple(reasons)
+
+
+def _beside_poles(partition: Partition, panels: Panels, k: int, power: int) -> Array:
+    """The error of φ⁽ᵏ⁾ on the panels that touch a pole |x − t|^(−p): most of ∫u^(−s), s = p·power, may lie between it and the first node.
+
+    The rule sees Σ w u^(−s) of 1/(1 − s). An error e of φ counts as 2|φ|e + e² in φ², so that e² = F·E φ² for a part F that is missing.
+    """
+    found = np.zeros(len(panels))
+    which = np.flatnonzero(panels.stuck & (panels.tails[k] > 1e-3) & _narrow(panels))
+    if not which.size:
+        return found
+    s = np.minimum(power * singularities(partition, panels, which, k), 0.995)
+    unit, weights = gauss_legendre()
+    u = 0.5 * (1.0 + unit)
+    seen = np.sum(0.5 * weights * u ** -s[:, None], axis=1)
+    # Where t is not 0 the nodes are off by some of the last place, which is some tenth of such a panel.
+    missing = np.where(s > 0.0, 1.0 / (1.0 - s) / seen - 1.0 + 0.3, 0.0)
+    values, share = np.abs(panels.values[k][which]), panels.weights[which]
+    mean = np.sum(share * values**power, axis=1) / np.sum(share, axis=1)
+    found[which] = np.sqrt(2.0 * missing * mean) if power == 2 else missing * mean
+    return found
 
 
 def _divergent_signs(panels: Panels, kept: Mask) -> tuple[float, ...]:

@@ -206,7 +206,12 @@ class MeanField:
             return CorrelationPoint(1.0, 0.0, 0.0, 1.0)
         if self._is_limit(self.q_star):
             # The normalised map of φ's slopes: f(1) = 1 and f'(1) = 1.
-            limit_slopes(self.activation, self.q_star)  # raises where there is no limit map
+            try:
+                limit_slopes(self.activation, self.q_star)
+            except DomainError:  # a property has no q to give
+                end = "0" if self.q_star == 0.0 else "∞"
+                why = f"the slopes of {self.activation.name} are 0 or infinite on both sides: the correlation map has no limit q → {end}"
+                return CorrelationPoint(math.nan, math.nan, math.nan, math.nan, why)
             # At χ₁ = 1 variances grow to infinity by what is the same in both inputs, the bias, and there c → 1 all the same.
             if limits.same_slopes(self.activation, self.q_star) and not (self.phase == "critical" and math.isinf(self.q_star)):
                 return every_point(self.activation, f"in the limit q → {'0' if self.q_star == 0.0 else '∞'}")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("meanfield")
 
+FLEETING = -1.0 / math.log(1e-4)  # ξ_c of a slope of 10⁻⁴
 BLOCK = 65_536  # cells that a worker does at a time: scratch memory does not grow with the grid
 QUANTITIES = ("q_star", "variance_slope", "epsilon_star", "c_star", "chi_1", "xi_q", "xi_c", "xi_grad")
 
@@ -368,6 +369,11 @@ def _fill(
     if not 0 < at_zero < math.inf:  # the correlation map has no limit q → 0, as MeanField says of each such cell
         vanishing = (q_star == 0) & (weights > 0)
         out[1, vanishing] = out[2, vanishing] = out[5, vanishing] = math.nan
+    # f'(c*) comes from the table with an error of 1e-14 or so: where it is next to nothing its own digits are few.
+    for b, w in np.argwhere((out[5] > 0.0) & (out[5] < FLEETING) & (q_star > 0.0) & np.isfinite(q_star)):
+        net = MeanField(act, float(weights[w]), float(biases[b]))
+        if abs(net.q_star - q_star[b, w]) <= 1e-9 * net.q_star:
+            out[5, b, w] = net.depth_scales.xi_c
     for b, w in np.argwhere(np.isnan(q_star)):  # fixed points past the grid: just below the critical σ_w of ReLU-like tails
         _cell(act, weights, biases, q_star, out, phase, b, w)
 

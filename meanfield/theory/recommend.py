@@ -212,10 +212,7 @@ def recommend_each(activation: Any, depths: Iterable[int]) -> dict[int, Recommen
 
 def checked_layers(depth: Any) -> int:
     """A number of layers in [1, 1e8]."""
-    layers = checked_depth(depth)
-    if layers < 1:
-        raise DomainError(f"depth = {depth!r} is out of range: a network has at least one layer")
-    return layers
+    return checked_depth(depth, least=1)
 
 
 def checked_bias(bias: Any) -> bool:

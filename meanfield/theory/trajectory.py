@@ -91,10 +91,10 @@ class Trajectory(Result):
         return "\n".join(lines)
 
 
-def checked_depth(depth: Any) -> int:
-    """A number of layers in [0, 1e8]."""
-    if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or not 0 <= depth <= DEEPEST:
-        raise DomainError(f"depth = {depth!r} is out of range: it must be a whole number in [0, {DEEPEST}]")
+def checked_depth(depth: Any, least: int = 0) -> int:
+    """A number of layers in [least, 1e8]."""
+    if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or not least <= depth <= DEEPEST:
+        raise DomainError(f"depth = {depth!r} is out of range: it must be a whole number in [{least}, {DEEPEST}]")
     return int(depth)
 
 

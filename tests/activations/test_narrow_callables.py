@@ -12,6 +12,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from scipy import special
+from scipy.stats import norm
 
 import meanfield as mf
 from meanfield.activations.black_box.scan import SPACING
@@ -143,3 +144,48 @@ def test_the_error_estimate_holds_for_random_callables() -> None:
         if abs(found.value - exact) > found.error + 1e-15 * height:
             failed.append((text, q, found, exact))
     assert not failed
+
+
+@pytest.mark.parametrize("steepness", [1e5, 1e6, 1e7, 1e9])
+def test_steps_steeper_than_the_search_is_fine(steepness: float) -> None:
+    """A step between two samples is a breakpoint with layers beside it, not a breakpoint at which nothing happens."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mf.AccuracyWarning)
+        step = mf.activation(lambda x: np.tanh(steepness * (x + 1.7)))
+        formula = f"tanh({steepness!r}*(x+1.7))"
+        assert mf.second_moment(step, 1.0) == pytest.approx(mf.second_moment(formula, 1.0), rel=1e-14)
+        # E[φ'²] → (4/3) k · the density at the step; the formula's x + 1.7 has lost digits too.
+        exact = 4.0 / 3.0 * steepness * math.exp(-(1.7**2) / 2) / math.sqrt(2 * math.pi)
+        assert mf.second_moment(step, 1.0, derivative=1) == pytest.approx(exact, rel=1e-6)
+        ramp = mf.activation(lambda x: np.clip(steepness * (x - 0.5), -1.0, 1.0))
+        inside = norm.cdf(0.5 + 1 / steepness) - norm.cdf(0.5 - 1 / steepness)
+        if steepness < 1e9:
+            assert mf.second_moment(ramp, 1.0, derivative=1) == pytest.approx(steepness**2 * inside, rel=1e-6)
+        assert mf.second_moment(ramp, 1.0) == pytest.approx(1.0 - inside * 2.0 / 3.0, rel=1e-13)
+
+
+def test_a_narrow_peak_at_two_inputs() -> None:
+    """A wide panel does not eat its way into the peak, one narrow panel after the other: seconds, not minutes."""
+    width, centre = 0.01, 0.3
+    peak = mf.activation(lambda x: np.exp(-((x - centre) ** 2) / (2 * width**2)))
+    for q1, q2, c in ((1.0, 2.0, 0.999), (1.0, 1.0, 0.5), (0.3, 4.0, -0.7)):
+        cross = c * math.sqrt(q1 * q2)
+        det = (q1 + width**2) * (q2 + width**2) - cross**2
+        exponent = centre**2 * (q1 + q2 + 2 * width**2 - 2 * cross) / (2 * det)
+        assert mf.covariance(peak, q1, q2, c) == pytest.approx(width**2 / math.sqrt(det) * math.exp(-exponent), rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("function", "q", "exact"),
+    [
+        (np.exp, 1.0, math.exp(2.0)),
+        (math.exp, 1.0, math.exp(2.0)),
+        (np.sinh, 0.5, math.exp(0.5) * math.sinh(0.5)),
+        (lambda x: np.exp(x * x / 16.0), 2.0, 2.0**0.5),
+    ],
+)
+def test_callables_that_overflow_far_out(function: Any, q: float, exact: float) -> None:
+    """φ' is infinite where φ is, further out than the Gaussian reaches; math.exp raises there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert mf.second_moment(function, q) == pytest.approx(exact, rel=1e-12)

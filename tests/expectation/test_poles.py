@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import mpmath
 import numpy as np
 import pytest
@@ -69,3 +71,24 @@ def test_a_diagram_through_the_edge_of_chaos() -> None:
     diagram = mf.phase_diagram("abs(x)**0.6", [1.0, 1.2, 2.0], [0.5, 1.0])
     assert np.isfinite(diagram.c_star).all()
     assert (diagram.c_star[diagram.phase == 1] > 0.9).all()
+
+
+@pytest.mark.parametrize(("power", "centre"), [(0.49, 0.0), (0.45, 0.0), (0.49, 1.0), (0.45, 1.0), (0.4, 2.0), (0.3, 0.3)])
+def test_an_error_covers_what_lies_between_a_pole_and_the_nearest_node(power: float, centre: float) -> None:
+    """E|z − a|^(−2p) = 2^(−p) Γ(½ − p) 1F1(p; ½; −a²/2)/√π: of p = 0.49 half of it lies within one unit in the last place of a = 1."""
+    with mpmath.workdps(30):
+        half = mpmath.mpf(1) / 2
+        exact = float(
+            mpmath.power(2, -power)
+            * mpmath.gamma(half - power)
+            / mpmath.sqrt(mpmath.pi)
+            * mpmath.hyp1f1(power, half, -(mpmath.mpf(centre) ** 2) / 2)
+        )
+    spec = f"abs(x-{centre!r})**(-{power!r})"
+    found = mf.estimate(f"({spec})**2", 1.0)
+    assert abs(found.value - exact) <= found.error
+    with pytest.warns(mf.AccuracyWarning) as caught:
+        value = mf.second_moment(spec, 1.0)
+    told = re.search(r"relative error about ([^,]+),", str(caught[0].message))
+    assert told is not None
+    assert abs(value - exact) <= float(told[1]) * exact

@@ -232,3 +232,24 @@ def test_a_cell_beside_a_pole_does_not_end_the_diagram() -> None:
     net = mf.MeanField("sqrt(abs(x))", 2.0, 1.0)
     assert (diagram.q_star[0, 1], diagram.c_star[0, 1]) == (net.q_star, net.c_star)
     assert diagram.q_star[0, 0] == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_slope_that_is_next_to_nothing_keeps_its_digits() -> None:
+    """f'(c*) = 4σ_w² exp(−4q) = 5e-11 of sin(2x) without biases: less than the correlation table knows."""
+    diagram = mf.phase_diagram("sin(2*x)", sigma_w=[3.7293, 4.0], sigma_b=[0.0, 0.1])
+    for i, sigma_b in enumerate((0.0, 0.1)):
+        for j, sigma_w in enumerate((3.7293, 4.0)):
+            net = mf.MeanField("sin(2*x)", sigma_w, sigma_b)
+            assert diagram.xi_c[i, j] == pytest.approx(net.depth_scales.xi_c, rel=1e-9)
+            if sigma_b == 0.0:
+                assert net.depth_scales.xi_c == pytest.approx(-1.0 / math.log(4 * sigma_w**2 * math.exp(-4 * net.q_star)), rel=1e-9)
+
+
+@pytest.mark.parametrize("spec", ["x*tanh(x)", "x**3/(1+x**2)", "max(0, x-0.7)"])
+def test_no_limit_of_the_correlation_map_is_nan_with_a_reason(spec: str) -> None:
+    net = mf.MeanField(spec, 0.5, 0.0)
+    assert net.q_star == 0.0
+    assert math.isnan(net.c_star)
+    assert math.isnan(net.depth_scales.xi_c)
+    assert "no limit q → 0" in net.c_star_reason
+    assert math.isnan(mf.phase_diagram(spec, 0.5, 0.0).c_star[0, 0])

@@ -16,7 +16,11 @@ from meanfield.activations.black_box.pieces import cut
 from meanfield.activations.black_box.scan import scan
 from meanfield.activations.black_box.sending import Sent, check_pickles
 from meanfield.activations.breakpoint import Breakpoint
+from meanfield.activations.feature import Feature
 from meanfield.errors import ActivationError
+
+_THIN = 1e-2  # relative to 1 + |x|: what is wider is no layer beside a breakpoint
+_MOST_LAYERS = 400
 
 
 class BlackBoxActivation(Activation):
@@ -56,7 +60,7 @@ class BlackBoxActivation(Activation):
         self._cuts = np.array(found, dtype=np.float64)
         self._clear_left, self._clear_right = clear_beside(self._call, self._cuts, self.relative_noise)
         self._pieces = pieces
-        self.features = pieces.features()
+        self.features = tuple(sorted({*pieces.features(), *_layers(self._cuts, self._clear_left, self._clear_right)}))
         self.breakpoints = self._measured(self._cuts) if len(self._cuts) else ()
 
     def _raw(self, x: Array, k: int) -> Array:
@@ -77,7 +81,14 @@ class BlackBoxActivation(Activation):
         return self._numerical(x, k)
 
     def _numerical(self, x: Array, k: int, side: int = -1) -> Array:
-        return self._differentiated(x, k, side).values
+        values = self._differentiated(x, k, side).values
+        lost = np.flatnonzero(np.isnan(values))
+        if lost.size:  # ±inf where φ has overflowed, or is about to, for good
+            far = x[lost]
+            further = [self._call(np.ascontiguousarray(far * step)) for step in (1.01, 1.1, 2.0)]
+            gone = np.isinf(further[0]) & (further[0] == further[1]) & (further[0] == further[2])
+            values[lost[gone]] = (further[0] * (np.sign(far) if k == 1 else 1.0))[gone]
+        return values
 
     def _differentiated(self, x: Array, k: int, side: int = -1) -> Derivative:
         """By interpolation on the piece around x; at a breakpoint on the piece at that side of it."""
@@ -124,10 +135,12 @@ class BlackBoxActivation(Activation):
         with np.errstate(invalid="ignore"):
             right, left = self.limits(x, +1, 0), self.limits(x, -1, 0)
             jump = np.where(np.isnan(right - left) | self._closes(x, right - left), 0.0, right - left)
-            noise = self.relative_noise * (np.abs(right) + np.abs(left) + np.maximum(np.abs(right), np.abs(left)) + 1e-12)
-            jump[np.abs(jump) <= 1e3 * noise] = 0.0
             after, before = self._differentiated(x, 1, +1), self._differentiated(x, 1, -1)
             steeper, flatter = after.values, before.values
+            noise = self.relative_noise * (np.abs(right) + np.abs(left) + np.maximum(np.abs(right), np.abs(left)) + 1e-12)
+            # The place of a kink is known to some units in the last place, which the slopes beside it make a step of.
+            unplaced = self.relative_noise * np.abs(x) * np.where(np.isfinite(steeper - flatter), np.abs(steeper) + np.abs(flatter), 0.0)
+            jump[np.abs(jump) <= 1e3 * noise + 256.0 * unplaced] = 0.0
             slope = np.where(np.isnan(steeper - flatter), 0.0, steeper - flatter)
             # At the end of an interval a series of n terms magnifies noise n times as much as in its middle.
             slope[np.abs(slope) <= 8.0 * DEGREE * (after.noise + before.noise)] = 0.0
@@ -154,6 +167,17 @@ class BlackBoxActivation(Activation):
     def __reduce__(self) -> Any:
         check_pickles(self._original, self.name)
         return _restored, (self._original, self._declared, self._given_name)
+
+
+def _layers(walls: Array, left: Array, right: Array) -> list[Feature]:
+    """Where φ is smooth up to a breakpoint only very near to it, as beside a steep step: features of all sizes from there on."""
+    found: list[Feature] = []
+    for wall, clear in zip(np.tile(walls, 2).tolist(), np.concatenate([left, right]).tolist(), strict=True):
+        scale = clear
+        while 0.0 < scale < min(_THIN * (1.0 + abs(wall)), np.inf):
+            found.append(Feature(wall, scale))
+            scale *= 4.0
+    return found if len(found) <= _MOST_LAYERS else []
 
 
 def from_callable(function: Callable[..., Any], breakpoints: Iterable[Any] | None, name: str | None) -> BlackBoxActivation:

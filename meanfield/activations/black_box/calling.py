@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -75,6 +76,8 @@ class ArrayFunction:
         for index, point in enumerate(x.tolist()):
             try:
                 value = np.asarray(self.function(point))
+            except OverflowError as error:
+                value = np.asarray(self._overflown(point, error))
             except Exception as error:
                 raise ActivationError(f"{self.name} raised {type(error).__name__} at x = {point!r}: {shortened(str(error))}") from error
             self._check_kind(value, x[index : index + 1])
@@ -82,6 +85,17 @@ class ArrayFunction:
                 raise ActivationError(f"{self.name} returned shape {value.shape} at x = {point!r}: it must return one number")
             y[index] = value
         return self._without_nan(y, x)
+
+    def _overflown(self, x: float, error: OverflowError) -> float:
+        """±inf for what the math module refuses to compute: the sign is that of the first value that it doesn't, on the way to 0."""
+        nearer = x
+        for _ in range(64):
+            nearer *= 0.75
+            try:
+                return math.copysign(math.inf, float(self.function(nearer)))
+            except OverflowError:
+                continue
+        raise ActivationError(f"{self.name} raised OverflowError at x = {x!r}: {shortened(str(error))}") from error
 
     def _check_kind(self, y: Any, x: Array) -> None:
         if y.dtype.kind == "c":

@@ -27,6 +27,7 @@ _BATCH = 4_000
 _PATIENCE = 3  # narrower intervals in a row that are no better
 _UNDERFLOW = 1e-290  # smaller values lose their digits to denormal numbers
 _LEFT_OUT = 100.0  # times the last coefficients
+_LAYERS = 14  # places beside a breakpoint, each eight times nearer than the one before
 _UNRESOLVED = 1e-3  # of a series: last coefficients larger than that are a step or a peak that it has not seen yet
 
 
@@ -78,10 +79,11 @@ def differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, ri
 
     `start` is the width of an interval about x on which f may be expected to be smooth.
     """
-    parts = [
-        _differentiate(f, x[part], k, left[part], right[part], start[part], noise)
-        for part in (slice(begin, begin + _BATCH) for begin in range(0, len(x), _BATCH))
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told by its noise
+        parts = [
+            _differentiate(f, x[part], k, left[part], right[part], start[part], noise)
+            for part in (slice(begin, begin + _BATCH) for begin in range(0, len(x), _BATCH))
+        ]
     if not parts:
         return Derivative(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_))
     return Derivative(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -99,14 +101,31 @@ def clear_beside(f: Callable[[Array], Array], walls: Array, noise: float) -> tup
         width = np.minimum(1.0 + 0.5 * np.abs(walls), 0.5 * gap)
         for halving in range(_HALVINGS):
             at = walls[active]
-            fits = _fitted(f, at - width * (side == 0), at + width * (side == 1), noise)
+            low, high = at - width * (side == 0), at + width * (side == 1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                fits = _fitted(f, low, high, noise)
             clear = fits.last <= 20.0 * fits.shaken
+            told = np.flatnonzero(clear)
+            clear[told] = ~_layered(f, fits, told, at[told], (2 * side - 1) * width[told])
             found[side, active[clear]] = width[clear] if halving else np.inf
             going = ~clear & (width > 1e-15 * np.abs(at))
             active, width = active[going], 0.25 * width[going]
             if not len(active):
                 break
     return found[0], found[1]
+
+
+def _layered(f: Callable[[Array], Array], fits: _Fits, row: Indices, wall: Array, width: Array) -> Mask:
+    """Whether f does something beside the wall that those series, whose nodes lie further off, have not seen: a steep step is one."""
+    place = 8.0 ** -np.arange(1.0, _LAYERS + 1.0)
+    x = wall[:, None] + width[:, None] * place
+    position = np.broadcast_to(np.where(width > 0.0, -1.0, 1.0)[:, None] * (1.0 - 2.0 * place), x.shape)
+    rows = np.broadcast_to(row[:, None], x.shape)
+    series = _value(fits.coefficients, rows.ravel(), position.ravel()).reshape(x.shape)
+    with np.errstate(invalid="ignore"):
+        missed = np.abs(series - np.asarray(f(np.ascontiguousarray(x.ravel()))).reshape(x.shape))
+        result: Mask = np.any((missed > _LEFT_OUT * (fits.last + fits.shaken)[rows]) & (x != wall[:, None]), axis=1)
+    return result
 
 
 class _Fits(NamedTuple):
@@ -145,7 +164,8 @@ def _fitted(f: Callable[[Array], Array], low: Array, high: Array, noise: float) 
     above = np.abs(coefficients) > shaken[:, None]
     terms = DEGREE - np.argmax(above[:, ::-1], axis=1)
     coefficients[np.arange(DEGREE) >= terms[:, None]] = 0.0
-    return _Fits(coefficients, width, last, shaken, last <= np.maximum(_UNRESOLVED * most, 16.0 * shaken), terms)
+    small = np.isfinite(shaken) & (last <= np.maximum(_UNRESOLVED * most, 16.0 * shaken))  # what overflows tells nothing
+    return _Fits(coefficients, width, last, shaken, small, terms)
 
 
 def _differentiate(f: Callable[[Array], Array], x: Array, k: int, left: Array, right: Array, start: Array, noise: float) -> Derivative:

@@ -172,4 +172,5 @@ def _noise_floor(f: Callable[[Array], Array], noise: float) -> tuple[Array, Arra
 
 def _steepness(coefficients: Array, width: Array) -> Array:
     """About the largest slope on each panel."""
-    return np.asarray(2.0 * np.abs(coefficients[:, 1:]).sum(axis=1) / width)
+    with np.errstate(over="ignore"):
+        return np.asarray(2.0 * np.abs(coefficients[:, 1:]).sum(axis=1) / width)

@@ -317,10 +317,7 @@ def layer_count(found: Followed, depth: Any) -> int:
     """The depth that was given, or the longest way through the model."""
     if depth is None:
         return max(longest_path(found.architecture.steps), 1)
-    layers = checked_depth(depth)
-    if layers < 1:
-        raise DomainError(f"depth = {depth!r} is out of range: a network has at least one layer")
-    return layers
+    return checked_depth(depth, least=1)
 
 
 def _generator(t: Any, seed: Any, generator: Any) -> Any:

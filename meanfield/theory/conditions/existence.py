@@ -121,7 +121,8 @@ def _slope_falls(seen: Moments) -> Condition:
         noise = np.interp(at[1:], seen.q, seen.noise[V1]) + FLOOR * slopes[:-1]
     rising = np.flatnonzero(change > noise)
     if rising.size:
-        i = int(rising[int(np.argmax(change[rising] / slopes[rising]))])
+        with np.errstate(divide="ignore"):  # from 0
+            i = int(rising[int(np.argmax(change[rising] / slopes[rising]))])
         witness = float(math.sqrt(at[i] * at[i + 1]))
         reason = f"V[φ'] rises at q = {witness:.6g}"
         return Condition("V1", STATEMENT_V1, False, "numerical", evidence, witness, reason)

@@ -106,7 +106,8 @@ def clear_beside(f: Callable[[Array], Array], walls: Array, noise: float) -> tup
                 fits = _fitted(f, low, high, noise)
             clear = fits.last <= 20.0 * fits.shaken
             told = np.flatnonzero(clear)
-            clear[told] = ~_layered(f, fits, told, at[told], (2 * side - 1) * width[told])
+            if told.size:
+                clear[told] = ~_layered(f, fits, told, at[told], (2 * side - 1) * width[told])
             found[side, active[clear]] = width[clear] if halving else np.inf
             going = ~clear & (width > 1e-15 * np.abs(at))
             active, width = active[going], 0.25 * width[going]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,9 +84,9 @@ def decimal(value: Fraction, digits: int, up: bool) -> str:
     if value == 0:
         return "0"
     size = abs(value)
-    exponent = len(str(size.numerator)) - len(str(size.denominator))
-    if size < Fraction(10) ** exponent:
-        exponent -= 1
+    exponent = math.floor((size.numerator.bit_length() - size.denominator.bit_length()) * math.log10(2)) - 1  # or up to 2 more
+    while size >= Fraction(10) ** (exponent + 1):
+        exponent += 1
     scaled = value * Fraction(10) ** (digits - 1 - exponent)
     whole = -((-scaled.numerator) // scaled.denominator) if up else scaled.numerator // scaled.denominator
     written = Decimal(whole).scaleb(exponent - digits + 1, Context(prec=digits + 5)).normalize(Context(prec=digits + 5))

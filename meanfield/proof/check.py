@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
@@ -294,8 +295,25 @@ class _Evaluator:
         for a, da in self.at(condition[1]):
             for b, db in self.at(condition[2]):
                 for side in self.sides("where", difference, a - b, da - db):
-                    found.add({"<": side < 0, "<=": side <= 0, ">": side > 0, ">=": side >= 0, "==": side == 0, "!=": side != 0}[op])
+                    found.add(_outcome(op, side))
         return found
+
+
+def _holds(condition: tuple[Any, ...], compared: Callable[[Any, Any], int]) -> bool:
+    """A condition where every comparison has one outcome."""
+    op = condition[0]
+    if op == "and":
+        return _holds(condition[1], compared) and _holds(condition[2], compared)
+    if op == "or":
+        return _holds(condition[1], compared) or _holds(condition[2], compared)
+    if op == "not":
+        return not _holds(condition[1], compared)
+    return _outcome(op, compared(condition[1], condition[2]))
+
+
+def _outcome(op: str, side: int) -> bool:
+    """A comparison by the sign of the difference."""
+    return {"<": side < 0, "<=": side <= 0, ">": side > 0, ">=": side >= 0, "==": side == 0, "!=": side != 0}[op]
 
 
 def _switched(op: str, side: int, a: Any, da: Any) -> _Pair:
@@ -605,16 +623,10 @@ class _Line:
         return sign * self.side if kind == 1 else sign
 
     def holds(self, condition: tuple[Any, ...]) -> bool:
-        op = condition[0]
-        if op == "and":
-            return self.holds(condition[1]) and self.holds(condition[2])
-        if op == "or":
-            return self.holds(condition[1]) or self.holds(condition[2])
-        if op == "not":
-            return not self.holds(condition[1])
-        kind, c = self.form(("+", condition[1], ("neg", condition[2])))
-        side = self.sign(kind, c)
-        return {"<": side < 0, "<=": side <= 0, ">": side > 0, ">=": side >= 0, "==": side == 0, "!=": side != 0}[op]
+        return _holds(condition, self.compared)
+
+    def compared(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
+        return self.sign(*self.form(("+", a, ("neg", b))))
 
 
 # -------------------------------------------------------- Taylor series at 0
@@ -1079,15 +1091,10 @@ class _Far:
         return value, self.product(slope, df)
 
     def holds(self, condition: tuple[Any, ...]) -> bool:
-        op = condition[0]
-        if op == "and":
-            return self.holds(condition[1]) and self.holds(condition[2])
-        if op == "or":
-            return self.holds(condition[1]) or self.holds(condition[2])
-        if op == "not":
-            return not self.holds(condition[1])
-        side = self.sign(self.plus(self.at(condition[1])[0], self.at(condition[2])[0], -1))
-        return {"<": side < 0, "<=": side <= 0, ">": side > 0, ">=": side >= 0, "==": side == 0, "!=": side != 0}[op]
+        return _holds(condition, self.compared)
+
+    def compared(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
+        return self.sign(self.plus(self.at(a)[0], self.at(b)[0], -1))
 
     def limit(self, f: _Sum) -> tuple[Any, _Sum]:
         level = [c[0] for r, c in f if r == _One]
@@ -1562,16 +1569,11 @@ class _Affine:
         return 1 if 1 in signs else -1 if -1 in signs else 0
 
     def holds(self, condition: tuple[Any, ...]) -> bool:
-        op = condition[0]
-        if op == "and":
-            return self.holds(condition[1]) and self.holds(condition[2])
-        if op == "or":
-            return self.holds(condition[1]) or self.holds(condition[2])
-        if op == "not":
-            return not self.holds(condition[1])
-        (a, b), (c, d) = self.form(condition[1]), self.form(condition[2])
-        side = self.sign(a - c, b - d)
-        return {"<": side < 0, "<=": side <= 0, ">": side > 0, ">=": side >= 0, "==": side == 0, "!=": side != 0}[op]
+        return _holds(condition, self.compared)
+
+    def compared(self, a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
+        (p, r), (q, s) = self.form(a), self.form(b)
+        return self.sign(p - q, r - s)
 
 
 _CLAIMS: dict[str, tuple[Any, str]] = {

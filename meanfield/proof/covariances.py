@@ -1,8 +1,9 @@
 """E[f(u) g(v)] of two correlated Gaussians as a ball, kinks and jumps included, at any correlation.
 
 With s = |c| and independent standard X, T: u = √q₁(√s X + √(1−s) T), and v likewise with its own T. So E[f(u)g(v)] = E_X[F(X)G(X)] with
-F(X) = E_T[f(u)]: one integral of products of one-dimensional ones, smooth in X however f jumps. Both are done by Gauss–Legendre rules of
-N points on panels, whose error is at most 8Mρ^(−2N)/(1 − 1/ρ) times the half-width where |integrand| ≤ M on the Bernstein ellipse ρ.
+F(X) = E_T[f(u)]: one integral of products of one-dimensional ones, smooth in X however f jumps. lattices.py does them where that is quick;
+elsewhere Gauss–Legendre rules of N points on panels, whose error is at most 8Mρ^(−2N)/(1 − 1/ρ) times the half-width where
+|integrand| ≤ M on the Bernstein ellipse ρ.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from meanfield.proof import lattices
 from meanfield.proof.balls import Ball, ProofError, ball, flint, precision
-from meanfield.proof.exact import Exact
+from meanfield.proof.closed_forms import Form, closed_form
 from meanfield.proof.function import Function
 from meanfield.proof.jets import REALS, Complexes, program
-from meanfield.proof.pieces import Piece, Pieces, polynomial
+from meanfield.proof.pieces import Piece, Pieces
 
 _RHO = Fraction(5, 2)
+_CLOSE = Fraction(99_998, 100_000)  # correlations from which on the common part alone is a lattice
+_SMOOTHED = Fraction(9_999, 10_000)  # up to which F is smooth enough for one lattice however f bends
 _MOST_PANELS = 4000
 _MOST_INNER = 96
 _LARGEST = 1e3  # an ellipse on which |f| is larger is nearly at a pole: halving the panel is cheaper
@@ -90,16 +94,53 @@ def covariance(function: Function, k: int, q1: Fraction, q2: Fraction, c: Fracti
         if abs(c) == 1:
             return _aligned(first, second, digits)
         if c == 0:
-            one = _mean(first, digits)
-            return one * (one if q1 == q2 else _mean(second, digits))
-        return _Double(first, second, abs(c), q1 == q2 and c > 0, digits).value()
+            one = mean(first, digits)
+            return one * (one if q1 == q2 else mean(second, digits))
+        return correlated(first, second, abs(c), q1 == q2 and c > 0, digits)
+
+
+def correlated(f: Side, g: Side, s: Fraction, same: bool, digits: int) -> Ball:
+    """By a lattice where that takes few points, by panels where not."""
+    reach = _reach(digits)
+    try:
+        if not f.pieces.cuts:
+            return (lattices.common if s > _CLOSE else lattices.both)(f, g, s, same, reach, _tolerance(f, g, digits))
+        if s <= _SMOOTHED:
+            return _smoothed(f, g, s, same, reach, _tolerance(f, g, digits))
+    except ProofError:
+        pass
+    return by_panels(f, g, s, same, digits)
+
+
+def by_panels(f: Side, g: Side, s: Fraction, same: bool, digits: int) -> Ball:
+    """By Gauss–Legendre rules on panels that are halved where f is not analytic enough."""
+    return _Double(f, g, s, same, digits).value()
+
+
+def _tolerance(f: Side, g: Side, digits: int) -> Ball:
+    """Relative to what f and g reach within the bulk: the answer may be smaller, and then has fewer digits."""
+    scale = min(float(f.bound(3 * f.q.sqrt())), 1e300) * min(float(g.bound(3 * g.q.sqrt())), 1e300)
+    return flint.arb(10) ** (-digits - 7) * max(scale, 1e-300)
+
+
+def _smoothed(f: Side, g: Side, s: Fraction, same: bool, reach: Ball, tolerance: Ball) -> Ball:
+    common, own = ball(s).sqrt(), (1 - ball(s)).sqrt()
+    wide = reach + 1
+    inner, bounds = [], []
+    for side in (f,) if same else (f, g):
+        root = side.q.sqrt()
+        cut_off = side.most * wide.exp() * beyond(flint.arb(1), wide)
+        most = side.bound(root * (common + own) * wide)
+        inner.append(_Rough(side, root * common, root * own, wide, most, cut_off, tolerance))
+        bounds.append((most, cut_off))
+    return lattices.smoothed(f, g, s, tuple(part.at for part in inner), tuple(bounds), reach, tolerance)
 
 
 def _aligned(f: Side, g: Side, digits: int) -> Ball:
     """E[f(√q₁ Z) g(√q₂ Z)]."""
     reach = _reach(digits)
     roots = f.q.sqrt(), g.q.sqrt()
-    marks = [ball(-reach), ball(reach)]
+    marks = [-reach, reach]
     for side, root in zip((f, g), roots, strict=True):
         marks += [cut.at.ball() / root for cut in side.pieces.cuts]
     inside = sorted((m for m in marks if not (m < -reach or m > reach)), key=lambda m: float(m.mid()))
@@ -119,38 +160,39 @@ def _aligned(f: Side, g: Side, digits: int) -> Ball:
 
         tiny = flint.arb(2) ** (-8 * flint.ctx.prec)
         total = total + flint.acb.integral(integrand, low, high, abs_tol=tiny, eval_limit=200_000).real
-    rest = f.most * g.most * _beyond(flint.arb(2), ball(reach))
+    rest = f.most * g.most * beyond(flint.arb(2), reach)
     return total / (2 * flint.arb.pi()).sqrt() + rest.union(-rest)
 
 
-def _mean(f: Side, digits: int) -> Ball:
+def mean(f: Side, digits: int) -> Ball:
+    """E[f]."""
     reach = _reach(digits)
     total = flint.arb(0)
     root = f.q.sqrt()
     for piece in f.pieces.pieces:
-        low = ball(-reach) if piece.low is None else piece.low.ball() / root
-        high = ball(reach) if piece.high is None else piece.high.ball() / root
+        low = -reach if piece.low is None else piece.low.ball() / root
+        high = reach if piece.high is None else piece.high.ball() / root
         if low > reach or high < -reach:
             continue
-        low, high = (ball(-reach) if low < -reach else low), (ball(reach) if high > reach else high)
+        low, high = (-reach if low < -reach else low), (reach if high > reach else high)
 
         def integrand(z: Any, analytic: bool, piece: Piece = piece) -> Any:
             return f.value(piece, z * root, Complexes(bool(analytic))) * (-z * z / 2).exp()
 
         tiny = flint.arb(2) ** (-8 * flint.ctx.prec)
         total = total + flint.acb.integral(integrand, low, high, abs_tol=tiny, eval_limit=200_000).real
-    rest = f.most * _beyond(flint.arb(1), ball(reach))
+    rest = f.most * beyond(flint.arb(1), reach)
     return total / (2 * flint.arb.pi()).sqrt() + rest.union(-rest)
 
 
-def _beyond(rate: Ball, reach: Ball) -> Ball:
+def beyond(rate: Ball, reach: Ball) -> Ball:
     """E[exp(rate·|Z|); |Z| > reach]."""
     return (rate * rate / 2).exp() * ((reach - rate) / flint.arb(2).sqrt()).erfc()
 
 
-def _reach(digits: int) -> Fraction:
+def _reach(digits: int) -> Ball:
     """|Z| beyond which even exp(2|Z|) does not matter."""
-    return Fraction(int(16 * (math.sqrt(2 * 2.303 * (digits + 14)) + 2.5)), 16)
+    return ball(Fraction(int(16 * (math.sqrt(2 * 2.303 * (digits + 14)) + 2.5)), 16))
 
 
 def _piece_at(pieces: Pieces, x: Ball) -> Piece:
@@ -172,10 +214,8 @@ class _Double:
     def __init__(self, f: Side, g: Side, s: Fraction, same: bool, digits: int) -> None:
         self.sides, self.same = (f, g), same
         self.common, self.own = ball(s).sqrt(), (1 - ball(s)).sqrt()
-        self.reach = ball(_reach(digits))
-        # Relative to what f and g reach within the bulk: the answer may be smaller, and then has fewer digits.
-        scale = min(float(f.bound(3 * f.q.sqrt())), 1e300) * min(float(g.bound(3 * g.q.sqrt())), 1e300)
-        self.tolerance = flint.arb(10) ** (-digits - 7) * max(scale, 1e-300)
+        self.reach = _reach(digits)
+        self.tolerance = _tolerance(f, g, digits)
         spread = self.common + self.own
         self.bounds = {id(side): side.bound(side.q.sqrt() * spread * self.reach) for side in (f, g)}
         self.points = int((digits + 12) / (2 * math.log10(float(_RHO)))) + 2
@@ -196,7 +236,7 @@ class _Double:
             else:
                 total = total + found
         f, g = self.sides
-        rest = f.most * g.most * _beyond(flint.arb(2), self.reach) * 4 * flint.arb(1).exp()  # E[exp|T|]² ≤ 4e
+        rest = f.most * g.most * beyond(flint.arb(2), self.reach) * 4 * flint.arb(1).exp()  # E[exp|T|]² ≤ 4e
         return total / (2 * flint.arb.pi()).sqrt() + rest.union(-rest)
 
     def panel(self, low: Ball, high: Ball) -> Ball | None:
@@ -211,7 +251,7 @@ class _Double:
         wanted = self.sides[:1] if self.same else self.sides
         smooth: list[_Smooth | _Rough] = []
         for side in wanted:
-            inner: _Smooth | _Rough | None = self.smooth(side, middle, half, across, up)
+            inner = self.smooth(side, middle, half, across, up)
             if inner is None:
                 inner = self.rough(side, middle, half, up)
             if inner is None:
@@ -232,7 +272,7 @@ class _Double:
             total = total + weight * values[0] * (values[0] if self.same else values[1]) * (-(x**2) / 2).exp()
         return total * half + error.union(-error)
 
-    def smooth(self, side: Side, middle: Ball, half: Ball, across: Ball, up: Ball) -> _Smooth | None:
+    def smooth(self, side: Side, middle: Ball, half: Ball, across: Ball, up: Ball) -> _Smooth | _Rough | None:
         """F on the panel where every u that counts lies in one piece, by one rule in T for all X."""
         root = side.q.sqrt()
         shift, own = root * self.common, root * self.own
@@ -240,9 +280,11 @@ class _Double:
         piece = next((p for p in side.pieces.pieces if _within(p, low, high)), None)
         if piece is None:
             return None
-        most = _complex_bound(side, piece, low, high, shift * up)
+        most = complex_bound(side, piece, low, high, shift * up)
         if most is None:
             return None
+        if _form(piece, side) is not None:
+            return _Rough(side, shift, own, self.reach, most, self._cut_off(side), self.tolerance)
         # Panels in T: their ellipses add ± own·b to the imaginary part, and the weight exp(b²/2).
         panels = []
         todo = [(-self.reach, self.reach)]
@@ -251,7 +293,7 @@ class _Double:
             a, b = todo.pop()
             m, r = ((a + b) / 2).mid(), ((b - a) / 2).mid()
             wide, tall = r * self.long, r * self.short
-            bound = _complex_bound(side, piece, x_low + own * (m - wide), x_high + own * (m + wide), own * tall, 64)
+            bound = complex_bound(side, piece, x_low + own * (m - wide), x_high + own * (m + wide), own * tall, 64)
             if bound is not None:
                 near = (abs(m) - wide).nonnegative_part()
                 error = r * self.rate * bound * (-(near**2 - tall**2) / 2).exp()
@@ -270,7 +312,7 @@ class _Double:
 
     def _cut_off(self, side: Side) -> Ball:
         """A bound of E[|f|; |T| > reach] for |X| ≤ reach."""
-        return side.most * self.reach.exp() * _beyond(flint.arb(1), self.reach)
+        return side.most * self.reach.exp() * beyond(flint.arb(1), self.reach)
 
     def rough(self, side: Side, middle: Ball, half: Ball, up: Ball) -> _Rough | None:
         """F on the panel where a cut is near: |F(X + iY)| ≤ exp(sY²/2(1−s)) sup|f|, f cut off where it does not count."""
@@ -312,20 +354,22 @@ class _Rough:
     cut_off: Ball
     tolerance: Ball
 
+    @functools.cached_property
+    def forms(self) -> list[Form | None]:
+        """The pieces whose integrals need no rule."""
+        return [_form(piece, self.side) for piece in self.side.pieces.pieces]
+
     def at(self, x: Ball) -> Ball:
         total, centre = flint.arb(0), self.shift * x
-        for piece in self.side.pieces.pieces:
+        for i, piece in enumerate(self.side.pieces.pieces):
             low = -self.reach if piece.low is None else (piece.low.ball() - centre) / self.own
             high = self.reach if piece.high is None else (piece.high.ball() - centre) / self.own
             if low > self.reach or high < -self.reach:
                 continue
             low, high = (-self.reach if low < -self.reach else low), (self.reach if high > self.reach else high)
-            line = _line(piece, self.side)
-            if line is not None:
-                root, (constant, slope) = flint.arb(2).sqrt(), line
-                mass = (flint.arb.pi() / 2).sqrt() * ((high / root).erf() - (low / root).erf())
-                ends = (-(low * low) / 2).exp() - (-(high * high) / 2).exp()
-                total = total + (constant + slope * centre) * mass + slope * self.own * ends
+            form = self.forms[i]
+            if form is not None:
+                total = total + form.integral(centre, self.own, low, high)
                 continue
 
             def integrand(t: Any, analytic: bool, piece: Piece = piece) -> Any:
@@ -335,21 +379,18 @@ class _Rough:
         return total / (2 * flint.arb.pi()).sqrt() + self.cut_off.union(-self.cut_off)
 
 
-def _line(piece: Piece, side: Side) -> tuple[Ball, Ball] | None:
-    """φ^(k) on a piece as constant + slope·x, where it is that; its integrals have closed forms."""
-    powers = polynomial(piece.tree)
-    if powers is None:
-        return None
-    c = [powers.get(n, Exact()).ball() for n in range(3)]
-    constant, slope, curvature = ((c[0], c[1], c[2]), (c[1], 2 * c[2], flint.arb(0)), (2 * c[2], flint.arb(0), flint.arb(0)))[side.k]
-    return (side.sign * constant, side.sign * slope) if curvature.is_zero() else None
+def _form(piece: Piece, side: Side) -> Form | None:
+    form = closed_form(piece.tree)
+    for _ in range(side.k):
+        form = None if form is None else form.derivative()
+    return None if form is None else form.times(flint.arb(side.sign))
 
 
 def _within(piece: Piece, low: Ball, high: Ball) -> bool:
     return (piece.low is None or bool(piece.low.ball() < low)) and (piece.high is None or bool(piece.high.ball() > high))
 
 
-def _complex_bound(side: Side, piece: Piece, low: Ball, high: Ball, up: Ball, cells: int = 256) -> Ball | None:
+def complex_bound(side: Side, piece: Piece, low: Ball, high: Ball, up: Ball, cells: int = 256) -> Ball | None:
     """A bound of |f| on [low, high] × [−up, up] i; None where f is not shown to be analytic there."""
     most, field = flint.arb(0), Complexes(True)
     todo, count = [(low, high)], 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +17,8 @@ from meanfield.proof.integrals import Expectations
 from meanfield.proof.jets import Jet
 
 _MOST_DIGITS = 1000
+_HUGE = 12_000  # bits
+_CONTEXT = Context(prec=_MOST_DIGITS + 10, Emax=10**15, Emin=-(10**15))
 
 
 @dataclass(frozen=True)
@@ -219,8 +222,12 @@ def enclosed(value: Ball, digits: int) -> Enclosure:
     """The decimal strings of a ball."""
     if not value.is_finite():
         raise ProofError(_WHY_NOT)
-    low, high = ends(value)
-    return Enclosure(decimal(low, digits, False), decimal(high, digits, True))
+    if abs(int(value.mid().man_exp()[1])) > _HUGE:  # powers of ten that take minutes to write out as whole numbers
+        middle, radius, exponent = map(int, value.mid_rad_10exp(digits + 5))
+        low, high = (decimal(Fraction(end), digits, up) for end, up in ((middle - radius, False), (middle + radius, True)))
+        return Enclosure(*(f"{Decimal(end).scaleb(exponent, _CONTEXT).normalize(_CONTEXT):e}" for end in (low, high)))
+    lower, upper = ends(value)
+    return Enclosure(decimal(lower, digits, False), decimal(upper, digits, True))
 
 
 def good(value: Ball, digits: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -155,3 +156,43 @@ def test_random_formulas_do_not_contradict_the_samples() -> None:
 def test_the_time_limit_is_checked(limit: object) -> None:
     with pytest.raises(mf.DomainError, match="time_limit"):
         mf.prove_proposition4("tanh", time_limit=limit)  # type: ignore[arg-type]
+
+
+def rising(formula: str, points: list[str], start: int) -> str:
+    """A certificate that E[xφφ'] > 0 at every q, with a grid of q that suffices if nothing is lost."""
+    data = json.loads(mf.prove_proposition4(formula, time_limit=60).to_json())
+    kept = {name: claim for name, claim in data["claims"].items() if name in ("zero", "slopes", "not_two_lines")}
+    grid = [str(2**n) if n >= 0 else f"1/{2**-n}" for n in range(-12, 24)]
+    claims = {
+        **kept,
+        "regular": {"points": points, "cuts": []},
+        "tails": {"start": start},
+        "rises": {"points": points, "start": start, "q": grid},
+    }
+    return json.dumps({**data, "claims": claims, "satisfied": True, "satisfied_strictly": None})
+
+
+def fine(start: int) -> list[str]:
+    return [str(Fraction(n, 32)) for n in range(1, 32 * start + 1)]
+
+
+@pytest.mark.parametrize(
+    ("formula", "start"),
+    [("x*exp(-x**2)", 8), ("x/(1+x**2/9)", 5)],
+)
+def test_what_falls_does_not_rise(formula: str, start: int) -> None:
+    # The negative part of x(φφ' + ψψ') is inside the cells; in the second, most of it is beyond them.
+    check = mf.check_proof(rising(formula, fine(start), start))
+    assert not check
+    assert "rises" not in check.confirmed
+    assert "tails" in check.confirmed
+    assert "regular" in check.confirmed
+    assert check.satisfied is None
+    told = next(reason for reason in check.reasons if "NOT" in reason)
+    assert "settled" in told
+
+
+def test_what_rises_by_the_same_cells_and_grid() -> None:
+    check = mf.check_proof(rising("tanh(x)", fine(8), 8))
+    assert "rises" in check.confirmed
+    assert check.satisfied is True

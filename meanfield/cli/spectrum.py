@@ -109,7 +109,7 @@ def _print_table(network: MeanField, found: JacobianSpectrum) -> None:
         notes.append("Gaussian weights add 1 to the relative variance of s² in each layer; --orthogonal ones add nothing.")
     at = f"q = {found.q:.6g}" if isinstance(found.q, float) else "along the trajectory from q = 1"
     print_table(
-        title=f"Jacobian of {found.depth} layers of {found.activation.name}, {found.weights} weights\n"
+        title=f"Jacobian of {found.depth} layers of {found.activation.name}, {found.weights} weights, "
         f"σ_w = {number(network.sigma_w)}, σ_b = {number(network.sigma_b)}, {at}",
         header=["", "s"],
         rows=rows,

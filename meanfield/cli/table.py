@@ -12,6 +12,7 @@ from meanfield.cli.standard_output import write_out
 
 _ABSENT = "—"
 _GAP = "  "
+_JOINED = "\u2007=\u2007"  # figure spaces, at which textwrap does not break
 _NARROWEST = 24  # the least width worth folding words to
 # For a terminal or file that knows ASCII only.
 _PLAIN = str.maketrans(
@@ -121,7 +122,9 @@ def _row(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -
 
 
 def _folded(text: str, terminal: int) -> str:
-    return textwrap.fill(text, max(terminal, _NARROWEST))
+    # "q = 0.16" stays on one line.
+    whole = text.replace(" = ", _JOINED)
+    return textwrap.fill(whole, max(terminal, _NARROWEST)).replace(_JOINED, " = ")
 
 
 def number(value: float) -> str:

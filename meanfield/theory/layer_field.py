@@ -86,15 +86,38 @@ class LayerField(MeanField):
     def _behind(self, q: Any, epsilon: Any, tangent: Any = None) -> Part:
         return self.layer.apply(State.of(q, q, epsilon, tangent)).state.whole
 
-    def jacobian_spectrum(self, depth: int, weights: str = "gaussian", q: Any = None) -> JacobianSpectrum:
-        """See `MeanField.jacobian_spectrum`; for layers that are an activation and a dense layer, with or without biases."""
+    def jacobian_spectrum(self, depth: int, weights: str = "gaussian", q: Any = None, widths: Any = None) -> JacobianSpectrum:
+        """See `MeanField.jacobian_spectrum`; for an activation and a dense layer, as they are or as the branch of a residual block.
+
+        Examples
+        --------
+        >>> import meanfield as mf
+        >>> from meanfield import layers as L
+        >>> s = mf.MeanField(L.Residual("tanh", L.Dense(1.0), scale=0.2)).jacobian_spectrum(8, q=0.7)
+        >>> round(s.mean, 5), round(s.variance / s.mean**2, 4)
+        (1.18255, 0.3299)
+        """
         from meanfield.theory.spectrum.jacobian import spectrum_of
+        from meanfield.theory.spectrum.residual import spectrum_of_blocks
 
         rule = self._affine
-        if rule is None or rule.a != 0.0 or rule.mu != 1.0:
-            raise DomainError(f"the spectrum of the Jacobian of {self.layer} is not known: only that of an activation and a dense layer is")
+        if rule is None or rule.mu != 1.0:
+            raise DomainError(
+                f"the spectrum of the Jacobian of {self.layer} is not known: only that of an activation and a dense layer is, and of a "
+                f"residual block with these in its branch"
+            )
+        if rule.a > 0.0:
+            if widths is not None:
+                raise DomainError("widths: a residual block does not change its width")
+            return spectrum_of_blocks(self, depth, weights, q)
         plain = MeanField(rule.activation, math.sqrt(rule.w), math.sqrt(rule.b))
-        return spectrum_of(plain, depth, weights, self.q_star if q is None else q)
+        return spectrum_of(plain, depth, weights, self.q_star if q is None else q, widths)
+
+    def spectrum_variance(self, q: Any) -> float:
+        """One variance; q* where there is none."""
+        from meanfield.theory.spectrum.jacobian import one_variance
+
+        return float(self.q_star) if q is None else one_variance(q)
 
     def variance_map(self, q: Any) -> Any:
         at = variance("q", q)

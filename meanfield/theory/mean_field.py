@@ -310,7 +310,7 @@ class MeanField:
 
         return plain_laws(self)
 
-    def jacobian_spectrum(self, depth: int, weights: str = "gaussian", q: Any = None) -> JacobianSpectrum:
+    def jacobian_spectrum(self, depth: int, weights: str = "gaussian", q: Any = None, widths: Any = None) -> JacobianSpectrum:
         """The law of the singular values of ∂h^L/∂h⁰; see `meanfield.jacobian_spectrum`.
 
         Examples
@@ -322,7 +322,7 @@ class MeanField:
         """
         from meanfield.theory.spectrum.jacobian import spectrum_of
 
-        return spectrum_of(self, depth, weights, q)
+        return spectrum_of(self, depth, weights, q, widths)
 
     def _at(self, q: Any) -> float:
         if q is None:

@@ -167,8 +167,23 @@ def recommend(
     else:
         found = _without_biases(act, layers, start)
     if law != "gaussian":
-        found = replace(found, weights=law, reason=f"{found.reason} {_SAME_SIGMAS[law]}")
+        told = _spread_of_jacobian(act, found) if law == "orthogonal" else ""
+        found = replace(found, weights=law, reason=f"{found.reason} {_SAME_SIGMAS[law]}{told}")
     return found if rate == 0.0 else _with_dropout(act, found, rate, _starts(start) if bias else (start,))
+
+
+def _spread_of_jacobian(act: Activation, found: Recommendation) -> str:
+    """How far from an isometry the layers are there: Var s²/(E s²)² = L(μ₂/μ₁² − 1), and L more with Gaussian weights."""
+    from meanfield.theory.spectrum.slope_law import slope_law
+
+    try:
+        spread = found.depth * slope_law(act, found.q).spread
+    except DomainError:  # no slope there
+        return ""
+    return (
+        f" There {found.depth} layers have a relative variance of {spread:.3g} of these squared, and {spread + found.depth:.4g} with "
+        f"Gaussian weights (jacobian_spectrum); isometry_point says where it is small."
+    )
 
 
 def recommend_each(activation: Any, depths: Iterable[int]) -> dict[int, Recommendation | DomainError]:

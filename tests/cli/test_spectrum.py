@@ -36,6 +36,14 @@ def test_without_sigma_w_it_is_on_the_edge_of_chaos(capsys):
     assert found["edges"][1] ** 2 == pytest.approx(58.10643978866358, rel=1e-9)
 
 
+def test_a_title_is_not_broken_within_a_value(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["spectrum", "tanh", "--sigma-w", "1.1", "--sigma-b", "0.1", "--depth", "8", "--orthogonal"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("q = 0.159548" in line for line in lines)
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_a_picture(tmp_path, capsys):
     target = tmp_path / "s.png"
     assert main(["spectrum", "hardtanh", "--sigma-w", "1.0", "--sigma-b", "0.02", "--depth", "8", "--orthogonal", "-o", str(target)]) == 0

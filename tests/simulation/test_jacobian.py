@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
+from tests.simulation.spectra_by_matrices import SETTINGS, Q, allowed, distance, sampled
 
 FALSE_ALARM = 1e-3
 
@@ -62,6 +63,15 @@ def test_products_of_explicit_matrices(depth, weights):
     distance = max(float(np.max(steps[1:] - cdf)), float(np.max(cdf - steps[:-1])))
     # One orthogonal layer is a sample of independent slopes.
     assert distance < (2.0 / math.sqrt(width) if (depth, weights) == (1, "orthogonal") else 6.0 * (depth + 1) / width)
+
+
+@pytest.mark.parametrize(("name", "weights", "depth"), SETTINGS)
+def test_twelve_products_of_explicit_matrices(name, weights, depth):
+    """The check of spectra_by_matrices.py at width 150: false-alarm rate 1e-3 for all twelve, and what is allowed for finite width."""
+    rng = np.random.default_rng([22, SETTINGS.index((name, weights, depth))])
+    values = np.array([sampled(name, weights, depth, 150, rng) for _ in range(2)])
+    law = mf.jacobian_spectrum(name, 1.0, 0.0, depth, weights, Q)
+    assert distance(values, law) <= allowed(depth, 150, 2)
 
 
 def test_what_is_asked_for_wrongly():

@@ -25,13 +25,14 @@ def critical(name: str, depth: int, weights: str, q: float) -> mf.JacobianSpectr
     return mf.jacobian_spectrum(name, 1.0 / math.sqrt(float(mf.second_moment(name, q, 1))), 0.0, depth, weights, q)
 
 
-def integrals(s: mf.JacobianSpectrum, *powers: int) -> list[float]:
+def integrals(s: mf.JacobianSpectrum, *powers: int, order: int = 24, panels: int = 25) -> list[float]:
     """E[s^{2k}; bands] by quadrature of the density alone, in log λ between quantiles, which only place the panels."""
-    nodes, weights = np.polynomial.legendre.leggauss(24)
+    nodes, weights = np.polynomial.legendre.leggauss(order)
     zero = sum(atom.mass for atom in s.atoms if atom.value == 0.0)
     whole = 1.0 - sum(atom.mass for atom in s.atoms)
     totals = [0.0] * len(powers)
-    p = np.concatenate([np.geomspace(1e-12, 1e-2, 21), np.linspace(0.02, 0.98, 25), 1.0 - np.geomspace(1e-2, 1e-14, 25)])
+    few = np.linspace(0.02, 0.98, panels)
+    p = np.concatenate([np.geomspace(1e-12, 1e-2, panels - 4), few, 1.0 - np.geomspace(1e-2, 1e-14, panels)])
     cuts = np.unique(np.asarray(s.log_quantile(zero + whole * p)))  # an isolated atom lies above the band
     for a, b in itertools.pairwise(cuts.tolist()):
         t = 0.5 * (a + b) + 0.5 * (b - a) * nodes
@@ -302,6 +303,177 @@ def test_unequal_layers_with_equal_laws_are_equal_layers():
         split, whole = UnequalLayers([(law, 2), (law, 3)], gaussian), EqualLayers(law, 5, gaussian)
         np.testing.assert_allclose(split.density(x), whole.density(x), rtol=1e-9)
         np.testing.assert_allclose(split.above(x), whole.above(x), atol=1e-10)
+
+
+# ---- networks of layers that differ ----------------------------------------------------------------------------------
+
+
+def haar(rng: np.random.Generator, after: int, before: int) -> np.ndarray:
+    """Orthonormal columns or rows, with the sign fix."""
+    q, r = np.linalg.qr(rng.standard_normal((max(after, before), min(after, before))))
+    q = q * np.sign(np.diag(r))
+    return q if after >= before else q.T
+
+
+def matrix(rng: np.random.Generator, weights: str, after: int, before: int) -> np.ndarray:
+    """Entries of variance 1/before."""
+    if weights == "gaussian":
+        return rng.standard_normal((after, before)) / math.sqrt(before)
+    return haar(rng, after, before) * math.sqrt(max(after, before) / before)
+
+
+def distance(values: np.ndarray, law: mf.JacobianSpectrum) -> float:
+    """Kolmogorov's, above 0."""
+    cdf, steps = np.asarray(law.cdf(np.sort(values))), np.arange(values.size + 1) / values.size
+    there = np.sort(values) > 1e-9
+    return max(float(np.max((steps[1:] - cdf)[there])), float(np.max((cdf - steps[:-1])[there])))
+
+
+BLOCK = mf.layers.Residual("tanh", mf.layers.Dense(0.6), skip=0.9)
+
+
+def test_residual_blocks_of_the_reference():
+    want = REFERENCE["isometry"]["residual|tanh|L=8|c=0.5|gaussian"]
+    block = mf.layers.Residual("tanh", mf.layers.Dense(math.sqrt(want["sigma_w2"])))
+    s = mf.MeanField(block).jacobian_spectrum(8, q=want["q"])
+    assert s.edges[1] ** 2 == pytest.approx(want["s2_max"], rel=1e-9)
+    assert s.mean == pytest.approx(want["m1"], rel=1e-12)
+    assert s.variance / s.mean**2 == pytest.approx(want["relvar"], rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_residual_blocks_against_matrices(weights):
+    """Kolmogorov's distance to explicit products is O(L/N); 6(L + 1)/N bounds it, as for plain layers."""
+    width, depth, q, rng = 300, 3, 0.8, np.random.default_rng(5)
+    product = np.eye(width)
+    for _ in range(depth):
+        slopes = 1.0 - np.tanh(math.sqrt(q) * rng.standard_normal(width)) ** 2
+        product = (0.9 * np.eye(width) + 0.6 * matrix(rng, weights, width, width) * slopes) @ product
+    law = mf.MeanField(BLOCK).jacobian_spectrum(depth, weights, q)
+    assert distance(np.linalg.svd(product)[1], law) < 6.0 * (depth + 1) / width
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("widths", [(300, 150), (150, 300), (200, 400, 150, 300)])
+def test_widths_against_matrices(widths, weights):
+    q, rng = 0.8, np.random.default_rng(6)
+    product = np.eye(widths[0])
+    for before, after in itertools.pairwise(widths):
+        slopes = 1.0 - np.tanh(math.sqrt(q) * rng.standard_normal(before)) ** 2
+        product = 1.2 * matrix(rng, weights, after, before) * slopes @ product
+    law = mf.jacobian_spectrum("tanh", 1.2, 0.0, len(widths) - 1, weights, q, widths)
+    values = np.linalg.svd(product)[1]
+    zero = float(np.mean(values <= 1e-9))
+    assert zero == pytest.approx(sum(atom.mass for atom in law.atoms), abs=1e-12)
+    # One widening layer with orthonormal columns is a sample of independent slopes.
+    alone = len(widths) == 2 and weights == "orthogonal"
+    assert distance(values, law) < (2.0 / math.sqrt(values.size) if alone else 6.0 * len(widths) / min(widths))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: mf.MeanField(BLOCK).jacobian_spectrum(3, "gaussian", 0.8),
+        lambda: mf.MeanField(mf.layers.Residual("relu", mf.layers.Dense(0.3))).jacobian_spectrum(6, "orthogonal", 0.8),
+        lambda: mf.MeanField(mf.layers.Residual("gelu", mf.layers.Dense(0.4))).jacobian_spectrum(3, "orthogonal", "trajectory"),
+        lambda: mf.jacobian_spectrum("tanh", 1.2, 0.1, 3, "gaussian", 0.8, (300, 600, 200, 400)),
+        lambda: mf.jacobian_spectrum("relu", 1.2, 0.1, 2, "orthogonal", 0.8, (400, 200, 400)),
+    ],
+)
+def test_densities_of_layers_that_differ_integrate_to_their_moments(ask):
+    """Moments by Lagrange inversion, the density by the curve; E log s² in closed form."""
+    s = ask()
+    found = integrals(s, 0, 1, 2, 3, order=14, panels=13)
+    assert found[0] == pytest.approx(1.0 - sum(atom.mass for atom in s.atoms), abs=1e-8)
+    assert found[1:] == pytest.approx([s.mean, s.moment(2), s.moment(3)], rel=2e-9)
+    assert s.variance == pytest.approx(s.moment(2) - s.mean**2, rel=1e-11)
+    zero = sum(atom.mass for atom in s.atoms)
+    nodes, masses = np.polynomial.legendre.leggauss(40)
+    phi = 0.25 * math.pi * (1.0 + nodes)
+    parts = np.asarray(s.log_quantile(zero + (1.0 - zero) * np.sin(phi) ** 2))
+    assert float(np.sum(0.25 * math.pi * masses * np.sin(2.0 * phi) * parts)) == pytest.approx(s.mean_log, abs=1e-6)
+
+
+def test_large_branches_have_a_mean_log():
+    """Branches with E s² > 1 push eigenvalues of 1 + X over the unit circle: Jensen's formula, against quantiles."""
+    s = mf.MeanField(mf.layers.Residual("tanh", mf.layers.Dense(2.5))).jacobian_spectrum(1, q=0.8)
+    nodes, masses = np.polynomial.legendre.leggauss(40)
+    phi = 0.25 * math.pi * (1.0 + nodes)
+    total = float(np.sum(0.25 * math.pi * masses * np.sin(2.0 * phi) * np.asarray(s.log_quantile(np.sin(phi) ** 2))))
+    assert s.mean_log == pytest.approx(total, abs=1e-5)
+    assert s.mean_log > 0.1
+
+
+def test_one_widening_of_linear_layers_is_marchenko_pastur():
+    s = mf.jacobian_spectrum("linear", 1.0, 0.0, 1, "gaussian", 1.0, (100, 300))
+    ends = ((math.sqrt(3.0) - 1.0), (math.sqrt(3.0) + 1.0))
+    assert s.edges == pytest.approx(ends, rel=1e-9)
+    x = np.linspace(ends[0], ends[1], 21)[1:-1]
+    low, high = ends[0] ** 2, ends[1] ** 2
+    density = np.sqrt((high - x * x) * (x * x - low)) / (math.pi * x)
+    np.testing.assert_allclose(s.density(x), density, rtol=1e-8)
+
+
+def test_residual_networks_tend_to_the_smooth_law():
+    """L → ∞ at c = L x fixed: e^c times the smooth law with σ₀² = 2c [Tarnowski et al. 2019]."""
+    c, gaps = 0.25, []
+    for depth in (16, 64, 256):
+        slope = float(mf.second_moment("tanh", 0.7, 1))
+        block = mf.layers.Residual("tanh", mf.layers.Dense(math.sqrt(c / depth / slope)))
+        s = mf.MeanField(block).jacobian_spectrum(depth, q=0.7)
+        gaps.append(math.exp(0.5 * c) * smooth_limit_edges(2.0 * c)[1] / s.edges[1] - 1.0)
+    assert gaps[0] > 3.0 * gaps[1] > 9.0 * gaps[2] > 0.0
+
+
+def test_an_isolated_atom_along_a_trajectory():
+    """The band below it, and the atom, add up."""
+    s = mf.jacobian_spectrum("hardtanh", 0.7, 0.05, 4, "orthogonal", "trajectory")
+    assert len(s.atoms) == 2
+    path = mf.MeanField("hardtanh", 0.7, 0.05).propagate(4, q=1.0, c=1.0).q1[:-1]
+    assert s.atoms[1].mass == pytest.approx(1.0 - sum(math.erfc(1.0 / math.sqrt(2.0 * q)) for q in path), rel=1e-10)
+    mass, first, second = integrals(s, 0, 1, 2, order=14, panels=13)
+    assert mass == pytest.approx(1.0 - s.atoms[0].mass - s.atoms[1].mass, abs=1e-8)
+    value, left = s.atoms[1]
+    assert first + left * value**2 == pytest.approx(s.mean, rel=1e-9)
+    assert second + left * value**4 == pytest.approx(s.moment(2), rel=1e-9)
+
+
+def test_layers_that_relu_makes_equal_are_one_group():
+    along = mf.jacobian_spectrum("relu", 1.2, 0.1, 5, "orthogonal", "trajectory")
+    still = mf.jacobian_spectrum("relu", 1.2, 0.1, 5, "orthogonal", 1.0)
+    assert along.edges == still.edges
+    assert len(along.q) == 5
+
+
+def test_an_edge_beside_an_atom_keeps_its_digits():
+    """Two orthogonal layers of ReLU, s = 2 cos(φ/2): P(s > 2 cos(φ/2)) = φ/2π, down to φ = 1e-4, and θ there is φ/2."""
+    s = mf.jacobian_spectrum("relu", math.sqrt(2.0), 0.0, 2, "orthogonal")
+    phi = np.geomspace(1e-3, 1.0, 7)
+    levels = math.log(4.0) + 2.0 * np.log(np.cos(0.5 * phi))
+    np.testing.assert_allclose(s.log_density(levels), 1.0 / (2.0 * math.pi * np.tan(0.5 * phi)), rtol=3e-9)
+
+
+def test_the_lower_tail_keeps_its_mass():
+    """Where |φ'| is nearly constant Gaussian layers are nearly linear: cdf against Fuss–Catalan's own, down to 1e-9."""
+    near = mf.jacobian_spectrum("tanh", 1.0, 0.0, 2, "gaussian", 1e-10)
+    linear = mf.jacobian_spectrum("linear", 1.0, 0.0, 2, "gaussian", 1.0)
+    levels = np.array([-40.0, -50.0, -58.0])
+    np.testing.assert_allclose(1.0 - near._curve.above(levels), 1.0 - linear._curve.above(levels), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda: mf.jacobian_spectrum("tanh", 1.0, 0.1, 2, widths=(3, 4)), "depth \\+ 1 = 3"),
+        (lambda: mf.jacobian_spectrum("tanh", 1.0, 0.1, 2, widths=(3, 4, 0)), "widths has 0"),
+        (lambda: mf.MeanField(mf.layers.Residual("tanh", mf.layers.Dense(0.6))).jacobian_spectrum(2), "'trajectory'"),
+        (lambda: mf.MeanField(BLOCK).jacobian_spectrum(2, q=1.0, widths=(3, 4, 3)), "does not change its width"),
+        (lambda: mf.MeanField(mf.layers.Residual("hardtanh", mf.layers.Dense(0.3))).jacobian_spectrum(2, q=9.0), "more than half"),
+    ],
+)
+def test_bad_arguments_of_layers_that_differ(ask, told):
+    with pytest.raises(mf.DomainError, match=told):
+        ask()
 
 
 def test_answers_do_not_depend_on_company():

@@ -151,7 +151,9 @@ class EqualLayers:
 
         Where d has a long thin tail (exp, softplus) the spectrum has too, of hardly any mass.
         """
-        whole = edge - math.log(low) if low > 0.0 else 40.0
+        # A band without a lower end goes on to where the bulk of d is at least, which exp at q = 100 has 600 e-folds below its largest d.
+        bulk = self.law.mean_log / (1.0 - self.law.zero_mass)
+        whole = edge - math.log(low) if low > 0.0 else max(40.0, 1.25 * (edge - bulk))
         start = edge
         for part in DOWNWARDS:
             bottom = edge - part * whole
@@ -194,6 +196,7 @@ class EqualLayers:
 
         density, above = np.zeros(levels.shape), np.zeros(levels.shape)
         everything = 1.0 - self.law.zero_mass
+        outside = np.ones(levels.shape, dtype=np.bool_)
         tables = self._for(float(np.min(levels, initial=math.inf)))
         for (low, high), (grid, angle, level, _) in zip(self.bands, tables, strict=True):
             inside = (levels > max(low, level[0])) & (levels < high)
@@ -202,8 +205,8 @@ class EqualLayers:
                 rows = np.empty((there.size, 2))
                 at_levels(there, grid, angle, level, float(self.depth), float(self.gaussian), self.law.packed, mass, rows)
                 density[inside], above[inside] = rows[:, 0], rows[:, 1]
+                outside[inside] = False
         if mass:
-            outside = density == 0.0
             for i in np.flatnonzero(outside):
                 above[i] = self._outside(float(levels[i]), everything)
         return density, np.clip(above, 0.0, 1.0)
@@ -281,18 +284,20 @@ class EqualLayers:
             return float(level[0])
         i = int(np.searchsorted(-mass, -above)) - 1
         low, high = float(level[i]), float(level[i + 1])
+        # Where |φ'| is nearly constant a whole band may be 1e-6 wide: down to what its table resolves, or to the rounding of log λ.
+        finest = max(1e-13 * min(1.0, high - low), 1e-16 * max(1.0, abs(low)))
         at = low + (high - low) * float((mass[i] - above) / (mass[i] - mass[i + 1]))
         for _ in range(60):
             density, there = (float(x[0]) for x in self._at(np.array([at]), True))
             gap = there - above
             step = gap / density if density > 0.0 else math.inf
-            if abs(step) <= 1e-13 * max(1.0, abs(at)) or abs(gap) <= 1e-16 * self.depth:
+            if abs(step) <= finest or abs(gap) <= 1e-16 * self.depth:
                 return at
             low, high = (at, high) if gap > 0.0 else (low, at)
             after = at + step
             if not low < after < high:
                 after = 0.5 * (low + high)
-            if high - low <= 1e-14 * max(1.0, abs(at)):
+            if high - low <= finest:
                 return after
             at = after
         return at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,8 +14,10 @@ from meanfield.expectation.arguments import real_array, unwrap, variance, within
 from meanfield.expectation.second_moment import second_moments
 from meanfield.theory.arguments import one_standard_deviation
 from meanfield.theory.spectrum.equal_layers import EqualLayers
-from meanfield.theory.spectrum.moments import HIGHEST, log_s_transform, moments_of_product
+from meanfield.theory.spectrum.moments import HIGHEST, moments_of_product
 from meanfield.theory.spectrum.one_layer import OneLayer
+from meanfield.theory.spectrum.product import Layers, Product, spectrum_of_product
+from meanfield.theory.spectrum.rectangular import checked_widths, spectrum_of_widths
 from meanfield.theory.spectrum.slope_law import slope_law, squared_slope_moment
 from meanfield.theory.spectrum.width import WidthEstimate, edge_at_width
 
@@ -102,6 +104,7 @@ class JacobianSpectrum:
     log_mean: float
     title: str = field(repr=False)
     _curve: Curve = field(repr=False, compare=False)
+    _product: Product = field(repr=False, compare=False)
     _log_s: tuple[float, ...] | None = field(repr=False, compare=False)
 
     def moment(self, k: int) -> float:
@@ -134,22 +137,9 @@ class JacobianSpectrum:
 
     def _relative_moment(self, k: int) -> float:
         if self._log_s is None or len(self._log_s) < k - 1:
-            object.__setattr__(self, "_log_s", self._layers_log_s(k))
+            object.__setattr__(self, "_log_s", self._product.log_s(self.activation, self.weights == "gaussian", k - 1))
         assert self._log_s is not None
         return moments_of_product(self._log_s, k)
-
-    def _layers_log_s(self, k: int) -> tuple[float, ...]:
-        """Coefficients of log S of s²/E s²."""
-        variances = self.q if isinstance(self.q, tuple) else (self.q,)
-        total = [0.0] * (k - 1)
-        for q, count in _grouped(variances, self.depth):
-            found = [squared_slope_moment(self.activation, q, j) for j in range(2, k + 1)]
-            if not all(map(math.isfinite, found)):
-                return (-math.inf,) * (k - 1)
-            for j, c in enumerate(log_s_transform(found)):
-                # 1/(1 + m) for a Gaussian matrix
-                total[j] += count * (c + (((-1.0) ** (j + 1)) / (j + 1) if self.weights == "gaussian" else 0.0))
-        return tuple(total)
 
     def density(self, x: Any) -> Any:
         """The density of s, atoms left out.
@@ -325,6 +315,7 @@ def jacobian_spectrum(
     depth: int,
     weights: str = "gaussian",
     q: Any = None,
+    widths: Any = None,
 ) -> JacobianSpectrum:
     """The law of the singular values of the Jacobian ∂h^L/∂h⁰ of a wide random network.
 
@@ -341,6 +332,9 @@ def jacobian_spectrum(
     q : float or "trajectory", optional
         Variance of the pre-activations in every layer; q* where not given. "trajectory": the variances q_l of an input with q = 1,
         depth up to 10⁵.
+    widths : sequence of int, optional
+        N_0, …, N_L, the units of h⁰, …, h^L, of which only the ratios count; equal ones where left out. Orthogonal weights then have
+        orthonormal rows or columns, with entries of variance σ_w²/fan_in. The law is that of the min(N_0, N_L) singular values.
 
     Returns
     -------
@@ -375,32 +369,36 @@ def jacobian_spectrum(
     """
     from meanfield.theory.mean_field import MeanField
 
-    return spectrum_of(MeanField(find_activation(activation), sigma_w, sigma_b), depth, weights, q)
+    return spectrum_of(MeanField(find_activation(activation), sigma_w, sigma_b), depth, weights, q, widths)
 
 
-def spectrum_of(net: Any, depth: int, weights: str = "gaussian", q: Any = None) -> JacobianSpectrum:
+def spectrum_of(net: Any, depth: int, weights: str = "gaussian", q: Any = None, widths: Any = None) -> JacobianSpectrum:
     """`jacobian_spectrum` of a plain `MeanField`."""
     act: Activation = net.activation
     sigma_w = one_standard_deviation("sigma_w", net.sigma_w)
     if sigma_w == 0.0:
         raise DomainError("sigma_w = 0.0 is out of range: without weights the Jacobian is 0")
-    layers = _checked_depth(depth)
-    if weights not in WEIGHTS:
-        raise DomainError(f"weights = {weights!r} is out of range: one of {', '.join(WEIGHTS)}")
-    gaussian = weights == "gaussian"
+    layers, gaussian = checked_spectrum_arguments(depth, weights)
     label = f"Jacobian of {layers} layer{'s' if layers > 1 else ''} of {act.name}, sigma_w = {sigma_w:.9g}, {weights} weights"
+    if widths is not None:
+        units = checked_widths(widths, layers)
+        if len(set(units)) > 1:
+            path = path_of(net, layers, q) if isinstance(q, str) else (float(net.q_star) if q is None else one_variance(q),)
+            told = f"along the trajectory from q = 1 to {path[-1]:.6g}" if isinstance(q, str) else f"q = {path[0]:.6g}"
+            shown = ", ".join(map(str, units)) if len(units) < 7 else f"{units[0]}, {units[1]}, ..., {units[-1]}"
+            title = f"{label}, {told}, widths {shown}"
+            return spectrum_of_widths(act, sigma_w, weights, path, units, path if len(path) > 1 else path[0], title)
     if isinstance(q, str):
-        if q != "trajectory":
-            raise DomainError(f"q = {q!r} is out of range: a variance, or 'trajectory'")
-        return _along(net, layers, gaussian, label)
-    at = float(net.q_star) if q is None else _one_variance(q)
+        return _along(net, layers, gaussian, label, path_of(net, layers, q))
+    at = float(net.q_star) if q is None else one_variance(q)
     law = slope_law(act, at)
     curve: Curve = OneLayer(law) if layers == 1 and not gaussian else EqualLayers(law, layers, gaussian)
     # E s² = χ^L with χ = σ_w² E d, as `MeanField.chi_1` has it at q*.
-    log_mean = layers * (2.0 * math.log(sigma_w) + math.log(_mean_square(act, at, law)))
+    log_mean = layers * (2.0 * math.log(sigma_w) + math.log(mean_square(act, at, law)))
     spread = layers * (law.spread + float(gaussian))
     mean_log = layers * mean_log_of_layer(law, gaussian) - (layers - 1) * _entropy(law.zero_mass)
-    return result(act, sigma_w, layers, weights, at, f"{label}, q = {at:.6g}", curve, (law,), log_mean, spread, mean_log)
+    product = Product((Layers(at, layers),), ((1.0, 1.0 if gaussian else 1.0 - layers),))
+    return result(act, sigma_w, layers, weights, at, f"{label}, q = {at:.6g}", curve, (law,), log_mean, spread, mean_log, product)
 
 
 def result(
@@ -415,6 +413,7 @@ def result(
     log_mean: float,
     spread: float,
     mean_log: float,
+    product: Product,
 ) -> JacobianSpectrum:
     """The result, from the law of log s²/E s² and its closed forms; spread is Var s²/(E s²)², mean_log E[log(s²/E s²); s > 0]."""
     if any(not math.isfinite(squared_slope_moment(act, p, 2)) for p in (q if isinstance(q, tuple) else (q,))):
@@ -445,6 +444,7 @@ def result(
         log_mean,
         title,
         curve,
+        product,
         None,
     )
 
@@ -460,11 +460,21 @@ def _entropy(p: float) -> float:
     return -p * math.log(p) - (1.0 - p) * math.log1p(-p) if 0.0 < p < 1.0 else 0.0
 
 
-def _mean_square(act: Activation, q: float, law: SlopeLaw) -> float:
+def mean_square(act: Activation, q: float, law: SlopeLaw) -> float:
     """E φ'(√q Z)², to the bit what the maps have."""
     if law.finite_valued:
         return law.mean
     return float(second_moments(act, np.array([q]), 1)[0])
+
+
+def _same_law(one: SlopeLaw, other: SlopeLaw) -> bool:
+    return (
+        one.finite_valued
+        and other.finite_valued
+        and one.atoms.shape == other.atoms.shape
+        and abs(one.mean - other.mean) <= 1e-14 * one.mean
+        and bool(np.allclose(one.atoms, other.atoms, rtol=1e-14) and np.allclose(one.masses, other.masses, rtol=1e-14))
+    )
 
 
 def _grouped(variances: tuple[float, ...], depth: int) -> list[tuple[float, int]]:
@@ -483,32 +493,49 @@ def _grouped(variances: tuple[float, ...], depth: int) -> list[tuple[float, int]
 def spectrum_of_path(net: Any, depth: int, weights: str, start: float) -> JacobianSpectrum:
     """`jacobian_spectrum` along the trajectory of an input with variance start."""
     label = f"Jacobian of {depth} layers of {net.activation.name}, sigma_w = {net.sigma_w:.9g}, {weights} weights"
-    return _along(net, depth, weights == "gaussian", label, start)
+    return _along(net, depth, weights == "gaussian", label, path_of(net, depth, "trajectory", start))
 
 
-def _along(net: Any, layers: int, gaussian: bool, label: str, start: float = 1.0) -> JacobianSpectrum:
-    from meanfield.theory.spectrum.unequal_layers import UnequalLayers, mean_log_of
-
+def path_of(net: Any, layers: int, q: str, start: float = 1.0) -> tuple[float, ...]:
+    """The variances of h⁰, …, h^(L−1)."""
+    if q != "trajectory":
+        raise DomainError(f"q = {q!r} is out of range: a variance, or 'trajectory'")
     if layers > TRAJECTORY_DEEPEST:
         raise DomainError(f"depth = {layers} is out of range: along a trajectory at most {TRAJECTORY_DEEPEST} layers are followed")
     variances = net.propagate(layers, q=start, c=1.0).q1[:-1]
     if not np.isfinite(variances).all():
         raise DomainError("q = 'trajectory': the variances of this network overflow within its depth")
-    path = tuple(float(q) for q in variances)
-    groups = _grouped(path, layers)
+    return tuple(float(at) for at in variances)
+
+
+def _along(net: Any, layers: int, gaussian: bool, label: str, path: tuple[float, ...]) -> JacobianSpectrum:
     act: Activation = net.activation
-    laws = [(slope_law(act, q), count) for q, count in groups]
     weights = "gaussian" if gaussian else "orthogonal"
-    title = f"{label}, along the trajectory from q = {start:g} to {path[-1]:.6g}"
-    curve: Curve = UnequalLayers(laws, gaussian) if len(laws) > 1 else spectrum_of(net, layers, weights, path[0])._curve
-    log_mean = math.fsum(
-        count * (2.0 * math.log(net.sigma_w) + math.log(_mean_square(act, q, law)))
-        for (q, count), (law, _) in zip(groups, laws, strict=True)
-    )
-    spread = math.fsum(count * (law.spread + float(gaussian)) for law, count in laws)
-    return result(
-        act, net.sigma_w, layers, weights, path, title, curve, tuple(law for law, _ in laws), log_mean, spread, mean_log_of(laws, gaussian)
-    )
+    title = f"{label}, along the trajectory from q = {path[0]:.6g} to {path[-1]:.6g}"
+    parts: list[Layers] = []
+    log_mean = 0.0
+    for at, count in _grouped(path, layers):
+        law = slope_law(act, at)
+        log_mean += count * (2.0 * math.log(net.sigma_w) + math.log(mean_square(act, at, law)))
+        # Where φ' takes the same few values as often at every variance (ReLU) all layers are equal.
+        if parts and _same_law(law, slope_law(act, parts[-1].q)):
+            parts[-1] = Layers(parts[-1].q, parts[-1].count + count)
+        else:
+            parts.append(Layers(at, count))
+    if len(parts) == 1:
+        equal = spectrum_of(net, layers, weights, parts[0].q)
+        return replace(equal, q=path, title=title)
+    zero = max(slope_law(act, part.q).zero_mass for part in parts)
+    over = [(1.0, 1.0 if gaussian else 1.0 - layers)]
+    return spectrum_of_product(act, net.sigma_w, layers, weights, path, title, parts, over, zero, log_mean)
+
+
+def checked_spectrum_arguments(depth: Any, weights: Any) -> tuple[int, bool]:
+    """A number of layers, and whether the weights are Gaussian."""
+    layers = _checked_depth(depth)
+    if weights not in WEIGHTS:
+        raise DomainError(f"weights = {weights!r} is out of range: one of {', '.join(WEIGHTS)}")
+    return layers, weights == "gaussian"
 
 
 def _checked_depth(depth: Any) -> int:
@@ -517,7 +544,7 @@ def _checked_depth(depth: Any) -> int:
     return int(depth)
 
 
-def _one_variance(q: Any) -> float:
+def one_variance(q: Any) -> float:
     if np.ndim(q) == 0 and not isinstance(q, str) and q == math.inf:
         return math.inf
     array = variance("q", q)

@@ -45,57 +45,74 @@ def series_at(series: Array, row: int, t: float) -> float:
     return value
 
 
+@kernel("f8(f8[:,::1], i8, f8)", allow=("contract",))
+def derivative_at(series: Array, row: int, t: float) -> float:
+    """The slope of a Legendre series at t: P′_{k+1} = (2k + 1) P_k + P′_{k−1}."""
+    total = 0.0
+    before, here = 0.0, 1.0  # P_{k−1}, P_k
+    slope_before, slope = 0.0, 0.0
+    for k in range(series.shape[1] - 1):
+        total += series[row, k] * slope
+        slope_before, slope = slope, (2 * k + 1) * here + slope_before
+        before, here = here, ((2 * k + 1) * t * here - k * before) / (k + 1.0)
+    value: float = total + series[row, series.shape[1] - 1] * slope
+    return value
+
+
 @kernel("void(f8, f8, f8, f8, f8, b1, f8[::1])", allow=("contract",))
-def add(r: float, cosine: float, sine: float, d: float, w: float, angle: bool, out: Array) -> None:
+def add(r: float, versine: float, sine: float, d: float, w: float, angle: bool, out: Array) -> None:
     """What a value d of weight w adds to the transforms at ζ = r e^{iθ}, scaled so that nothing overflows."""
     big = max(r, d)
-    t, rho = d / big, r / big
-    a, y = rho * cosine - t, rho * sine
+    t, rho, apart = d / big, r / big, (r - d) / big
+    # ρ cos θ − t and ρ − t cos θ, which keep their digits where ζ is beside d.
+    a, y, b = apart - rho * versine, rho * sine, apart + t * versine
     size = a * a + y * y
     if size == 0.0:
         size = 1e-300
     inverse = w / size
     m_re, m_im = t * a * inverse, -t * y * inverse
-    n_re = rho * (rho - t * cosine) * inverse
+    n_re = rho * b * inverse
     out[0] += m_re
     out[1] += m_im
     out[2] += n_re
     out[3] += m_im
-    out[4] += (d - 1.0) * m_re
+    # E[(d − 1)d/(ζ − d)] = E[(d − 1)ζ/(ζ − d)], as E d = 1: towards ζ = 0 the first would leave the rounding of E d over 1 + m.
+    out[4] += (d - 1.0) * (n_re if r < 1.0 else m_re)
     out[5] += (d - 1.0) * m_im
     # E[dζ/(ζ − d)²] is the product of d/(ζ − d) and ζ/(ζ − d).
     out[6] += (m_re * n_re - m_im * m_im) / w
     out[7] += (m_re + n_re) * m_im / w
     if angle:
-        out[8] += w * math.atan2(t * sine, rho - t * cosine)
+        out[8] += w * math.atan2(t * sine, b)
 
 
 @kernel("b1(f8, f8, f8, f8, f8)", allow=("contract",))
-def near(r: float, cosine: float, sine: float, low: float, high: float) -> bool:
+def near(r: float, versine: float, sine: float, low: float, high: float) -> bool:
     """Whether ζ is so near to [low, high] that a panel with these values must be cut."""
     big = max(r, high)
-    x, y, low, high = r / big * cosine, r / big * sine, low / big, high / big
+    x, y, low, high = r / big * (1.0 - versine), r / big * sine, low / big, high / big
     gap = x - min(max(x, low), high)
     reach = CLOSE * (high - low)
     return gap * gap + y * y < reach * reach
 
 
 @kernel("void(f8, f8, f8, f8[::1], f8[::1], f8[::1])", allow=("contract", "reassoc"))
-def add_nodes(r: float, cosine: float, sine: float, values: Array, weights: Array, out: Array) -> None:
+def add_nodes(r: float, versine: float, sine: float, values: Array, weights: Array, out: Array) -> None:
     """`add` for the nodes of one piece of a panel, without the angle, in vector registers."""
     m_re, m_im, n_re, c_re, c_im, s_re, s_im = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    inside = r < 1.0  # see add
     for i in range(values.size):
         d, w = values[i], weights[i]
         big = 1.0 / max(r, d)
-        t, rho = d * big, r * big
-        a, y = rho * cosine - t, rho * sine
+        t, rho, apart = d * big, r * big, (r - d) * big
+        a, y = apart - rho * versine, rho * sine
         inverse = 1.0 / (a * a + y * y)
         mr, mi = t * a * inverse, -t * y * inverse
-        nr = rho * (rho - t * cosine) * inverse
+        nr = rho * (apart + t * versine) * inverse
         m_re += w * mr
         m_im += w * mi
         n_re += w * nr
-        c_re += w * (d - 1.0) * mr
+        c_re += w * (d - 1.0) * (nr if inside else mr)
         c_im += w * (d - 1.0) * mi
         s_re += w * (mr * nr - mi * mi)
         s_im += w * (mr + nr) * mi
@@ -110,7 +127,7 @@ def add_nodes(r: float, cosine: float, sine: float, values: Array, weights: Arra
 
 
 @kernel(f"void(f8, f8, f8, {_LAW}, i8, f8, f8, b1, f8[::1])")
-def cut_piece(r: float, cosine: float, sine: float, law: Law, panel: int, start: float, stop: float, angle: bool, out: Array) -> None:
+def cut_piece(r: float, versine: float, sine: float, law: Law, panel: int, start: float, stop: float, angle: bool, out: Array) -> None:
     """A piece near ζ, finer than what is tabulated, by halves until none is near."""
     _, _, _, _, series, lower, upper, _, _, scale = law
     starts, stops = np.empty(DEEP + 2), np.empty(DEEP + 2)
@@ -122,7 +139,7 @@ def cut_piece(r: float, cosine: float, sine: float, law: Law, panel: int, start:
         a, b = starts[waiting], stops[waiting]
         one, other = series_at(series, panel, a), series_at(series, panel, b)
         one, other = one * one, other * other
-        if near(r, cosine, sine, min(one, other), max(one, other)) and b - a > 4e-15 and waiting < DEEP:
+        if near(r, versine, sine, min(one, other), max(one, other)) and b - a > 4e-15 and waiting < DEEP:
             starts[waiting], stops[waiting] = a, 0.5 * (a + b)
             starts[waiting + 1], stops[waiting + 1] = 0.5 * (a + b), b
             waiting += 2
@@ -134,7 +151,7 @@ def cut_piece(r: float, cosine: float, sine: float, law: Law, panel: int, start:
             z = middle + half * t
             w = scale[0] * half * size * WEIGHTS[i] * math.exp(-0.5 * z * z) / SQRT_2PI
             if w > 0.0:
-                add(r, cosine, sine, slope * slope, w, angle, out)
+                add(r, versine, sine, slope * slope, w, angle, out)
 
 
 @kernel(f"void(f8, f8, {_LAW}, b1, f8[::1])")
@@ -142,7 +159,7 @@ def transforms(r: float, theta: float, law: Law, angle: bool, out: Array) -> Non
     """m, 1 + m, E[(d − 1)d/(ζ − d)] and E[dζ/(ζ − d)²] at ζ = r e^{iθ}, and with angle E arg(1 − d/ζ)."""
     values, weights, least, largest, _, lower, _, atoms, masses, _ = law
     out[:] = 0.0
-    cosine, sine = math.cos(theta), math.sin(theta)
+    versine, sine = 2.0 * math.sin(0.5 * theta) ** 2, math.sin(theta)
     pieces = least.shape[1]
     waiting = np.empty(16, dtype=np.int64)
     for panel in range(lower.size):
@@ -151,7 +168,7 @@ def transforms(r: float, theta: float, law: Law, angle: bool, out: Array) -> Non
         while count > 0:
             count -= 1
             piece = waiting[count]
-            if near(r, cosine, sine, least[panel, piece], largest[panel, piece]):
+            if near(r, versine, sine, least[panel, piece], largest[panel, piece]):
                 if 2 * piece + 2 < pieces:
                     waiting[count], waiting[count + 1] = 2 * piece + 1, 2 * piece + 2
                     count += 2
@@ -161,17 +178,17 @@ def transforms(r: float, theta: float, law: Law, angle: bool, out: Array) -> Non
                         level += 1
                     size = 2.0 / (1 << level)
                     start = -1.0 + (piece - ((1 << level) - 1)) * size
-                    cut_piece(r, cosine, sine, law, panel, start, start + size, angle, out)
+                    cut_piece(r, versine, sine, law, panel, start, start + size, angle, out)
             elif angle:
                 for i in range(16 * piece, 16 * piece + 16):
                     if weights[panel, i] > 0.0:
-                        add(r, cosine, sine, values[panel, i], weights[panel, i], True, out)
+                        add(r, versine, sine, values[panel, i], weights[panel, i], True, out)
             else:
                 part = slice(16 * piece, 16 * piece + 16)
-                add_nodes(r, cosine, sine, values[panel, part], weights[panel, part], out)
+                add_nodes(r, versine, sine, values[panel, part], weights[panel, part], out)
     for i in range(atoms.size):
         if masses[i] > 0.0:
-            add(r, cosine, sine, atoms[i], masses[i], angle, out)
+            add(r, versine, sine, atoms[i], masses[i], angle, out)
 
 
 @kernel("void(f8[::1], f8[::1])")
@@ -373,7 +390,9 @@ def at_levels(
                     b, at_b = x, value
                     at_a = 0.5 * at_a if side == 1 else at_a
                     side = 1
-                if b - a < 1e-13 * max(1.0, abs(x)) or abs(value) < 1e-14 * max(1.0, abs(target)):
+                # As fine as θ, where a band is narrow: down to the rounding of log r and of log z.
+                fine_r = max(1e-13 * min(1.0, found), 2e-16) if found > 0.0 else 1e-13
+                if b - a < fine_r * max(1.0, abs(x)) or abs(value) < 0.1 * fine_r * max(1.0, abs(target)):
                     break
         curve_at(w[0], w[1], depth, gaussian, law, above, t, logs, out)
         rows[j, 0], rows[j, 1] = out[4], out[5]
@@ -394,3 +413,55 @@ def on_the_axis(zeta: Array, depth: float, gaussian: float, law: Law, rows: Arra
     for i in range(zeta.size):
         curve_at(math.log(zeta[i]), 0.0, depth, gaussian, law, False, t, logs, out)
         rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3] = out[0], out[2], t[0], t[2]
+
+
+@kernel(f"f8({_LAW}, i8, f8)")
+def place_on(law: Law, panel: int, wanted: float) -> float:
+    """The t in [−1, 1] at which d has this value on a panel, on which it is monotone; by halves."""
+    series = law[4]
+    first, last = series_at(series, panel, -1.0), series_at(series, panel, 1.0)
+    rising = last * last > first * first
+    low, high = -1.0, 1.0
+    for _ in range(53):
+        middle = 0.5 * (low + high)
+        slope = series_at(series, panel, middle)
+        if (slope * slope > wanted) == rising:
+            high = middle
+        else:
+            low = middle
+    return 0.5 * (low + high)
+
+
+@kernel(f"void(f8[::1], {_LAW}, f8[:,::1])")
+def slopes_at(levels: Array, law: Law, rows: Array) -> None:
+    """Of d itself, at each log d: its density by log d, Σ N(z) d/|∂d/∂z| over the z where d has that value, and the mass above."""
+    _, weights, least, largest, series, lower, upper, atoms, masses, scale = law
+    root = math.sqrt(2.0)
+    found = np.empty(lower.size)
+    for j in range(levels.size):
+        wanted = math.exp(levels[j])
+        density, above, count = 0.0, 0.0, 0
+        for i in range(atoms.size):
+            if atoms[i] > wanted:
+                above += masses[i]
+        for panel in range(lower.size):
+            if least[panel, 0] >= wanted:
+                for i in range(16):
+                    above += weights[panel, i]
+            elif largest[panel, 0] > wanted:
+                t = place_on(law, panel, wanted)
+                half = 0.5 * (upper[panel] - lower[panel])
+                z = 0.5 * (upper[panel] + lower[panel]) + half * t
+                first, last = series_at(series, panel, -1.0), series_at(series, panel, 1.0)
+                a, b = (z, upper[panel]) if last * last > first * first else (lower[panel], z)
+                above += scale[0] * 0.5 * (math.erf(b / root) - math.erf(a / root))
+                again = False  # where panels meet, rounding may find one place on both
+                for i in range(count):
+                    again = again or abs(found[i] - z) <= 1e-9
+                if not again:
+                    found[count] = z
+                    count += 1
+                    slope = abs(derivative_at(series, panel, t)) / half
+                    size = abs(series_at(series, panel, t))
+                    density += math.exp(-0.5 * z * z) / SQRT_2PI * 0.5 * size / slope if slope > 0.0 else math.inf
+        rows[j, 0], rows[j, 1] = scale[0] * density, above

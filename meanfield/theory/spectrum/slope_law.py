@@ -36,6 +36,7 @@ FAINTEST = 1e-9  # of the mass: where φ' vanishes or underflows on less, that i
 FAINT = 1e-9  # of the mass: panels lighter than this may hold a zero of φ' of any order
 GRADES = 15  # panels towards a simple zero of φ'
 FLAT = 1e-15  # relative change of φ' on a panel that counts as none
+TOUCHING = 1e-12  # of E d: a least d below it counts as 0
 VANISHING = 1e-145  # |φ'| below this, relative to its root mean square, counts as 0: its square is no double any more
 DEEPEST = 48  # bisections
 MOST = 6000  # panels
@@ -237,6 +238,10 @@ def _find(act: Activation, q: float) -> SlopeLaw:
     scaled = series / math.sqrt(mean)
     ends = np.square(legendre.legval(np.array([-1.0, 1.0]), scaled.T))
     inside = np.square(values) / mean
+    least = np.minimum(np.min(ends, axis=1), np.min(inside, axis=1))
+    unbounded, reaches_zero = _extremes(act, math.sqrt(mean))
+    # A zero that φ' touches without a change of sign (snake) is found on the panels, which end there.
+    reaches_zero = reaches_zero or bool(np.min(least) <= TOUCHING)
     atoms, atom_masses = _merged(levels / mean, masses / total)
     return SlopeLaw(
         mean,
@@ -245,12 +250,13 @@ def _find(act: Activation, q: float) -> SlopeLaw:
         np.ascontiguousarray(scaled),
         np.ascontiguousarray(lower),
         np.ascontiguousarray(upper),
-        np.minimum(np.min(ends, axis=1), np.min(inside, axis=1)),
+        least,
         np.maximum(np.max(ends, axis=1), np.max(inside, axis=1)),
         atoms,
         atom_masses,
         fold / total,
-        *_extremes(act, math.sqrt(mean)),
+        unbounded,
+        reaches_zero,
     )
 
 

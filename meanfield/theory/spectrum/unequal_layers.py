@@ -1,36 +1,112 @@
-"""The spectrum of layers whose squared slopes have different laws: a trajectory of variances.
+"""The spectrum of layers that differ: a trajectory of variances, widths that change, residual blocks.
 
-log z(m) = log((1 + m)/m) + Σ_l [log ζ_l + log m − (1 − g) log(1 + m)], M_l(ζ_l) = m. There is no ζ that all layers share, so the curve is
-followed from its upper edge down: at log z = log λ_max − t² by Newton's method in log m and all log ζ_l, from the point before.
+Factors that are free of each other multiply their S-transforms. In m, normalised to the units that have the singular values,
+
+    log z(m) = −log m + Σ_l [log w_l + log ρ_l m] + Σ_k c_k log(1 + ρ_k m),
+
+with ρ = (singular values)/(units of the layer), and w_l where the factor's own transform is ρ_l m: w_l = ζ_l with M_l(ζ_l) = ρ_l m for a
+dense layer, and for a residual one (1 + m)²/a, see `Factor`. There is no ζ that all layers share, so the curve is followed from its upper
+edge down: at log z = log λ_max − t² by Newton's method in log m and all log ζ_l, from the point before.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from meanfield.errors import MeanFieldError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meanfield.arrays import Array
     from meanfield.theory.spectrum.slope_law import SlopeLaw
 
 STEP = 0.08  # of t, at most
 LEFT = 1e-10  # of the mass: the curve is followed until no more is below
+LEFT_OF_BLOCKS = 1e-8  # the same of residual blocks, whose 1 + m = (1 + m_X) + b loses its digits towards λ = 0
 MOST = 4000  # points
 SETTLED = 1e-12
+ENDS = 1e-3  # of the mass: with less below, a curve that can't be followed on has come to its lower edge
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Equal layers of a product.
+
+    Attributes
+    ----------
+    law : SlopeLaw
+        Of d = φ'² before the weights.
+    count : int
+        How many of them.
+    ratio : float
+        ρ: singular values for each unit of the layer.
+    branch : float
+        x = E s² of the branch X over skip², where the layer is skip (1 + X); 0 for a layer without a skip connection. X = W D is
+        R-diagonal, so the law of ±|1 + X| is the free convolution of that of ±|X| and of ±1: with a = (1 + m_X)²/z_X, z_X = x ζ(1 + m_X)^g,
+        m = m_X + b, b(1 + b) = a, and w = (1 + m)²/a  [Tarnowski et al. 2019 for its limit].
+    """
+
+    law: SlopeLaw
+    count: int
+    ratio: float = 1.0
+    branch: float = 0.0
+
+
+class _Seen(NamedTuple):
+    """Of every factor at its log ζ: its log m and log w, their slopes by log ζ, and Im ∫ m d log w."""
+
+    log_m: Any
+    speed: Any  # ∂log ζ/∂log m
+    log_w: Any
+    slope_w: Any  # ∂log w/∂log ζ
+    angle: Any
+
+
+def _below(z: Any) -> Any:
+    """log z with arguments in [−π, 0]."""
+    found = np.log(z)
+    return np.where(found.imag > 1.0, found - 2j * math.pi, found)
 
 
 class UnequalLayers:
-    """The law of s²/E s² in logarithms, for groups of layers with a law each."""
+    """The law of s²/E s² in logarithms.
 
-    def __init__(self, laws: list[tuple[SlopeLaw, int]], gaussian: bool) -> None:
-        self.laws = laws
-        self.counts = np.array([count for _, count in laws], dtype=float)
+    Parameters
+    ----------
+    laws : sequence of Factor or (SlopeLaw, count)
+    gaussian : bool
+        Gaussian weights, or orthogonal ones.
+    over : sequence of (ρ, c), optional
+        The terms c log(1 + ρ m); those of equal widths where left out.
+    zero_mass : float, optional
+        The part of the singular values that are 0; the largest P(d = 0) where left out.
+    """
+
+    def __init__(
+        self,
+        laws: Sequence[Factor | tuple[SlopeLaw, int]],
+        gaussian: bool,
+        over: Sequence[tuple[float, float]] | None = None,
+        zero_mass: float | None = None,
+    ) -> None:
+        self.factors = [item if isinstance(item, Factor) else Factor(*item) for item in laws]
+        self.counts = np.array([factor.count for factor in self.factors], dtype=float)
+        self.log_ratios = np.log([factor.ratio for factor in self.factors])
+        self.ratios = np.exp(self.log_ratios)
+        self.branches = np.array([factor.branch for factor in self.factors])
         self.gaussian = float(gaussian)
+        self.widest = np.where(self.branches > 0.0, 2.0 * math.pi, math.pi) + 1e-12  # arg ζ
+        # A dense layer with Gaussian weights has log ζ + log m, one with orthogonal weights and a residual one −log(1 + m) more.
+        more = float(np.sum(self.counts[(self.branches > 0.0) | (not gaussian)]))
+        self.over = [(1.0, 1.0 - more)] if over is None else list(over)
+        lost = [factor.law.zero_mass for factor in self.factors if factor.branch == 0.0]
+        self.zero_mass = max(lost, default=0.0) if zero_mass is None else zero_mass
 
     # ---- the map -----------------------------------------------------------------------------------------------------
 
@@ -38,50 +114,83 @@ class UnequalLayers:
         """Rows of `kernels.transforms_at` for each layer at its log ζ."""
         from meanfield.theory.spectrum.kernels import transforms_at
 
-        rows = np.empty((len(self.laws), 9))
-        for i, (law, _) in enumerate(self.laws):
-            transforms_at(zeta[i : i + 1].real.copy(), zeta[i : i + 1].imag.copy(), law.packed, rows[i : i + 1])
+        rows = np.empty((len(self.factors), 9))
+        for i, factor in enumerate(self.factors):
+            transforms_at(zeta[i : i + 1].real.copy(), zeta[i : i + 1].imag.copy(), factor.law.packed, rows[i : i + 1])
         return rows
 
-    def _solve(self, u: complex, zeta: Any, target: float | None) -> tuple[complex, Any, Array] | None:
+    def _see(self, u: complex, zeta: Any) -> _Seen:
+        rows = self._transforms(zeta)
+        m, n, s = rows[:, 0] + 1j * rows[:, 1], rows[:, 2] + 1j * rows[:, 3], rows[:, 6] + 1j * rows[:, 7]
+        log_m, slope_m = _below(m), -s / m  # log M(ζ + δ) = log M − (s/m) δ
+        log_w, slope_w, angle = zeta.astype(complex), np.ones(m.shape, dtype=complex), rows[:, 8].copy()
+        there = self.branches > 0.0
+        if there.any():
+            g, x = self.gaussian, self.branches[there]
+            m, n, s = m[there], n[there], s[there]
+            # k = √z_X is above the real axis, so that ζ may go round 0 to below it; there 1 + m_X is above.
+            log_n = np.log(n)
+            turned = 2j * math.pi * (np.where(zeta[there].imag > math.pi, -log_n.imag, log_n.imag) > 1.0)
+            log_n, slope_n = log_n + np.where(zeta[there].imag > math.pi, turned, -turned), -s / n
+            log_z, slope_z = np.log(x) + zeta[there] + g * log_n, 1.0 + g * slope_n
+            log_a, slope_a = 2.0 * log_n - log_z, 2.0 * slope_n - slope_z
+            a = np.exp(log_a)
+            root = np.sqrt(1.0 + 4.0 * a)
+            first, second = 2.0 * a / (1.0 + root), -0.5 * (1.0 + root)
+            # b is the transform of ±1; of the two roots the one that m − m_X is.
+            wanted = np.exp(u) - m
+            b = np.where(np.abs(first - wanted) <= np.abs(second - wanted), first, second)
+            whole = m + b
+            slope = -s + a * slope_a / (1.0 + 2.0 * b)
+            log_m[there], slope_m[there] = _below(whole), slope / whole
+            log_w[there] = 2.0 * _below(1.0 + whole) - log_a - np.log1p(x)  # E w m → 1 + x
+            slope_w[there] = 2.0 * slope / (1.0 + whole) - slope_a
+            inner = angle[there] + g * (m.imag - log_n.imag)  # of ∫ m_X d log z_X
+            # 1 + b = γ z_B with γ = √a, and z_B, where ±1 has the transform γ, is above the real axis.
+            of_signs = np.log(1.0 + b).imag
+            of_signs -= 2.0 * math.pi * np.round((of_signs - 0.5 * log_a.imag - 0.5 * math.pi) / (2.0 * math.pi))
+            angle[there] = inner + log_z.imag + of_signs - log_w[there].imag
+        return _Seen(log_m, 1.0 / slope_m, log_w, slope_w, angle)
+
+    def _solve(self, u: complex, zeta: Any, target: float | None) -> tuple[complex, Any, _Seen] | None:
         """u = log m and log ζ_l with log z = target, by Newton's method; with no target at this u. None where it does not settle."""
         last = math.inf
         for _ in range(40):
-            rows = self._transforms(zeta)
-            m, s = rows[:, 0] + 1j * rows[:, 1], rows[:, 6] + 1j * rows[:, 7]
-            # log M_l(ζ + δ) = log M_l − (s/m) δ
-            gap = u - np.log(m)
+            seen = self._see(u, zeta)
+            gap = u + self.log_ratios - seen.log_m
             gap = gap.real + 1j * (np.mod(gap.imag + math.pi, 2.0 * math.pi) - math.pi)
-            speed = -m / s  # ∂log ζ_l/∂log m
             step_u = 0.0 + 0.0j
-            value, slope = self._level(u, zeta + speed * gap, speed)
+            value, slope = self._level(u, seen, gap)
             if target is not None:
                 step_u = (target - value) / slope
-            change = speed * (gap + step_u)
+            change = seen.speed * (gap + step_u)
             size = max(abs(step_u), float(np.max(np.abs(change))))
             if not math.isfinite(size):
                 return None
             limit = min(1.0, 0.5 / size) if size > 0.5 else 1.0
             u, zeta = u + limit * step_u, zeta + limit * change
-            if not (-math.pi < u.imag <= 1e-12) or np.any(zeta.imag < -1e-12) or np.any(zeta.imag >= math.pi):
+            if not (-math.pi - 1e-12 <= u.imag <= 1e-12) or np.any(zeta.imag < -1e-12) or np.any(zeta.imag > self.widest):
                 return None
             if size < SETTLED or (size < 1e-9 and size > 0.25 * last):
-                return u, zeta, self._transforms(zeta)
+                return u, zeta, self._see(u, zeta)
             last = size
         return None
 
-    def _level(self, u: complex, zeta: Any, speed: Any) -> tuple[complex, complex]:
-        """log z and ∂log z/∂log m."""
-        m = np.exp(u)
-        over = np.log1p(m) if abs(m) < 0.5 else np.log(1.0 + m)
-        if over.imag > 1.0:
-            over -= 2j * math.pi
-        total = float(self.counts.sum())
-        value = over - u + np.sum(self.counts * zeta) + total * (u - (1.0 - self.gaussian) * over)
-        slope = -1.0 / (1.0 + m) + np.sum(self.counts * speed) + total * (1.0 + self.gaussian * m) / (1.0 + m)
+    def _level(self, u: complex, seen: _Seen, gap: Any = 0.0) -> tuple[complex, complex]:
+        """log z and ∂log z/∂log m, each log ζ_l moved by its gap."""
+        moved = seen.log_w + seen.slope_w * seen.speed * gap
+        value = -u + np.sum(self.counts * (moved + self.log_ratios + u))
+        slope = -1.0 + np.sum(self.counts * (seen.slope_w * seen.speed + 1.0))
+        for ratio, times in self.over:
+            m = ratio * np.exp(u)
+            log_over = np.log1p(m) if abs(m) < 0.5 else np.log(1.0 + m)
+            if log_over.imag > 1.0:
+                log_over -= 2j * math.pi
+            value += times * log_over
+            slope += times * m / (1.0 + m)
         return complex(value), complex(slope)
 
-    # ---- the upper edge ----------------------------------------------------------------------------------------------
+    # ---- the edges ---------------------------------------------------------------------------------------------------
 
     def _on_axis(self, u: float) -> tuple[float, float, Array]:
         """log z, its slope and log ζ_l at real m = e^u, where each ζ_l lies beyond the support of d."""
@@ -89,56 +198,123 @@ class UnequalLayers:
 
         from meanfield.theory.spectrum.kernels import on_the_axis
 
-        found, row = np.empty(len(self.laws)), np.empty((1, 4))
-        for i, (law, _) in enumerate(self.laws):
+        found, row = np.empty(len(self.factors)), np.empty((1, 4))
+        for i, factor in enumerate(self.factors):
+            law, x = factor.law, factor.branch
             top = float(law.supports[-1, 1])
+            wanted = u + self.log_ratios[i]
 
-            def excess(v: float, law: SlopeLaw = law, top: float = top) -> float:
-                on_the_axis(np.array([top + top * math.exp(v)]), 1.0, 0.0, law.packed, row)
-                return math.log(row[0, 2]) - u
+            def excess(v: float, law: SlopeLaw = law, top: float = top, x: float = x, wanted: float = wanted) -> float:
+                zeta = top + top * math.exp(v)
+                on_the_axis(np.array([zeta]), 1.0, 0.0, law.packed, row)
+                m, n = row[0, 2], row[0, 3]
+                if x > 0.0:
+                    a = n ** (2.0 - self.gaussian) / (x * zeta)
+                    m += 2.0 * a / (1.0 + math.sqrt(1.0 + 4.0 * a))
+                return math.log(m) - wanted
 
-            low, high = -34.0, max(60.0, 10.0 - u)
+            low, high = -32.0, max(60.0, 10.0 - wanted) + (abs(math.log(x)) if x > 0.0 else 0.0)
             v = low if excess(low) < 0.0 else float(brentq(excess, low, high, xtol=1e-13, maxiter=1000))
             found[i] = math.log(top) + math.log1p(math.exp(v))
-        zeta = found.astype(complex)
-        rows = self._transforms(zeta)
-        value, slope = self._level(complex(u), zeta, -(rows[:, 0] / rows[:, 6]).astype(complex))
+        value, slope = self._level(complex(u), self._see(complex(u), found.astype(complex)))
         return value.real, slope.real, found
 
     @cached_property
-    def _edge(self) -> tuple[float, float, Array, float]:
-        """u = log m, log λ, log ζ_l and ∂²log z/∂u² at the upper edge."""
+    def _edge(self) -> tuple[complex, float, Array, float]:
+        """u = log m, log λ, log ζ_l and ∂²log z/∂u² at the upper edge of the band."""
         from scipy.optimize import brentq
 
+        if self._isolated is not None:
+            return self._edge_below(self._isolated[2])
         low, high = -60.0, 30.0
         u = high if self._on_axis(high)[1] < 0.0 else float(brentq(lambda at: self._on_axis(at)[1], low, high, xtol=1e-12, maxiter=1000))
         level, _, zeta = self._on_axis(u)
         step = 1e-3
         second = (self._on_axis(u + step)[1] - self._on_axis(u - step)[1]) / (2.0 * step)
-        return u, level, zeta, second
+        if not second > 0.0:
+            raise MeanFieldError("the upper edge of this spectrum is not that of a square root: it is not followed")
+        return complex(u), level, zeta.astype(complex), second
+
+    def _edge_below(self, places: list[int]) -> tuple[complex, float, Array, float]:
+        """The same below an isolated atom, where z falls from m = −∞ on, and each ζ_l from its own atom."""
+        from scipy.optimize import brentq
+
+        v = 28.0
+        start = [
+            math.log(factor.law.atoms[i] * (1.0 - factor.law.masses[i] / (factor.ratio * math.exp(v))))
+            for factor, i in zip(self.factors, places, strict=True)
+        ]
+        state = [np.array(start, dtype=complex)]
+
+        def slope(at: float) -> float:
+            found = self._solve(complex(at, -math.pi), state[0], None)
+            if found is None:
+                raise MeanFieldError(
+                    "the upper edge of the band below the isolated singular value was not found; give one q for all layers"
+                )
+            state[0] = found[1]
+            return self._level(found[0], found[2])[1].real
+
+        above = v
+        while slope(v) > 0.0:  # m < −1, which v = 0 is
+            before, above, v = state[0], v, v - 0.25 * min(1.0, v)
+        state[0] = before
+        v = float(brentq(slope, v, above, xtol=1e-13))
+        second = (slope(v + 1e-4) - slope(v - 1e-4)) / 2e-4
+        slope(v)
+        u = complex(v, -math.pi)
+        return u, self._level(u, self._see(u, state[0]))[0].real, state[0], second
+
+    def _lower_edge(self, u: complex, zeta: Any) -> tuple[complex, float, Any, float] | None:
+        """The same at the lower end of a band above 0, from a point of the curve beside it; there m < 0, and each ζ_l is real."""
+        from scipy.optimize import brentq
+
+        state = [zeta.real + 1j * math.pi * np.round(zeta.imag / math.pi)]
+
+        def slope(v: float) -> float:
+            found = self._solve(complex(v, -math.pi), state[0], None)
+            if found is None:
+                return math.nan
+            state[0] = found[1]
+            return self._level(found[0], found[2])[1].real
+
+        here, step = u.real, 1e-4
+        for _ in range(16):
+            a, b = slope(here - step), slope(here + step)
+            if math.isfinite(a * b) and a * b < 0.0:
+                v = float(brentq(slope, here - step, here + step, xtol=1e-13))
+                found = self._solve(complex(v, -math.pi), state[0], None)
+                if found is None:
+                    return None
+                second = (slope(v + 1e-4) - slope(v - 1e-4)) / 2e-4
+                return found[0], self._level(found[0], found[2])[0].real, found[1], second
+            step *= 2.0
+        return None
 
     # ---- the curve ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _curve(self) -> tuple[Array, Array, Array, Array, Array]:
+    def _curve(self) -> tuple[Array, Any, Any, Array, Array]:
         """log z ascending, log m, log ζ_l, density and mass above."""
         u_e, top, zeta_e, second = self._edge
-        rows = self._transforms(zeta_e.astype(complex))
-        speed = -(rows[:, 0] / rows[:, 6])
-        points: list[tuple[float, complex, Any, float, float]] = [(top, complex(u_e), zeta_e.astype(complex), 0.0, 0.0)]
-        everything = 1.0 - max(law.zero_mass for law, _ in self.laws)
+        speed = self._see(u_e, zeta_e).speed
+        side = 1j if u_e.imag < 0.0 else -1j  # into Im m < 0
+        over = 0.0 if self._isolated is None else self._isolated[1]
+        points: list[tuple[float, complex, Any, float, float]] = [(top, u_e, zeta_e, 0.0, over)]
+        everything = 1.0 - self.zero_mass
+        left = LEFT_OF_BLOCKS if np.any(self.branches > 0.0) else LEFT
         t, step = 0.0, 0.5 * STEP
+        self.low_edge: tuple[complex, float, Any, float] | None = None
         while len(points) < MOST:
             after = t + step
             if t == 0.0:  # log z = top + ½ second (u − u_e)²
-                du = -1j * math.sqrt(2.0 * after * after / second)
+                du = side * math.sqrt(2.0 * after * after / abs(second))
                 guess = u_e + du, zeta_e + speed * du
             else:
                 _, u, zeta, *_ = points[-1]
-                rows = self._transforms(zeta)
-                speed_here = -(rows[:, 0] + 1j * rows[:, 1]) / (rows[:, 6] + 1j * rows[:, 7])
-                du = (t * t - after * after) / self._level(u, zeta, speed_here)[1]
-                guess = u + du, zeta + speed_here * du
+                seen = self._see(u, zeta)
+                du = (t * t - after * after) / self._level(u, seen)[1]
+                guess = u + du, zeta + seen.speed * du
             found = self._solve(complex(guess[0]), guess[1], top - after * after)
             density, above = self._read(found) if found is not None else (0.0, 0.0)
             if (
@@ -153,57 +329,76 @@ class UnequalLayers:
                     break
                 continue
             points.append((top - after * after, found[0], found[1], density, above))
-            if everything - above < LEFT:
+            if everything - above < left:
                 break
             t, step = after, min(1.3 * step, max(STEP, 0.03 * after))
         self.reached = points[-1][4]
+        if left <= everything - self.reached < ENDS and len(points) > 2:
+            self.low_edge = self._lower_edge(points[-1][1], points[-1][2])
+            if self.low_edge is not None and self.low_edge[1] < points[-1][0]:
+                points.append((self.low_edge[1], self.low_edge[0], self.low_edge[2], 0.0, everything))
+                self.reached = everything
+            else:
+                self.low_edge = None
         columns = list(zip(*points[::-1], strict=True))
         return tuple(np.array(c) for c in columns)  # type: ignore[return-value]
 
-    def _read(self, found: tuple[complex, Any, Array]) -> tuple[float, float]:
-        """−Im m/π and the mass above, Im G/π with G = Σ_l {E log(1 − d/ζ_l) + log(1 + m) + g(m − log(1 + m))} − log(1 + m)."""
-        u, _, rows = found
+    def _read(self, found: tuple[complex, Any, _Seen]) -> tuple[float, float]:
+        """−Im m/π and the mass above, Im G/π with G = ∫ m d log z: ∫ m d log(ρm) = m, and (ρm − log(1 + ρm))/ρ for log(1 + ρm)."""
+        u, _, seen = found
         m = np.exp(u)
-        over = math.atan2(m.imag, 1.0 + m.real)
-        layers = float(np.sum(self.counts * (rows[:, 8] + over + self.gaussian * (m.imag - over))))
-        return float(-m.imag / math.pi), (layers - over) / math.pi
+        total = -m.imag + float(np.sum(self.counts * (seen.angle / self.ratios + m.imag)))
+        for ratio, times in self.over:
+            part = ratio * m
+            total += times * (part.imag - math.atan2(part.imag, 1.0 + part.real)) / ratio
+        return float(-m.imag / math.pi), float(total / math.pi)
+
+    @cached_property
+    def _isolated(self) -> tuple[float, float, list[int]] | None:
+        """(log λ, mass, which atom of each law) of what orthogonal layers of one width leave of atoms that they all have."""
+        plain = np.all(self.branches == 0.0) and np.all(self.ratios == 1.0)
+        if self.gaussian or not plain or not all(np.any(factor.law.atoms > 0.0) for factor in self.factors):
+            return None
+        best = [int(np.argmax(factor.law.masses * (factor.law.atoms > 0.0))) for factor in self.factors]
+        pairs = list(zip(self.factors, best, strict=True))
+        left = 1.0 - sum(factor.count * (1.0 - float(factor.law.masses[i])) for factor, i in pairs)
+        if not left > 0.0:
+            return None
+        return sum(factor.count * math.log(factor.law.atoms[i]) for factor, i in pairs), left, best
 
     @property
     def atoms(self) -> tuple[tuple[float, float], ...]:
         """(log λ, mass): the rank that is lost, and with orthogonal weights what is left of atoms in every layer."""
-        zero = max(law.zero_mass for law, _ in self.laws)
-        found = [(-math.inf, zero)] if zero > 0.0 else []
-        if not self.gaussian and all(law.atoms.size for law, _ in self.laws):
-            best = [int(np.argmax(law.masses * (law.atoms > 0.0))) for law, _ in self.laws]
-            left = 1.0 - sum(count * (1.0 - float(law.masses[i])) for (law, count), i in zip(self.laws, best, strict=True))
-            if left > 0.0:
-                found.append((sum(count * math.log(law.atoms[i]) for (law, count), i in zip(self.laws, best, strict=True)), left))
-        return tuple(found)
+        found = [(-math.inf, self.zero_mass)] if self.zero_mass > 0.0 else []
+        return tuple(found) if self._isolated is None else (*found, self._isolated[:2])
 
     @property
     def bands(self) -> tuple[tuple[float, float], ...]:
         """One band: gaps between unequal layers are not looked for."""
-        endless = self.gaussian or any(law.reaches_zero for law, _ in self.laws)
-        return ((-math.inf if endless else float(self._curve[0][0]), self._edge[1]),)
+        levels = self._curve[0]
+        return ((float(levels[0]) if self.low_edge is not None else -math.inf, self._edge[1]),)
 
     def _at(self, level: float) -> tuple[float, float]:
         levels, u, zeta, density, above = self._curve
         if level >= levels[-1]:
-            return 0.0, 0.0
+            return 0.0, self._isolated[1] if self._isolated is not None and level < self._isolated[0] else 0.0
         if level <= levels[0]:
-            if self.reached < 1.0 - max(law.zero_mass for law, _ in self.laws) - 1e-6:
+            if self.reached < 1.0 - self.zero_mass - 1e-6:
                 raise MeanFieldError(
                     f"the curve of unequal layers could be followed down to log s^2 = {levels[0]:.6g} (relative to its mean) only, with "
-                    f"{self.reached:.6g} of the mass above; give one q for all layers"
+                    f"{self.reached:.6g} of the mass above: layers that differ, or residual blocks, are followed down to the first gap only"
                 )
-            return 0.0, 1.0 - max(law.zero_mass for law, _ in self.laws)
+            return 0.0, 1.0 - self.zero_mass
         i = int(np.searchsorted(levels, level))
         for j in (i, i - 1, min(i + 1, levels.size - 1)):
             if j == levels.size - 1:  # the edge itself: from its square root
                 u_e, top, zeta_e, second = self._edge
-                rows = self._transforms(zeta_e.astype(complex))
-                du = -1j * math.sqrt(2.0 * (top - level) / second)
-                found = self._solve(u_e + du, zeta_e - rows[:, 0] / rows[:, 6] * du, level)
+                du = (1j if u_e.imag < 0.0 else -1j) * math.sqrt(2.0 * (top - level) / abs(second))
+                found = self._solve(u_e + du, zeta_e + self._see(u_e, zeta_e).speed * du, level)
+            elif j == 0 and self.low_edge is not None:
+                u_e, bottom, zeta_e, second = self.low_edge
+                du = 1j * math.sqrt(2.0 * (level - bottom) / abs(second))
+                found = self._solve(u_e + du, zeta_e + self._see(u_e, zeta_e).speed * du, level)
             else:
                 found = self._solve(complex(u[j]), zeta[j], level)
             if found is not None:
@@ -226,12 +421,14 @@ class UnequalLayers:
         from scipy.optimize import brentq
 
         levels, _, _, _, above = self._curve
-        everything = 1.0 - max(law.zero_mass for law, _ in self.laws)
+        everything = 1.0 - self.zero_mass
         result = np.empty(p.shape)
         for index in np.ndindex(p.shape):
             wanted = 1.0 - float(p[index])
             if wanted >= everything and everything < 1.0:
                 result[index] = -math.inf
+            elif self._isolated is not None and wanted <= self._isolated[1]:
+                result[index] = self._isolated[0]
             elif wanted <= 0.0:
                 result[index] = levels[-1]
             elif wanted >= above[0]:
@@ -240,31 +437,77 @@ class UnequalLayers:
             else:
                 i = int(np.searchsorted(-above, -wanted))
                 low, high = float(levels[i - 1]), float(levels[i])
-                result[index] = brentq(lambda level, wanted=wanted: self._at(level)[1] - wanted, low, high, xtol=1e-12, maxiter=1000)
+
+                def excess(level: float, wanted: float = wanted) -> float:
+                    return self._at(level)[1] - wanted
+
+                if excess(low) > 0.0 > excess(high):
+                    result[index] = brentq(excess, low, high, xtol=1e-12, maxiter=1000)
+                else:  # within the rounding of the mass
+                    result[index] = low if abs(above[i - 1] - wanted) < abs(above[i] - wanted) else high
         return result
 
     def top_edge(self) -> tuple[float, float] | None:
         """s and K as `EqualLayers.top_edge`, by the first layer's ζ: −Im m = m √(2τ/K_u), K_u = ∂²log z/∂u²."""
         u, _, _, second = self._edge
-        return math.exp(u), second
+        return (math.exp(u.real), second) if self._isolated is None else None
 
 
-def mean_log_of(laws: list[tuple[SlopeLaw, int]], gaussian: bool) -> float:
-    """E[log(s²/E s²); s > 0]: −∫ log S over m from −(1 − p₀) to 0, p₀ the largest P(d = 0) of all layers.
+def mean_log_of(factors: Sequence[Factor], gaussian: bool, over: Sequence[tuple[float, float]], zero: float) -> float:
+    """E[log(s²/E s²); s > 0] = ∫ log|z| dm over −(1 − P(s = 0)) < m < 0, term by term.
 
-    ∫ log(−z) dm; a layer with less rank lost than another is integrated numerically.
+    ∫ log|ζ_l| dm is E[log d; d > 0] over the whole of it; a layer with less rank lost than another is integrated numerically.
     """
-    zero = max(law.zero_mass for law, _ in laws)
     a = 1.0 - zero
-    p_log_p = zero * math.log(zero) if zero > 0.0 else 0.0
-    over = -p_log_p - a  # ∫ log(1 + m)
-    entropy = -p_log_p - (a * math.log(a) if a < 1.0 else 0.0)  # ∫ log((1 + m)/(−m))
-    total, layers = 0.0, 0
-    for law, count in laws:
-        layers += count
-        own = law.mean_log if law.zero_mass == zero else _integral_of_log(law, a)
-        total += count * (own + float(gaussian) * over)
-    return total - (layers - 1) * entropy
+    total = a - a * math.log(a)  # −∫ log|m|
+    for factor in factors:
+        there = factor.ratio * a
+        if factor.branch > 0.0:
+            own = _mean_log_of_block(factor, gaussian) + a - a * math.log(a)
+            own += _integral_of_over(1.0, a)  # log w of S = (1 + m)/(m w)
+        else:
+            whole = 1.0 - factor.law.zero_mass
+            own = factor.law.mean_log if there >= whole * (1.0 - 1e-14) else _integral_of_log(factor.law, there)
+        total += factor.count * (own / factor.ratio + a * math.log(there) - a)  # and ∫ log|ρm|
+    return total + sum(times * _integral_of_over(ratio, a) for ratio, times in over)
+
+
+def _integral_of_over(ratio: float, a: float) -> float:
+    """∫ log(1 + ρm) dm over −a < m < 0."""
+    left = 1.0 - ratio * a
+    return (-1.0 - (left * math.log(left) - left if left > 0.0 else 0.0)) / ratio
+
+
+def _mean_log_of_block(factor: Factor, gaussian: bool) -> float:
+    """E log|1 + X|² − log(1 + x): 2∫ log max(1, r) over the radii r of X's eigenvalues, the largest √x [Haagerup, Larsen 2000].
+
+    The part within r is 1 + m where 1/S_X(m) = z_X m/(1 + m) = r². So it is 0 for x ≤ 1.
+    """
+    from scipy.integrate import quad
+    from scipy.optimize import brentq
+
+    law, x, g = factor.law, factor.branch, float(gaussian)
+    if x <= 1.0:
+        return -math.log1p(x)
+
+    def at(y: float) -> tuple[float, float]:
+        """−m and log r² at ζ = −e^y."""
+        zeta = math.exp(y)
+        m = float(np.sum(law.weights * law.values / (law.values + zeta)) + np.sum(law.masses * law.atoms / (law.atoms + zeta)))
+        n = float(np.sum(law.weights * zeta / (law.values + zeta)) + np.sum(law.masses * zeta / (law.atoms + zeta)))
+        return m, math.log(x) + y + math.log(m) + (g - 1.0) * math.log(n)
+
+    low, high = -80.0, 60.0
+    start = low if at(low)[1] > 0.0 else float(brentq(lambda y: at(y)[1], low, high, xtol=1e-13))
+    # ∫ log r² d(1 + m) over r > 1, by parts: −m is what lies further out than r.
+    end = start + 60.0
+
+    def beyond(y: float) -> float:
+        zeta, step = math.exp(y), 1e-4
+        return at(y)[0] * (at(y + step)[1] - at(y - step)[1]) / (2.0 * step) if zeta > 0.0 else 0.0
+
+    tail = quad(beyond, start, end, limit=200, epsabs=1e-12)[0]
+    return float(at(start)[0] * at(start)[1] + tail) - math.log1p(x)
 
 
 def _integral_of_log(law: SlopeLaw, a: float) -> float:
@@ -272,8 +515,8 @@ def _integral_of_log(law: SlopeLaw, a: float) -> float:
     from scipy.integrate import quad
 
     everything_log = law.mean_log  # over −(1 − p) < m < 0, p this law's own P(d = 0)
-    if law.constant:
-        return everything_log  # not reached: a constant law loses no rank, and its ζ is (1 + m)/m
+    if law.constant:  # ζ = (1 + m)/m
+        return _integral_of_over(1.0, a) + a - a * math.log(a)
 
     def missing(x: float) -> float:
         """ζ = −e^x: what lies at m < −a, ∫ x dm there by parts."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
@@ -43,3 +45,46 @@ def evaluate_profile(
         else:
             value, _ = series_and_slope(math.asinh(2.0 * root * (math.pi - theta[i])) / scale, far_edges, far)
             out[i] = value
+
+
+@kernel("void(float64[::1], float64[::1], float64, boolean, float64[::1], float64[:,:,::1], float64[::1])")
+def evaluate_piece(theta: Array, q: Array, middle: float, jumping: bool, edges: Array, coefficients: Array, out: Array) -> None:
+    """D(q, θ) on a piece of a `CorrelationTable`, log₄ q within ½ of `middle`.
+
+    The series at one q is made once for neighbours that share it.
+    """
+    panels, nodes, terms = coefficients.shape
+    rows = np.empty((panels, terms))
+    made = np.zeros(panels, dtype=np.bool_)
+    weights = np.empty(nodes)
+    before, root, scale = -1.0, 0.0, 0.0
+    for i in range(theta.size):
+        if q[i] != before:
+            before = q[i]
+            root = math.sqrt(before)
+            scale = math.asinh(math.pi * root)
+            t = min(max(2.0 * (0.5 * math.log2(before) - middle), -1.0), 1.0)
+            weights[0], weights[1] = 1.0, t
+            for k in range(2, nodes):
+                weights[k] = 2.0 * t * weights[k - 1] - weights[k - 2]
+            for panel in range(panels):
+                made[panel] = False
+        s = math.asinh(2.0 * root * theta[i]) / scale
+        panel = 0
+        while panel < panels - 1 and s >= edges[panel + 1]:
+            panel += 1
+        if not made[panel]:
+            made[panel] = True
+            for j in range(terms):
+                rows[panel, j] = 0.0
+            for k in range(nodes):
+                for j in range(terms):
+                    rows[panel, j] += weights[k] * coefficients[panel, k, j]
+        low, high = edges[panel], edges[panel + 1]
+        t = (2.0 * s - low - high) / (high - low)
+        b1, b2 = 0.0, 0.0
+        for j in range(terms - 1, 0, -1):
+            b1, b2 = 2.0 * t * b1 - b2 + rows[panel, j], b1
+        value = t * b1 - b2 + rows[panel, 0]
+        half = math.sin(0.5 * theta[i])
+        out[i] = value * half if jumping else value * 2.0 * half * half

@@ -105,6 +105,31 @@ class CorrelationTable:
         done.sort(key=lambda item: item[0])
         return Piece(np.array([a for a, _, _ in done] + [1.0]), np.ascontiguousarray(np.stack([c for _, _, c in done])))
 
+    def decorrelation(self, q: Array, theta: Array) -> Array:
+        """D at flat arrays of q > 0 and θ in [0, π/2]; nan where φ has too many features. Equal q side by side are cheap."""
+        from meanfield.expectation.angle_kernels import evaluate_piece
+
+        out = np.empty(q.size)
+        number = np.floor(np.log2(q) * 0.5).astype(np.int64)
+        asked = np.unique(number).tolist()
+        self.ensure(asked)
+        with self._lock:
+            pieces = {p: self._pieces[p] for p in asked}
+        for p, piece in pieces.items():
+            mine = slice(None) if len(asked) == 1 else np.flatnonzero(number == p)
+            found = np.empty(q[mine].size)
+            evaluate_piece(
+                np.ascontiguousarray(theta[mine]),
+                np.ascontiguousarray(q[mine]),
+                p + 0.5,
+                self.jumping,
+                piece.edges,
+                piece.coefficients,
+                found,
+            )
+            out[mine] = found
+        return out
+
     def refused(self, pieces: list[int]) -> list[int]:
         """Those of the pieces on which φ has too many features."""
         with self._lock:

@@ -186,6 +186,9 @@ def covariances(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Arra
     else:
         out = np.full(flat_c.shape, math.nan)
         out[inside] = covariances_at(act, flat1[inside], flat2[inside], flat_c[inside], k)
+        themselves = (flat_c == 1.0) & (flat1 == flat2) & (flat1 > 0.0)  # as `covariance_at` has it, all at once
+        orders, column = ((2,), 0) if k == 2 else ((0, 1), V1 if k else V)
+        out[themselves] = moment_table(act, orders)(column, flat1[themselves])
     rest = np.flatnonzero(np.isnan(out))
     if rest.size:
         _fill(act, flat1[rest], flat2[rest], flat_c[rest], k, out, rest)

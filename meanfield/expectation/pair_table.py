@@ -2,11 +2,11 @@
 
 A box is made when the first pair falls into it, and depends on nothing but φ and itself, so that no number depends on what was asked
 before. It is sampled at Chebyshev nodes, all of them at once: C = F(q1, θ)·F(q2, θ) (pair_features.py) is a product of two
-matrices for each θ. Where its series has not decayed it is halved along the axis that needs it most. Coefficients that add up to nothing
-are left away, which is most of them: what is left is about a sixth of a cube.
+matrices for each θ; a piecewise linear φ has closed forms (piecewise_linear.py). Where its series has not decayed it is halved along the
+axis that needs it most. Coefficients that add up to nothing are left away, which is most of them: what is left is about a sixth of a cube.
 
 Where kinks away from 0 meet, q1 near q2 and |c| near 1, C has a ridge that no polynomial follows; boxes that small are left to the
-quadrature of each pair on its own (two_inputs.py).
+closed form or the quadrature of each pair on its own (two_inputs.py).
 
 For millions of pairs: `pair_table(activation, order).covariances(q1, q2, c)`, contiguous arrays of one length, q > 0; nan where the table
 does not serve, for the caller to fill (`two_inputs.covariance_alone`; at q1 = q2 and c = 1 by `second_moments`). Times: docs/design.md.
@@ -27,6 +27,7 @@ from meanfield.activations.kept import Kept
 from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.pair_features import FeatureMaker, Features, Rule, product
+from meanfield.expectation.piecewise_linear import closed_covariances, piecewise_linear
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -37,12 +38,12 @@ FEW = 14  # of these where each is dear, on narrower boxes
 EVEN = 7  # and where C is even in θ
 FIRST, OCTAVES = -40, 80  # 2⁻⁴⁰ ≤ q < 2⁴⁰
 BORDER = 0.7230  # θ from where on 0 < c < ¾, so that c¹²⁸ is nothing
-NARROWEST = BORDER / 16  # boxes of θ from 0 on that are not halved any more
+NARROWEST = {"series": BORDER / 16, "smoothing": BORDER / 16, "closed": BORDER / 4}  # boxes of θ that are not halved any more
 TOLERANCE = 1e-13  # last coefficients, relative to √(V(q1)V(q2))
 PLACES = ((0.31, -0.57, 0.43), (-0.83, 0.71, -0.62))  # of a box where it is checked, in [−1, 1]
 WRONG = 3e-12  # relative to √(V(q1)V(q2)), by which a series may depart there
 NOTHING = 2e-15  # the sum of coefficients along θ that are left away, relative to that
-FINEST = {"series": 3, "smoothing": 1}  # how often an octave is halved
+FINEST = {"series": 3, "smoothing": 1, "closed": 0}  # how often an octave is halved
 HELD_BYTES = 64_000_000  # of vectors
 
 
@@ -226,14 +227,14 @@ class PairTable:
             return
         axis = int(np.argmax(tails))
         # Along θ first while that is wide: what changes fast in √q near θ = 0 changes slowly further from it.
-        if tails[2] > TOLERANCE or (box.ends[2][0] == 0.0 and method == "smoothing"):
+        if tails[2] > TOLERANCE or (box.ends[2][0] == 0.0 and method != "series"):
             low, high = box.ends[2]
-            if high - low > NARROWEST * 1.01:
+            if high - low > NARROWEST[method] * 1.01:
                 axis = 2
         if axis < 2 and box.cuts >= 2 * FINEST[method]:
             self._state[node] = DIRECT
             return
-        if axis == 2 and box.ends[2][1] - box.ends[2][0] <= NARROWEST * 1.01:
+        if axis == 2 and box.ends[2][1] - box.ends[2][0] <= NARROWEST[method] * 1.01:
             self._state[node] = DIRECT
             return
         first, second = box.halves(axis)
@@ -299,6 +300,9 @@ class PairTable:
         """C at the nodes of a box, (x, y, θ), by what, and what an even series leaves out; None where neither serves."""
         low, high = box.ends[2]
         angles = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev_nodes(TERMS)
+        closed = self._sample_closed(box, angles)
+        if closed is not None:
+            return closed, "closed", 0.0
         pair = [self._row(e, ends) for e, ends in zip(box.octaves, box.ends, strict=False)]
         if any(rows is None for rows in pair):
             return None
@@ -324,6 +328,16 @@ class PairTable:
         # Shifted from [−θ, θ] to [0, θ], the last terms of an even series look smaller than they are.
         both_sides = np.concatenate([values, values[:, :, ::-1]], axis=2)
         return values @ _even_interpolation().T, method, float(np.max(np.abs(chebyshev_series(both_sides)[:, :, -3:])))
+
+    def _sample_closed(self, box: Box, angles: Array) -> Array | None:
+        """The same of a piecewise linear φ."""
+        if piecewise_linear(self.activation) is None:
+            return None
+        variances = [self._variances(e, ends) for e, ends in zip(box.octaves, box.ends, strict=False)]
+        theta = math.pi - angles if box.obtuse else angles
+        q1, q2, at = np.meshgrid(*variances, theta, indexing="ij")
+        found = closed_covariances(self.activation, q1.ravel(), q2.ravel(), at.ravel(), self.order)
+        return found.reshape(at.shape) if np.isfinite(found).all() else None
 
     def _maker(self, octave: int) -> FeatureMaker:
         if octave not in self._makers:

@@ -14,9 +14,11 @@ import numpy as np
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
+from meanfield.expectation.crowd import is_crowd
 from meanfield.expectation.hermite import SIZES, HermiteSeries, MehlerPair, hermite_series, mehler_decorrelation
 from meanfield.expectation.moments import MEAN, V1, V, gaussian_weights, moment_table
 from meanfield.expectation.panels import Partition
+from meanfield.expectation.piecewise_linear import arccosines, closed_covariances
 from meanfield.expectation.poles import INTEGRABLE, strongest_pole
 from meanfield.expectation.rule import build_rule
 from meanfield.expectation.smoothing import (
@@ -203,8 +205,9 @@ def covariance_at(activation: Activation, q1: float, q2: float, c: float, order:
 def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order: int) -> Array:
     """The same at arrays with q1, q2 > 0 and 0 < |c| < 1, by Mehler's series and by table; nan where neither serves.
 
-    At one variance the series where it reaches. What is left is for the caller, pair by pair, but where it is much: more than `MANY` c at
-    one variance go by its profile, more than `MANY_PAIRS` pairs by the table, which costs seconds to make for a φ with narrow features.
+    At one variance the series where it reaches; then closed forms of a piecewise linear φ. What is left is for the caller, pair by pair,
+    but where it is much: more than `MANY` c at one variance go by its profile, more than `MANY_PAIRS` pairs by the table, which costs
+    seconds to make for a φ with narrow features.
     """
     out = np.full(c.shape, math.nan)
     same = q1 == q2
@@ -216,7 +219,8 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
                 mine = same & (q1 == q)
                 out[mine] = covariances_by_series(activation, q, q, c[mine], order)
     rest = np.isnan(out)
-    if order < 2 and np.count_nonzero(rest) > MANY_PAIRS:
+    left = int(np.count_nonzero(rest))
+    if order < 2 and is_crowd(left, MANY_PAIRS):
         from meanfield.expectation.pair_table import pair_table
 
         table = pair_table(activation, order)
@@ -225,6 +229,10 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
                 out = table.covariances(*(np.ascontiguousarray(a) for a in (q1, q2, c)))
             else:
                 out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
+    if order < 2 and left:
+        rest = np.isnan(out)
+        if rest.any():
+            out[rest] = closed_covariances(activation, q1[rest], q2[rest], arccosines(c[rest]), order)
     if order == 0 and np.count_nonzero(ridge := same & np.isnan(out)) > MANY:
         for q in np.unique(q1[ridge]).tolist():
             mine = ridge & (q1 == q)
@@ -248,6 +256,11 @@ def _by_profile(activation: Activation, q: float, c: Array) -> Array:
 
 def covariance_alone(activation: Activation, q1: float, q2: float, c: float, order: int) -> float:
     """The same for one pair that no table serves."""
+    if order < 2:
+        theta = arccosines(np.array([c]))
+        value = float(closed_covariances(activation, np.array([q1]), np.array([q2]), theta, order)[0])
+        if not math.isnan(value):
+            return value
     value = float(covariances_by_series(activation, q1, q2, np.array([c]), order)[0])
     if not math.isnan(value):
         return value

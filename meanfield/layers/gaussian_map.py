@@ -9,11 +9,14 @@ import numpy as np
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning
+from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.covariance import covariances, decorrelations
+from meanfield.expectation.crowd import is_crowd
 from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.moments import MEAN, moment_table
+from meanfield.expectation.pair_table import pair_table
 from meanfield.expectation.second_moment import second_moments
-from meanfield.expectation.two_inputs import MANY
+from meanfield.expectation.two_inputs import MANY, MANY_PAIRS
 from meanfield.expectation.two_inputs import mean as mean_at
 from meanfield.layers import limits
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 _lines: Kept[tuple[float, float] | None] = Kept("slopes of two lines")
 MERGED = 2e-8  # variances this close act as one: what their difference does to ε is of second order, 1e-16
 SMALLEST, LARGEST = 1e-280, 1e280
+LEAST, MOST = 1e-12, 1e12  # variances that the tables serve
 
 
 def second_moment(act: Activation, q: Array) -> Array:
@@ -89,16 +93,52 @@ def decorrelation(act: Activation, source: Source, v1: Array, v2: Array) -> Arra
         out[merged] = _losses(act, at, epsilon[merged]) / norm
     apart = ~end & ~merged & ~same
     if apart.any():
-        values = covariances(act, _floored(q1[apart]), _floored(q2[apart]), 1.0 - epsilon[apart], 0)
+        values = _covariances(act, _floored(q1[apart]), _floored(q2[apart]), epsilon[apart], 0)
         out[apart] = 1.0 - values / (np.sqrt(first[apart]) * np.sqrt(second[apart]))
     return np.clip(out, 0.0, 2.0).reshape(shape)
 
 
 def _losses(act: Activation, q: Array, epsilon: Array) -> Array:
-    """D(q, ε); of many ε at one variance by its profile, which costs 10⁻⁷ s each and is good to 2e-14."""
-    if q.size > MANY and 0.0 < q[0] < np.inf and np.all(q == q[0]) and has_profile(act):
-        return angle_profile(act, float(q[0])).decorrelation(2.0 * np.arcsin(np.sqrt(0.5 * epsilon)))
-    return decorrelations(act, q, epsilon)
+    """D(q, ε); of many ε at one variance by its profile, which costs 10⁻⁷ s each and is good to 2e-14; at many by the table of profiles."""
+    if not is_crowd(q.size, MANY) or not has_profile(act) or not (q.min() > 0.0 and q.max() < np.inf):
+        return decorrelations(act, q, epsilon)
+    theta = _angles(epsilon)
+    if q.size > MANY and np.all(q == q[0]):
+        return angle_profile(act, float(q[0])).decorrelation(theta)
+    out = np.full(q.size, np.nan)
+    near = epsilon <= 1.0
+    inside = near & (q >= LEAST) & (q <= MOST)
+    if inside.any():
+        out[inside] = correlation_table(act).decorrelation(q[inside], theta[inside])
+    if not near.all():
+        far = ~near
+        out[far] = second_moment(act, q[far]) - pair_table(act).by_angles(q[far], q[far], theta[far])
+    missing = np.isnan(out)
+    if missing.any():
+        out[missing] = decorrelations(act, q[missing], epsilon[missing])
+    return out
+
+
+def _covariances(act: Activation, q1: Array, q2: Array, epsilon: Array, order: int) -> Array:
+    """C[φ⁽ᵏ⁾] at flat arrays; of many pairs by the table, in θ, that ε near 0 and 2 keep their digits."""
+    if not is_crowd(epsilon.size, MANY_PAIRS) or not (table := pair_table(act, order)).usable:
+        return covariances(act, q1, q2, 1.0 - epsilon, order)
+    out = np.full(epsilon.size, np.nan)
+    inside = (q1 >= LEAST) & (q1 <= MOST) & (q2 >= LEAST) & (q2 <= MOST) & ((epsilon > 0.0) | (q1 != q2))
+    if inside.all():
+        out = table.by_angles(*(np.ascontiguousarray(a) for a in (q1, q2, _angles(epsilon))))
+    elif inside.any():
+        out[inside] = table.by_angles(q1[inside], q2[inside], _angles(epsilon[inside]))
+    missing = np.isnan(out)
+    if missing.any():
+        out[missing] = covariances(act, q1[missing], q2[missing], 1.0 - epsilon[missing], order)
+    return out
+
+
+def _angles(epsilon: Array) -> Array:
+    """θ with 1 − cos θ = ε."""
+    theta: Array = 2.0 * np.arcsin(np.sqrt(0.5 * epsilon))
+    return theta
 
 
 def covariance(act: Activation, source: Source) -> Array:
@@ -114,7 +154,8 @@ def slope_covariance(act: Activation, source: Source) -> Array:
     lines = _two_lines(act)
     if lines is not None:
         return limits.slope_covariance_of_slopes(*lines, epsilon)
-    return covariances(act, _floored(q1), _floored(q2), 1.0 - epsilon, 1)
+    first, second, loss = (np.ravel(a) for a in (_floored(q1), _floored(q2), epsilon))
+    return _covariances(act, first, second, loss, 1).reshape(np.shape(epsilon))
 
 
 def _defined(q1: Array, q2: Array, epsilon: Array) -> Array:

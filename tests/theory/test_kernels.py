@@ -12,8 +12,11 @@ import pytest
 
 import meanfield as mf
 from meanfield import layers as L
-from meanfield.theory.kernels import gram
+from meanfield.expectation.crowd import in_a_crowd
+from meanfield.theory.kernels import gram, norms_table, stages
 from meanfield.theory.kernels.inputs import losses
+from meanfield.theory.kernels.norms_table import NormsTable
+from meanfield.theory.kernels.one_variance import Table
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 LAYERS = {entry["id"]: entry for entry in json.loads((REFERENCE / "layers.json").read_text(encoding="utf-8"))["entries"]}
@@ -233,6 +236,9 @@ def test_the_table_for_one_norm_is_what_single_pairs_give(act: str, monkeypatch:
     monkeypatch.setattr(gram, "WORTH", 1)
     assert net.nngp(x) == pytest.approx(alone, rel=1e-12, abs=1e-12 * alone.max())
     off = ~np.eye(12, dtype=bool)
+    near = ([0, 1, 3, 3], [3, 3, 0, 1])
+    off[near] = False  # ε = 5e-15: alone, C' comes from c = 1 − ε, and goes with √ε
+    assert net.ntk(x)[near] == pytest.approx(tangents[near], rel=1e-10)
     off[[2, 3], [3, 2]] = False  # all but opposite: ε, near 2, is rounded, and Θ goes with √(2 − ε)
     assert net.ntk(x)[off] == pytest.approx(tangents[off], rel=1e-11, abs=1e-12 * tangents.max())
     assert net.ntk(x)[2, 3] == pytest.approx(tangents[2, 3], rel=1e-9)
@@ -245,9 +251,45 @@ def test_a_table_behind_layers_that_bring_variances_together(monkeypatch: pytest
     x = data(12, 5, 41)
     alone, tangents = net.nngp(x), net.ntk(x)
     monkeypatch.setattr(gram, "WORTH", 1)
-    assert gram.prepared(net, x, None, None).tail is not None
+    assert isinstance(gram.prepared(net, x, None, None).stages[-1].table, Table)
     assert net.nngp(x) == pytest.approx(alone, rel=1e-12, abs=1e-12)
     assert net.ntk(x) == pytest.approx(tangents, rel=1e-11, abs=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("act", "sigma_w", "sigma_b", "spread", "depth"),
+    [
+        ("tanh", 1.4, 0.1, 3.0, 6),
+        ("gelu", 1.4, 0.1, 2.0, 6),
+        ("relu", 1.3, 0.2, 2.0, 4),
+        ("relu", 2**0.5, 0.0, 6.0, 20),
+        ("selu", 1.1, 0.1, 1.0, 3),
+    ],
+)
+def test_tables_of_different_norms_are_what_layers_give(
+    act: str, sigma_w: float, sigma_b: float, spread: float, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NNGP and NTK by tables of both norms and ε against the layers pair by pair; parallel, opposite, near and equal rows among them."""
+    rng = np.random.default_rng(8)
+    x = data(30, 10, 12, equal=True) * np.exp(0.25 * spread * rng.uniform(-1, 1, 30))[:, None]
+    x[1], x[2], x[3], x[5] = 1.1 * x[0], -0.9 * x[0], x[4], x[6] + 1e-4 * x[7]
+    net = plain(act, sigma_w, sigma_b, depth)
+    with in_a_crowd():
+        alone, tangents, standard = net.nngp(x), net.ntk(x), net.ntk(x, x[:9], "standard", width=300)
+    monkeypatch.setattr(gram, "WORTH", 1)
+    monkeypatch.setattr(stages, "NODES", 1e-3)  # tables are cheap, and
+    monkeypatch.setattr(norms_table, "WORTH", 0.05)  # made for a few entries
+    found = gram.prepared(net, x, None, None).stages
+    assert any(isinstance(stage.table, NormsTable) for stage in found)
+    size = np.sqrt(np.outer(np.diag(alone), np.diag(alone)))
+    assert np.max(np.abs(net.nngp(x) - alone) / size) <= 2e-13
+    larger = np.sqrt(np.outer(np.diag(tangents), np.diag(tangents)))
+    assert np.max(np.abs(net.ntk(x) - tangents) / larger) <= 1e-12
+    assert np.max(np.abs(net.ntk(x, x[:9], "standard", width=300) - standard) / np.max(standard)) <= 4e-12
+    table = next(stage.table for stage in found if isinstance(stage.table, NormsTable))
+    assert sum(octave.parts > 0 for octave in table._octaves.values()) >= 2  # it is the tables that were seen
+    if (act, sigma_b) == ("relu", 0.0):  # the norms do not matter
+        assert {octave.series.shape[2] for octave in table._octaves.values() if octave.parts} == {1}
 
 
 @pytest.mark.parametrize("step", [1e-9, 1e-4, 0.02, 0.5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.expectation.crowd import in_a_crowd
 from meanfield.layers.dense import Dense
 from meanfield.layers.law import GAUSSIAN
 from meanfield.layers.layer import Layer, MisplacedLayer, every
@@ -18,10 +20,12 @@ from meanfield.layers.state import Part, State
 from meanfield.layers.tangent import TangentKernel, started
 from meanfield.progress_bar import progress_bar
 from meanfield.theory.kernels.inputs import Inputs, losses
+from meanfield.theory.kernels.norms_table import NormsTable
 from meanfield.theory.kernels.one_variance import Table, tabulated
+from meanfield.theory.kernels.stages import Place, stretches
 
 if TYPE_CHECKING:
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Indices
     from meanfield.theory.network import Network
 
 BLOCK = 2**19  # pairs that go through the layers at once
@@ -29,9 +33,13 @@ DEEPEST = 100_000  # turns of layers
 MET = 1e-13  # relative difference of variances that a table for one variance does not see
 WORTH = 4000  # pairs from which on a table is made: it has some 1200 nodes
 
-HELD = 16  # tables of networks, some 60 kB each
+CROWD = 2000  # pairs times turns from which on they are looked up rather than integrated one by one
+LEAST, MOST = 1e-12, 1e12  # variances that tables serve
+STEPS = 16  # an interval of log q is widened to whole steps, so many or twice as many of them, that its table may serve again
 
-_tables: dict[tuple[object, ...], Table] = {}
+HELD = 16  # tables of networks, some 60 kB each; up to a few MB where there are many variances
+
+_tables: dict[tuple[object, ...], Table | NormsTable] = {}
 _lock = threading.Lock()
 
 
@@ -52,19 +60,32 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tail:
-    """The layers from some turn on, as tables for one variance.
+class Stage:
+    """A stretch of turns and how pairs go through it.
 
     Attributes
     ----------
-    begin : int
-        The turn.
-    table : Table
-        0: ε behind the network; with tangents also 1: Θ that the tail adds, 2: the factor of a Θ in front of it.
+    begin, end : int
+        Turns.
+    q1, q2 : ndarray
+        Variances where it begins.
+    fan_in : float
+        Of the next layer with weights, for tangents in the standard parametrisation.
+    table : Table, NormsTable or None
+        For one variance, for any, or none: layer by layer. Function 0: ε behind it; with tangents also 1: Θ that it adds, 2: the factor of
+        a Θ in front of it.
+    basis1, basis2 : ndarray
+        Of the two variances, for a `NormsTable`.
     """
 
     begin: int
-    table: Table
+    end: int
+    q1: Array
+    q2: Array
+    fan_in: float
+    table: Table | NormsTable | None
+    basis1: Array | None = None
+    basis2: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +100,8 @@ class Gram:
         Variances behind the network.
     theta : ndarray or None
         Θ of each of the first inputs with itself, in one pass.
-    tail : Tail or None
+    stages : tuple of Stage
+        From the inputs to the output.
     symmetric : bool
         There are no second inputs but the first.
     tangents : Tangents or None
@@ -93,7 +115,7 @@ class Gram:
     q1: Array
     q2: Array
     theta: Array | None
-    tail: Tail | None
+    stages: tuple[Stage, ...]
     symmetric: bool
     tangents: Tangents | None
     diagonals: tuple[Array, ...]
@@ -131,18 +153,58 @@ class Gram:
         """ε (and Θ) behind the network for some pairs."""
         epsilon = self._losses(rows, columns)
         theta: Array | None = None
-        begin = len(self.turns) if self.tail is None else self.tail.begin
-        if begin > 0:
-            whole = through(self.turns[:begin], self._state(rows, columns, epsilon)).whole
-            epsilon = np.array(np.broadcast_to(whole.epsilon, epsilon.shape), order="C")  # writable, as the kernels want it
-            if isinstance(whole.tangent, TangentKernel):
-                theta = np.broadcast_to(whole.tangent.values, epsilon.shape)
-        if self.tail is not None:
-            if self.tangents is not None:
-                added = self.tail.table(epsilon, 1)
-                theta = added if theta is None else added + self.tail.table(epsilon, 2) * theta
-            epsilon = self.tail.table(epsilon, 0)
+        for stage in self.stages:
+            if stage.table is None:
+                state = self._state(rows, columns, epsilon) if stage.begin == 0 else self._between(stage, rows, columns, epsilon, theta)
+                epsilon, theta = self._through(stage, state, epsilon.shape)
+            elif isinstance(stage.table, Table):
+                if self.tangents is not None:
+                    added = stage.table(epsilon, 1)
+                    theta = added if theta is None else added + stage.table(epsilon, 2) * theta
+                epsilon = stage.table(epsilon, 0)
+            else:
+                epsilon, theta = self._by_norms(stage, stage.table, rows, columns, epsilon, theta)
         return Block(rows, columns, epsilon, theta)
+
+    def _by_norms(
+        self, stage: Stage, table: NormsTable, rows: slice, columns: slice, epsilon: Array, theta: Array | None
+    ) -> tuple[Array, Array | None]:
+        assert stage.basis1 is not None
+        assert stage.basis2 is not None
+        own = rows.start - columns.start if self.symmetric else -1
+        found = table(epsilon, stage.basis1[rows], stage.basis2[columns], own)
+        behind = found[0]
+        after = None
+        if self.tangents is not None:
+            after = found[1] if theta is None else found[1] + found[2] * theta
+        left = np.nonzero(np.isnan(behind))
+        if left[0].size:
+            i, j = (np.arange(epsilon.shape[axis])[left[axis]] for axis in (0, 1))
+            there = self._between(stage, rows, columns, epsilon[left], None if theta is None else theta[left], (i, j))
+            behind[left], one = self._through(stage, there, left[0].shape)
+            if after is not None:
+                after[left] = one
+        return behind, after
+
+    def _between(
+        self, stage: Stage, rows: slice, columns: slice, epsilon: Array, theta: Array | None, at: tuple[Indices, Indices] | None = None
+    ) -> State:
+        """The pairs where a stage begins; all of a block, or those of some rows and columns of it."""
+        q1, q2 = stage.q1[rows], stage.q2[columns]
+        first, second = (q1[:, None], q2[None, :]) if at is None else (q1[at[0]], q2[at[1]])
+        tangent = None
+        if self.tangents is not None:
+            tangent = started(epsilon.shape, self.tangents.parametrization, stage.fan_in, self.tangents.width)
+            if theta is not None:
+                tangent = replace(tangent, values=theta)
+        return State.of(first, second, epsilon, tangent)
+
+    def _through(self, stage: Stage, state: State, shape: tuple[int, ...]) -> tuple[Array, Array | None]:
+        with in_a_crowd(self.first.count * self.second.count * len(self.turns) > CROWD):
+            whole = through(self.turns[stage.begin : stage.end], state).whole
+        epsilon = np.array(np.broadcast_to(whole.epsilon, shape), order="C")  # writable, as the kernels want it
+        tangent = whole.tangent
+        return epsilon, np.broadcast_to(tangent.values, shape) if isinstance(tangent, TangentKernel) else None
 
     def products(self, block: Block) -> Array:
         """K12 = √(K11 K22)(1 − ε)."""
@@ -229,13 +291,17 @@ def prepared(network: Network, rows: Any, others: Any, tangents: Tangents | None
     if tangents is not None:
         tangent = started(every_q.shape, tangents.parametrization, first.components, tangents.width, one_pass=True)
     state = State((Part(1.0, every_q, every_q, np.zeros(every_q.shape), means, means, GAUSSIAN, tangent),))
-    begin, q_met = None, 0.0
     worth = pairs > WORTH and not per_layer
+    met: Place | None = None
+    places: list[Place] = []
     diagonals = [_diagonal(state, first.count)] if per_layer else []
     for index, (place, layer) in enumerate(turns):
-        if worth and begin is None and _has_met(state):
-            begin, q_met = index, float(np.median(state.q1))
-            state = _at_one_variance(state, q_met)
+        if worth and met is None and (here := _place(index, state)) is not None:
+            if here.high - here.low <= MET:
+                met = here
+                state = _at_one_variance(state, float(np.median(here.q)))
+            else:
+                places.append(here)
         state = _turn(place, layer, state)
         if per_layer:
             diagonals.append(_diagonal(state, first.count))
@@ -248,10 +314,78 @@ def prepared(network: Network, rows: Any, others: Any, tangents: Tangents | None
         theta = np.broadcast_to(whole.tangent.values, every_q.shape)[: first.count]
         if not np.all(np.isfinite(theta)):
             raise DomainError("the tangent kernel is infinite on the diagonal: an activation of the network jumps, or is too steep")
-    tail = None if begin is None else _tail(turns, begin, q_met, first.components, tangents)
+    stages = _stages(turns, places, met, (first, second, symmetric), pairs if worth else 0, tangents)
     return Gram(
-        first, second, turns, q[: first.count], q[0 if symmetric else first.count :], theta, tail, symmetric, tangents, tuple(diagonals)
+        first, second, turns, q[: first.count], q[0 if symmetric else first.count :], theta, stages, symmetric, tangents, tuple(diagonals)
     )
+
+
+def _stages(
+    turns: tuple[tuple[int, Layer], ...],
+    places: list[Place],
+    met: Place | None,
+    inputs: tuple[Inputs, Inputs, bool],
+    pairs: int,
+    tangents: Tangents | None,
+) -> tuple[Stage, ...]:
+    """How pairs go through the network: as `stages.stretches` has it up to where the variances have met, by one table from there on."""
+    first, second, symmetric = inputs
+    start = 0 if symmetric else first.count
+    found: list[Stage] = []
+    end = len(turns) if met is None else met.index
+    for part in stretches(places, end, pairs, 1 if tangents is None else 3) if end > 0 else ():
+        if part.place is None:
+            found.append(Stage(0, part.end, first.q, second.q, first.components, None))
+            continue
+        begin, q = part.place.index, part.place.q
+        q1, q2 = q[: first.count], q[start:]
+        stage = Stage(begin, part.end, q1, q2, part.place.fan_in, None)
+        if part.tabulated:
+            table = _norms_table(turns[begin : part.end], part.place, tangents, theta_in_front=begin > 0)
+            basis1 = table.basis(q1)
+            stage = replace(stage, table=table, basis1=basis1, basis2=basis1 if symmetric else table.basis(q2))
+        found.append(stage)
+    if met is not None:
+        q = np.full(met.q.size, float(np.median(met.q)))
+        table_of_one = _tail(turns, met.index, float(q[0]), met.fan_in, tangents)
+        found.append(Stage(met.index, len(turns), q[: first.count], q[start:], met.fan_in, table_of_one))
+    return tuple(found)
+
+
+def _norms_table(rest: tuple[tuple[int, Layer], ...], place: Place, tangents: Tangents | None, theta_in_front: bool) -> NormsTable:
+    """Some turns as functions of both variances and ε."""
+    step = 2.0 ** math.floor(math.log2(place.spread)) / STEPS
+    low, high = math.floor(place.low / step) * step, math.ceil(place.high / step) * step
+    key = (tuple(layer for _, layer in rest), low, high, place.fan_in, tangents, theta_in_front)
+    with _lock:
+        kept = _tables.get(key)
+    if isinstance(kept, NormsTable):
+        return kept
+
+    def functions(q1: Array, q2: Array, epsilon: Array) -> Array:
+        shape = (q1.shape[0], epsilon.shape[1])
+        loss = np.ascontiguousarray(np.broadcast_to(epsilon, shape))
+        with in_a_crowd():
+            if tangents is None:
+                return np.broadcast_to(through(rest, State.of(q1, q2, loss)).whole.epsilon, shape)[None]
+            zero = started(shape, tangents.parametrization, place.fan_in, tangents.width)
+            whole = through(rest, State.of(q1, q2, loss, zero)).whole
+            assert isinstance(whole.tangent, TangentKernel)
+            found = [np.broadcast_to(whole.epsilon, shape), np.broadcast_to(whole.tangent.values, shape)]
+            if theta_in_front:
+                found.append(np.broadcast_to(through(rest, State.of(q1, q2, loss, np.ones(shape))).whole.slope, shape))
+            return np.stack(found)
+
+    made = NormsTable(functions, 1 if tangents is None else 2 + theta_in_front, low, high)
+    _keep(key, made)
+    return made
+
+
+def _keep(key: tuple[object, ...], made: Table | NormsTable) -> None:
+    with _lock:
+        while len(_tables) >= HELD:
+            _tables.pop(next(iter(_tables)))
+        _tables[key] = made
 
 
 def _diagonal(state: State, count: int) -> Array:
@@ -259,13 +393,17 @@ def _diagonal(state: State, count: int) -> Array:
     return np.array((tangent.values if isinstance(tangent, TangentKernel) else state.whole.q1)[:count])
 
 
-def _has_met(state: State) -> bool:
-    """Whether the inputs are Gaussian values of one variance, as far as the layers that follow can see."""
+def _place(index: int, state: State) -> Place | None:
+    """Where the inputs are Gaussian values of mean 0 as far as the layers that follow can see: their variances tell all."""
     part = state.whole
     if len(state.parts) > 1 or part.law != GAUSSIAN or np.any(part.mean1):
-        return False
+        return None
     low, high = float(np.min(part.q1)), float(np.max(part.q1))
-    return low > 0.0 and high < np.inf and high - low <= MET * high
+    if not LEAST <= low <= high <= MOST:
+        return None
+    fan_in = part.tangent.fan_in if isinstance(part.tangent, TangentKernel) else 0.0
+    spread = math.log1p((high - low) / low)
+    return Place(index, np.array(part.q1), math.log(low), math.log(low) + spread, fan_in)
 
 
 def _at_one_variance(state: State, q: float) -> State:
@@ -281,35 +419,31 @@ def _at_one_variance(state: State, q: float) -> State:
     return State.of(filled, filled, np.zeros(size), tangent)
 
 
-def _tail(turns: tuple[tuple[int, Layer], ...], begin: int, q: float, components: int, tangents: Tangents | None) -> Tail:
+def _tail(turns: tuple[tuple[int, Layer], ...], begin: int, q: float, fan_in: float, tangents: Tangents | None) -> Table:
     """The turns from `begin` on as functions of ε at one variance."""
     rest = turns[begin:]
-    key = (tuple(layer for _, layer in rest), q, components if begin == 0 else 0, tangents)
+    key = (tuple(layer for _, layer in rest), q, fan_in, tangents, begin == 0)
     with _lock:
-        if key in _tables:
-            return Tail(begin, _tables[key])
+        kept = _tables.get(key)
+    if isinstance(kept, Table):
+        return kept
 
     def functions(epsilon: Array) -> Array:
         variance = np.full(epsilon.shape, q)
         if tangents is None:
             return through(rest, State.of(variance, variance, epsilon)).whole.epsilon[None]
-        fan_in = components if begin == 0 else tangents.width
-        whole = through(
-            rest, State.of(variance, variance, epsilon, started(epsilon.shape, tangents.parametrization, fan_in, tangents.width))
-        )
-        tangent = whole.whole.tangent
+        zero = started(epsilon.shape, tangents.parametrization, fan_in, tangents.width)
+        whole = through(rest, State.of(variance, variance, epsilon, zero)).whole
+        tangent = whole.tangent
         assert isinstance(tangent, TangentKernel)
         if begin == 0:
-            return np.stack([whole.whole.epsilon, tangent.values])
+            return np.stack([whole.epsilon, tangent.values])
         factor = through(rest, State.of(variance, variance, epsilon, np.ones(epsilon.shape))).whole.slope
-        return np.stack([whole.whole.epsilon, tangent.values, factor])
+        return np.stack([whole.epsilon, tangent.values, factor])
 
     made = tabulated(functions)
-    with _lock:
-        while len(_tables) >= HELD:
-            _tables.pop(next(iter(_tables)))
-        _tables[key] = made
-    return Tail(begin, made)
+    _keep(key, made)
+    return made
 
 
 def computed(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Integers
 
 ACUTE = math.sqrt(0.5)  # x at ε = 1
+TERMS = 14  # of a series in ε, as one_variance.TERMS
+ABREAST = 32  # entries that are summed side by side: each operation serves several of them in one vector register
 NEAR = 1e-3  # below this ε = 1 − u·v has lost three digits and more
 
 
@@ -68,3 +72,152 @@ def look_up(losses: Array, parts: int, at_zero: float, at_two: float, near: Arra
             if panel > last or x == 0.0:
                 panel, t = last, -1.0
             out[i, j] = series(table[panel], t)
+
+
+@kernel("void(float64[:,::1], int64, int64, int64[::1])")
+def count_octaves(losses: Array, octaves: int, opposite: int, seen: Integers) -> None:
+    """How many ε lie in each octave of √(ε/2), or behind these of √(1 − ε/2): those of a `NormsTable`."""
+    half = np.empty(losses.shape[1])
+    bits = half.view(np.int64)
+    for i in range(losses.shape[0]):
+        for j in range(losses.shape[1]):
+            half[j] = 0.5 * losses[i, j] if losses[i, j] <= 1.0 else 1.0 - 0.5 * losses[i, j]
+        for j in range(losses.shape[1]):
+            # h in [2ᵉ, 2ᵉ⁺¹) has its root in octave −⌊e/2⌋ − 1, that of ½ ≤ √h < 1 being 0.
+            octave = -(((bits[j] >> 52) - 1023) >> 1) - 1
+            if losses[i, j] <= 1.0:
+                if octave < octaves:
+                    seen[octave] += 1
+            elif octave < opposite and half[j] > 0.0:
+                seen[octaves + octave] += 1
+
+
+@kernel(
+    "void(float64[:,::1], float64[:,::1], float64[:,::1], int64, int64, int64, int64[::1], int64[::1], int64[::1], float64[::1], "
+    "float64[:,:,::1])",
+    allow=("contract",),
+)
+def look_up_norms(
+    losses: Array,
+    first: Array,
+    second: Array,
+    diagonal: int,
+    octaves: int,
+    opposite: int,
+    parts: Integers,
+    orders: Integers,
+    start: Integers,
+    coefficients: Array,
+    out: Array,
+) -> None:
+    """Σ T_a(x_i) T_b(x_j) S_ab(ε_ij) of each function; nan where there is no panel. `first` holds T_a(x_i), `second` T_b(x_j).
+
+    Row by row, and in a row panel by panel: the sum over a is made once, then entries are summed side by side.
+    """
+    functions, rows, columns = out.shape
+    size = parts.size
+    place = np.zeros(size + 1, dtype=np.int64)  # the first panel of an octave
+    widest = 4
+    for octave in range(size):
+        place[octave + 1] = place[octave] + parts[octave]
+        widest = max(widest, orders[octave])
+    widest = 4 * ((widest + 3) // 4)
+    panels = place[size]
+    octave_of, part_of = np.zeros(panels, dtype=np.int64), np.zeros(panels, dtype=np.int64)
+    for octave in range(size):
+        for inner in range(parts[octave]):
+            octave_of[place[octave] + inner], part_of[place[octave] + inner] = octave, inner
+    summed = np.zeros((functions, TERMS * widest))
+    half = np.empty(columns)
+    bits = half.view(np.int64)
+    scale = np.empty(octaves + 2)  # 2ᵒ
+    for octave in range(octaves + 2):
+        scale[octave] = math.ldexp(1.0, octave)
+    begin = np.empty(panels + 2, dtype=np.int64)
+    mine = np.empty(columns, dtype=np.int64)
+    listed = np.empty(columns, dtype=np.int64)
+    where = np.empty(columns)
+    weights = np.zeros((widest, ABREAST))
+    twice, once, before, total = np.zeros(ABREAST), np.zeros(ABREAST), np.zeros(ABREAST), np.zeros(ABREAST)
+    for i in range(rows):
+        begin[:] = 0
+        for j in range(columns):
+            half[j] = 0.5 * losses[i, j] if losses[i, j] <= 1.0 else 1.0 - 0.5 * losses[i, j]
+        for j in range(columns):
+            ahead = losses[i, j] <= 1.0
+            depth = -(((bits[j] >> 52) - 1023) >> 1) - 1  # as in count_octaves; 0 and subnormal numbers come to 511 and more
+            octave = depth if ahead else octaves + depth
+            count = parts[octave] if depth < (octaves if ahead else opposite) else 0
+            panel = panels
+            if count > 0:
+                x = math.sqrt(half[j])
+                top, wide = (ACUTE, ACUTE - 0.5) if depth == 0 else (1.0, 0.5)
+                position = count * max(top - x * scale[depth], 0.0) / wide
+                inner = min(int(position), count - 1)
+                where[j] = 1.0 - 2.0 * (position - inner)
+                panel = place[octave] + inner
+            mine[j] = panel
+            begin[panel + 1] += 1
+        for panel in range(panels + 1):
+            begin[panel + 1] += begin[panel]
+        for j in range(columns):
+            listed[begin[mine[j]]] = j
+            begin[mine[j]] += 1
+        for listed_at in range(begin[panels - 1] if panels > 0 else 0, columns):
+            for f in range(functions):
+                out[f, i, listed[listed_at]] = math.nan
+        for panel in range(panels):
+            low = begin[panel - 1] if panel > 0 else 0
+            high = begin[panel]
+            if low == high:
+                continue
+            octave = octave_of[panel]
+            order = orders[octave]
+            padded = 4 * ((order + 3) // 4)
+            length = TERMS * padded
+            at = start[octave] + part_of[panel] * functions * order * length
+            for f in range(functions):
+                summed[f, :length] = 0.0
+                for a in range(order):
+                    weight = first[i, a]
+                    for each in range(length):
+                        summed[f, each] += weight * coefficients[at + each]
+                    at += length
+            for chunk in range(low, high, ABREAST):
+                lanes = min(ABREAST, high - chunk)
+                for p in range(lanes):
+                    j = listed[chunk + p]
+                    for b in range(order):
+                        weights[b, p] = second[j, b]
+                for b in range(order, padded):
+                    for p in range(ABREAST):
+                        weights[b, p] = 0.0
+                for p in range(lanes):
+                    twice[p] = 2.0 * where[listed[chunk + p]]
+                for f in range(functions):
+                    for p in range(ABREAST):
+                        once[p] = 0.0
+                        before[p] = 0.0
+                    for k in range(TERMS - 1, -1, -1):
+                        for p in range(ABREAST):
+                            total[p] = 0.0
+                        for b in range(0, padded, 4):
+                            at = k * padded + b
+                            s0, s1, s2, s3 = summed[f, at], summed[f, at + 1], summed[f, at + 2], summed[f, at + 3]
+                            for p in range(ABREAST):
+                                total[p] += (s0 * weights[b, p] + s1 * weights[b + 1, p]) + (
+                                    s2 * weights[b + 2, p] + s3 * weights[b + 3, p]
+                                )
+                        if k > 0:
+                            for p in range(ABREAST):
+                                after = total[p] + twice[p] * once[p] - before[p]
+                                before[p] = once[p]
+                                once[p] = after
+                        else:
+                            for p in range(ABREAST):
+                                total[p] += 0.5 * twice[p] * once[p] - before[p]
+                    for p in range(lanes):
+                        out[f, i, listed[chunk + p]] = total[p]
+        if diagonal >= 0 and 0 <= i + diagonal < columns:
+            for f in range(functions):
+                out[f, i, i + diagonal] = 0.0

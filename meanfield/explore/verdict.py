@@ -38,14 +38,19 @@ def _words(net: MeanField, way: Trajectory, depth: int) -> str:
         )
     gradient, difference = float(way.gradient[0]), float(way.epsilon[-1])
     if gradient > _LOST:
-        says = f"gradients explode, {gradient:.2g} times from the last layer to the first of {depth}"
+        says = f"gradients explode, {_factor(gradient)} times from the last layer to the first of {depth}"
     elif gradient < 1.0 / _LOST:
-        says = f"gradients vanish, {gradient:.2g} of the last layer's arrives at the first of {depth}"
+        says = f"gradients vanish, {_factor(gradient)} of the last layer's arrives at the first of {depth}"
     else:
-        says = f"{gradient:.2g} of the last layer's squared gradient arrives at the first of {depth}"
+        says = f"{_factor(gradient)} of the last layer's squared gradient arrives at the first of {depth}"
     if difference < 0.5 / _LOST:
         return f"{phase}: {says}; inputs that begin at c = 0.5 become alike, 1 − c = {difference:.2g}."
     return f"{phase}: {says}; inputs that begin at c = 0.5 end at c = {1.0 - difference:.2g}."
+
+
+def _factor(value: float) -> str:
+    """Two digits, as a person writes them: 440, 5.5e+07."""
+    return f"{float(f'{value:.2g}'):.0f}" if 10.0 <= value < 1e5 else f"{value:.2g}"
 
 
 def _rows(net: MeanField) -> tuple[tuple[str, str], ...]:

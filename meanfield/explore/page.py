@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 from collections.abc import Callable
 from functools import partial
@@ -67,6 +68,7 @@ class Page:
     def __init__(self, document: Document, view: View, ask: Callable[..., Any]) -> None:
         self.document, self.ask = document, ask
         self.wanted, self.busy = view, False
+        self.understood, self.busy_behind = view, False  # the last view whose formulas could be computed
         self.planes: dict[str, Plane | str] = {}  # by formula; a text where it could not be drawn
         self.advised: tuple[str, int] | None = None
         self._make_widgets(view)
@@ -184,52 +186,77 @@ class Page:
 
     @without_document_lock  # type: ignore[untyped-decorator]
     async def _answer(self) -> None:
-        """Compute until what is shown is what is wanted; what was wanted in between is left out."""
+        """Compute points until what is shown is what is wanted; what was wanted in between is left out."""
         done: View | None = None
         try:
             while done != self.wanted:
                 done = view = self.wanted
                 try:
-                    await self._answer_one(view)
+                    points = await self._points(view)
                 except Superseded:
                     continue
                 except MeanFieldError as error:
                     self._later(partial(self._say, str(error)))
+                    continue
+                self._later(partial(self._show_points, view, points))
+                self.understood = view
+                if not self.busy_behind:
+                    self.busy_behind = True
+                    self.document.add_next_tick_callback(self._answer_behind)
         finally:
             self.busy = False
 
-    async def _answer_one(self, view: View) -> None:
+    @without_document_lock  # type: ignore[untyped-decorator]
+    async def _answer_behind(self) -> None:
+        """The phase diagram and the advice, which take longer: the point can be moved meanwhile."""
+        done = None
+        try:
+            while done != _whole(self.understood):
+                view, done = self.understood, _whole(self.understood)
+                with contextlib.suppress(Superseded):
+                    await self._answer_whole(view)
+        finally:
+            self.busy_behind = False
+
+    async def _points(self, view: View) -> list[Point]:
         def wanted() -> bool:
             return self.wanted == view
 
-        async def asked(task: str, *arguments: Any) -> Any:
-            return await asyncio.get_running_loop().run_in_executor(None, partial(self.ask, task, *arguments, wanted=wanted))
+        return [
+            await self._asked("point_of", formula, view.sigma_w, view.sigma_b, view.depth, wanted=wanted) for formula in _formulas(view)
+        ]
 
-        formulas = [view.activation, *([view.other] if view.other else [])]
-        if not view.activation:
-            raise MeanFieldError("type an activation: a name such as tanh, or a formula in x")
-        points = [await asked("point_of", formula, view.sigma_w, view.sigma_b, view.depth) for formula in formulas]
-        self._later(partial(self._show_points, view, points))
-        for formula in formulas:
-            if formula in self.planes or not wanted():
-                continue
-            try:
-                self.planes[formula] = await asked("plane_of", formula)
-            except MeanFieldError as error:
-                self.planes[formula] = str(error)
-        if not wanted():
-            return
-        self._later(partial(self._show_planes, view, formulas))
+    async def _answer_whole(self, view: View) -> None:
+        def wanted() -> bool:
+            return _whole(self.wanted) == _whole(view)
+
+        for formula in _formulas(view):
+            if formula not in self.planes:
+                try:
+                    self.planes[formula] = await self._asked("plane_of", formula, wanted=wanted)
+                except MeanFieldError as error:
+                    self.planes[formula] = str(error)
+        self._later(partial(self._show_planes, view))
         if self.advised != (view.activation, view.depth):
             try:
-                advice = await asked("advice_for", view.activation, view.depth)
+                advice = await self._asked("advice_for", view.activation, view.depth, wanted=wanted)
             except MeanFieldError as error:
                 advice = f"No advice: {error}"
             self.advised = (view.activation, view.depth)
             self._later(partial(self._show_advice, advice))
 
+    async def _asked(self, task: str, *arguments: Any, wanted: Callable[[], bool]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(None, partial(self.ask, task, *arguments, wanted=wanted))
+
     def _later(self, callback: Callable[[], None]) -> None:
-        self.document.add_next_tick_callback(callback)
+        def in_one_message() -> None:
+            self.document.hold("collect")
+            try:
+                callback()
+            finally:
+                self.document.unhold()
+
+        self.document.add_next_tick_callback(in_one_message)
 
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
@@ -261,7 +288,8 @@ class Page:
         self.shown.data = {"query": [view.query], "plane": self.shown.data["plane"]}
         self.link.text = f'<a href="{html.escape(view.query)}">Link to this view</a> · start: q = {START_Q:g}, c = {START_C:g}'
 
-    def _show_planes(self, view: View, formulas: list[str]) -> None:
+    def _show_planes(self, view: View) -> None:
+        formulas = _formulas(view)
         none: dict[str, Any] = {"x": np.empty(0), "y": np.empty(0)}
         for edge, formula in zip(self.edges, [*formulas, *[""] * (2 - len(formulas))], strict=True):
             plane = self.planes.get(formula)
@@ -278,6 +306,17 @@ class Page:
 
     def _show_advice(self, advice: str) -> None:
         self.advice.text = html.escape(advice)
+
+
+def _formulas(view: View) -> list[str]:
+    if not view.activation:
+        raise MeanFieldError("type an activation: a name such as tanh, or a formula in x")
+    return [view.activation, *([view.other] if view.other else [])]
+
+
+def _whole(view: View) -> tuple[str, str, int]:
+    """What the phase diagram and the advice depend on."""
+    return view.activation, view.other, view.depth
 
 
 def _table(points: list[Point]) -> str:

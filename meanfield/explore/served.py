@@ -93,7 +93,8 @@ class Exploration:
         from meanfield.explore.worker import Worker
 
         self._view, self._given = view, given
-        self._worker: Worker = Worker()
+        # Points, which must be there at once, and what takes longer.
+        self._workers: tuple[Worker, Worker] = (Worker(), Worker(at_once=False))
         self._started = threading.Event()
         self._failure: Exception | None = None
         self._loop: Any = None
@@ -102,7 +103,7 @@ class Exploration:
         self._thread.start()
         self._started.wait()
         if self._failure is not None:
-            self._worker.close()
+            self._close_workers()
             raise MeanFieldError(f"the page can't be served on port {port}: {self._failure}") from self._failure
         self.url = f"http://{ADDRESS}:{self._port}/{view.query}"
 
@@ -140,7 +141,7 @@ class Exploration:
             from meanfield.explore.worker import answer
 
             return answer(task, (self._given[formula], *arguments))
-        return self._worker.ask(task, formula, *arguments, wanted=wanted)
+        return self._workers[task != "point_of"].ask(task, formula, *arguments, wanted=wanted)
 
     def wait(self) -> None:
         """Serve until Ctrl-C, or `close` from another thread."""
@@ -154,10 +155,14 @@ class Exploration:
 
     def close(self) -> None:
         """End the page; it may be called twice."""
-        self._worker.close()
+        self._close_workers()
         if self._thread.is_alive():
             self._loop.add_callback(self._loop.stop)
             self._thread.join(5.0)
+
+    def _close_workers(self) -> None:
+        for worker in self._workers:
+            worker.close()
 
     def __enter__(self) -> Exploration:
         return self

@@ -27,6 +27,7 @@ _PATIENCE = 8  # times the budget that an answer may take on a busy machine
 _STALE = 0.5  # seconds that a question nobody waits for any more may take
 _POLL = 0.05
 _MEMORY = 8 << 30  # bytes of address space, where the system can limit it
+_ENDED = "the process that computes ended; it is being started anew"
 _TASKS = ("point_of", "plane_of", "advice_for")
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from meanfield.explore.worker import serve; serve()"
 
@@ -46,12 +47,14 @@ class Worker:
     ----------
     budget : float
         Seconds of processor time for one answer (of the clock, where the system doesn't tell).
+    at_once : bool
+        Whether its process starts now, not with the first question.
     """
 
-    def __init__(self, budget: float = BUDGET) -> None:
+    def __init__(self, budget: float = BUDGET, at_once: bool = True) -> None:
         self.budget = budget
         self._lock = threading.Lock()
-        self._processes = [_Process()]  # the one at work, and from the first answer on one in reserve
+        self._process = _Process() if at_once else None
         self._closed = False
 
     def ask(self, task: str, *arguments: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
@@ -75,30 +78,23 @@ class Worker:
         with self._lock:
             if self._closed:
                 raise MeanFieldError("the page is closed")
-            process = self._processes[0]
+            process = self._process = self._process or _Process()
             try:
                 answer = process.ask(task, arguments, self.budget, wanted)
             except BaseException:
                 # Its answer, should it come, would be taken for the next one's.
-                self._replace(process)
+                process.end()
+                self._process = None if self._closed else _Process()
                 raise
-            if len(self._processes) < 2:
-                self._processes.append(_Process())
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _replace(self, process: _Process) -> None:
-        process.end()
-        self._processes.remove(process)
-        while len(self._processes) < 2:
-            self._processes.append(_Process())
-
     def close(self) -> None:
-        """End the processes."""
+        """End the process."""
         self._closed = True
-        for process in self._processes:
-            process.end()
+        if self._process is not None:
+            self._process.end()
 
 
 class _Process:
@@ -112,7 +108,10 @@ class _Process:
         while not self._ready:
             self._ready = self._message(None, lambda: True) == "ready"
         assert self._process.stdin is not None
-        _write(self._process.stdin, (task, arguments))
+        try:
+            _write(self._process.stdin, (task, arguments))
+        except OSError:
+            raise MeanFieldError(_ENDED) from None
         while True:
             answer = self._message(budget, wanted)
             if answer == "compiling":  # once for each installation: no fault of the formula
@@ -136,7 +135,7 @@ class _Process:
         try:
             return _read(pipe)
         except EOFError:
-            raise MeanFieldError("the process that computes ended; it is being started anew") from None
+            raise MeanFieldError(_ENDED) from None
 
     def end(self) -> None:
         self._process.kill()

@@ -33,17 +33,18 @@ def main(words: list[str]) -> int:
         until(lambda: browser.ask("window.shown.data.plane[0]") == "tanh", 60, "the phase diagram")
         print(f"start: served after {served:.2f} s, picture after {first:.2f} s, phase diagram after {time.perf_counter() - begun:.2f} s")
         try:
-            times = [*interactions(browser)]
+            times = interactions(browser)
+            complaints = list(browser.complaints)  # before the server goes
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+                browser.picture(folder / "page.png")
         finally:
             program.terminate()
     for what, milliseconds in times:
         print(f"{milliseconds:7.0f} ms  {what}")
     ordered = sorted(milliseconds for _, milliseconds in times)
     print(f"{len(ordered)} interactions: median {ordered[len(ordered) // 2]:.0f} ms, largest {ordered[-1]:.0f} ms")
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-        browser.picture(folder / "page.png")
-    print("console:", browser.complaints or "no errors")
+    print("console:", complaints or "no errors")
     browser.close()
     return 0
 
@@ -68,7 +69,8 @@ def interactions(browser: Browser) -> list[tuple[str, float]]:
     for formula in FORMULAS:
         browser.focus("formula")
         found.append((f"typed {formula}", browser.timed(lambda formula=formula: browser.type(formula))))
-        time.sleep(0.5)  # the phase diagram of the last one is not part of the next one's time
+        # The phase diagram of this one is not part of the next one's time.
+        until(lambda formula=formula: browser.ask("window.shown.data.plane[0]") == formula, 60, "the phase diagram")
     browser.focus("other")
     found.append(("typed relu beside it", browser.timed(lambda: browser.type("relu"))))
     return found

@@ -35,7 +35,7 @@ _WATCH = """(() => {
   for (const kind of ['input', 'pointermove', 'mousemove', 'keydown'])
     window.addEventListener(kind, () => { window.asked ||= performance.now() }, true)
   shown.properties.data.change.connect(() => requestAnimationFrame(() => requestAnimationFrame(() => {
-    if (window.asked) window.pictured ||= performance.now()
+    if (window.asked && shown.data.query[0] !== window.before) window.pictured ||= performance.now()
   })))
   return true
 })()"""
@@ -146,7 +146,7 @@ class Browser:
 
     def timed(self, act: Any, seconds: float = 60) -> float:
         """Milliseconds from the input event that `act` makes to the picture that it brings."""
-        self.ask("window.asked = window.pictured = 0")
+        self.ask("window.before = window.shown.data.query[0]; window.asked = window.pictured = 0")
         act()
         until(lambda: self.ask("window.asked && window.pictured"), seconds, "a picture")
         return float(self.ask("window.pictured - window.asked"))

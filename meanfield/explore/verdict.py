@@ -34,7 +34,7 @@ def _words(net: MeanField, way: Trajectory, depth: int) -> str:
         phase += ", close to the edge of chaos"
     if net.q_star == math.inf:
         return f"{phase}: the variance grows without bound from q = 1" + (
-            f", past 10⁶ behind layer {way.depth}." if way.depth < depth else f"; {way.q1[-1]:.3g} behind layer {depth}."
+            f", past 1000 behind layer {way.depth}." if way.depth < depth else f"; {way.q1[-1]:.3g} behind layer {depth}."
         )
     gradient, difference = float(way.gradient[0]), float(way.epsilon[-1])
     if gradient > _LOST:

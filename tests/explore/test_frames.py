@@ -21,7 +21,7 @@ def test_a_point_is_what_the_library_says():
     point = point_of("tanh", 1.7, 0.3, 40)
     net = mf.MeanField("tanh", sigma_w=1.7, sigma_b=0.3)
     np.testing.assert_array_equal(point.variance, net.variance_map(point.q))
-    np.testing.assert_array_equal(point.correlation, net.correlation_map(point.c))
+    np.testing.assert_allclose(point.correlation, net.correlation_map(point.c), rtol=0, atol=1e-12)
     way = net.propagate(40, q=1.0, c=0.5)
     np.testing.assert_array_equal(point.layer, np.arange(41))
     np.testing.assert_array_equal(point.epsilon, way.epsilon)
@@ -48,11 +48,11 @@ def test_pasted_lines_give_the_sigmas():
     [
         ("tanh", 0.5, 0.1, "Ordered: gradients vanish"),
         ("tanh", 2.5, 0.1, "Chaotic: gradients explode"),
-        ("silu", 3.0, 0.2, "Chaotic: the variance grows without bound from q = 1, past 10⁶"),
+        ("silu", 3.0, 0.2, "Chaotic: the variance grows without bound from q = 1, past 1000"),
         ("relu", 2**0.5, 0.0, "On the edge of chaos: 1 of the last layer's squared gradient"),
         ("tanh", 0.9, 0.0, "Ordered"),
         ("sign(x)", 1.0, 0.1, "Chaotic"),
-        ("x**2", 1.0, 0.1, "Chaotic: the variance grows without bound from q = 1, past 10⁶"),
+        ("x**2", 1.0, 0.1, "Chaotic: the variance grows without bound from q = 1, past 1000"),
         ("x**3", 1.0, 0.5, "Chaotic"),
         ("exp(x)", 1.0, 0.5, "Chaotic"),
         ("0*x", 1.0, 0.5, "Ordered"),
@@ -71,7 +71,7 @@ def test_verdicts(formula, sigma_w, sigma_b, says):
 def test_the_way_stops_where_variances_run_away():
     point = point_of("silu", 3.0, 0.2, 500)
     assert point.layer[-1] < 50
-    assert np.nanmax(point.q1) <= 1e6
+    assert np.nanmax(point.q1) <= 1e3
 
 
 def test_cobweb_of_a_map_that_leaves_the_picture():

@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.expectation import estimate as estimate
     from meanfield.expectation import expectation as expectation
     from meanfield.expectation import second_moment as second_moment
+    from meanfield.explore import Exploration as Exploration
+    from meanfield.explore import explore as explore
     from meanfield.proof import Check as Check
     from meanfield.proof import Enclosure as Enclosure
     from meanfield.proof import Enclosures as Enclosures
@@ -107,6 +109,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.simulation": ("Comparison", "Estimate", "LayerStatistics", "Simulation", "layer_statistics", "simulate"),
     "meanfield.proof": ("Check", "Enclosure", "Enclosures", "Proof", "check_proof", "enclose", "prove_proposition4"),
     "meanfield.report": ("report",),
+    "meanfield.explore": ("Exploration", "explore"),
     "meanfield.theory.activation_comparison": ("ActivationComparison", "compare"),
     "meanfield.theory.asymptotics": ("Asymptotics", "asymptotics"),
     "meanfield.theory.choose_activation": ("ActivationRanking", "Candidate", "choose_activation"),

@@ -52,3 +52,9 @@ def _announce() -> None:
     if not _announced:
         _announced = True
         _logger.info("compiling meanfield's numerical kernels; this happens once after installation and takes a few seconds")
+
+
+def announce_again() -> None:
+    """Let the next compilation be told as the first one was: for a process that gives each question a time."""
+    global _announced
+    _announced = False

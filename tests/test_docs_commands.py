@@ -67,7 +67,7 @@ def check_pip(words: list[str]) -> None:
             assert (ROOT / next(rest)).is_file()
         elif word in ("-w", "--wheel-dir"):
             next(rest)
-        elif local := re.fullmatch(r"\.(?:\[([\w,]+)\])?", word):
+        elif local := re.fullmatch(r"(?:\.|meanfield-nets)(?:\[([\w,]+)\])?", word):
             assert set((local[1] or "").split(",")) - {""} <= extras(), word
         else:
             assert re.fullmatch(r"-e|--(no-deps|quiet)|dist/\*\.whl|[A-Za-z][\w.-]*(==[\w.+]+)?", word), word

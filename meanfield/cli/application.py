@@ -11,6 +11,7 @@ from meanfield.cli.check import check
 from meanfield.cli.compare import compare
 from meanfield.cli.depth import depth
 from meanfield.cli.edge_of_chaos import eoc
+from meanfield.cli.explore import explore
 from meanfield.cli.gain import gain
 from meanfield.cli.network import network
 from meanfield.cli.phase import phase
@@ -36,6 +37,7 @@ COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     prove: ("prove tanh",),
     network: ("network net.toml", "network net.toml --simulate --width 100 --networks 20"),
     report: ("report mish -o mish.html",),
+    explore: ("explore", "explore 'x*tanh(exp(x))' --no-browser"),
     activations: ("activations", "activations --json"),
 }
 

@@ -1,4 +1,4 @@
-"""The figure of README: error against time, a panel for each kind of work, a marker for each method."""
+"""The figure of docs/benchmarks.md: error against time, a panel for each kind of work, a marker for each method."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""README's tables and figure, and those of docs/benchmarks.md, from measurements.
+"""The tables of docs/benchmarks.md, and its figure, from measurements.
 
 ``python -m tests.benchmarks.readme_tables [FILE.json] [--write]``: without --write the text is printed. With it are replaced the sections
-"Accuracy" and "Speed" of README.md, the tables of docs/benchmarks.md and the figure docs/images/benchmark.png; what the file has no
+"Accuracy", "Speed" and "Tables" of docs/benchmarks.md and the figure docs/images/benchmark.png; what the file has no
 measurements for stays as it is.
 """
 
@@ -238,7 +238,7 @@ COMMAND = "Made by `python -m tests.benchmarks --keep` and `python -m tests.benc
 
 
 def accuracy_section(run: Run) -> str:
-    """README, "Accuracy"."""
+    """docs/benchmarks.md, "Accuracy"."""
     parts = [
         "Largest relative errors over reference values with 30 digits and closed forms, q from 10⁻⁸ to 10⁶ (C and E[φ'(u)φ'(v)] relative\n"
         "to their value at c = 1, E[φ] to √V):",
@@ -247,19 +247,17 @@ def accuracy_section(run: Run) -> str:
         "c* absolute):",
         peer_table(run, ERROR, why_less_exact),
         "neural-tangents has closed forms for erf, GELU and ReLU; for tanh it is its numerical layer with the degree\n"
-        "that it suggests, 25. How all were asked is in [docs/benchmarks.md](docs/benchmarks.md), what other methods are good for in\n"
-        "[docs/design.md](docs/design.md).",
+        "that it suggests, 25. What other methods are good for is in {doc}`design`.",
         left_out(run),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def speed_section(run: Run) -> str:
-    """README, "Speed"."""
+    """docs/benchmarks.md, "Speed"."""
     parts = [
-        "![Error against time, for each kind of work](docs/images/benchmark.png)",
         "The same work as in the error table above. Times are those of a second call: tables built, JAX compiled; SciPy and dks take\n"
-        "one value at a time, so theirs are scaled from a few. First calls are in [docs/benchmarks.md](docs/benchmarks.md).",
+        "one value at a time, so theirs are scaled from a few. First calls are under Tables below.",
         peer_table(run, AGAIN, why_slower),
         "In fresh processes:",
         peer_table(run, AGAIN, why_slower, fresh=True),
@@ -318,8 +316,8 @@ def with_section(text: str, heading: str, body: str) -> str:
 
 
 TEXTS: tuple[tuple[str, str, Callable[[Run], str]], ...] = (
-    ("README.md", "## Accuracy", accuracy_section),
-    ("README.md", "## Speed", speed_section),
+    ("docs/benchmarks.md", "## Accuracy", accuracy_section),
+    ("docs/benchmarks.md", "## Speed", speed_section),
     ("docs/benchmarks.md", "## Tables", page_tables),
 )
 
@@ -349,7 +347,7 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "file", type=Path, nargs="?", default=LATEST, help="what `python -m tests.benchmarks --json FILE` wrote; default: the run kept"
     )
-    parser.add_argument("--write", action="store_true", help="replace what stands in README.md and docs/")
+    parser.add_argument("--write", action="store_true", help="replace what stands in docs/")
     given = parser.parse_args(words)
     try:
         run = load(given.file)

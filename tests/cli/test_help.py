@@ -30,7 +30,7 @@ def test_help_shows_the_examples_and_fits(name, capsys, monkeypatch):
         assert f"meanfield {line}"[:60] in " ".join(text.split())
 
 
-@pytest.mark.parametrize("line", [line for line in EXAMPLES if not line.startswith("report")])  # tests/report makes datasheets
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if not line.startswith(("report", "explore"))])  # tests/report, tests/explore
 def test_example_runs(line, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if NETWORKS.exists():

@@ -237,12 +237,19 @@ def _appends(stack: list[Any], memo: dict[int, Any], argument: Any) -> None:
 
 def _set_item(stack: list[Any], memo: dict[int, Any], argument: Any) -> None:
     value, key = stack.pop(), stack.pop()
-    _plain(stack[-1], dict)[key] = value
+    _plain(stack[-1], dict)[_word(key)] = value
 
 
 def _set_items(stack: list[Any], memo: dict[int, Any], argument: Any) -> None:
     items = _above_mark(stack)
-    _plain(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
+    _plain(stack[-1], dict).update(zip(map(_word, items[::2]), items[1::2], strict=True))
+
+
+def _word(key: Any) -> Any:
+    # Tuples within tuples could be keys too deep, or too many times over, to be hashed.
+    if not isinstance(key, (bytes, str)):
+        raise _Unfit(f"it has a key that is a {type(key).__name__}")
+    return key
 
 
 def _plain(thing: Any, kind: type) -> Any:
@@ -264,12 +271,14 @@ def _global(stack: list[Any], memo: dict[int, Any], argument: Any) -> None:
 
 def _call(stack: list[Any], memo: dict[int, Any], argument: Any) -> None:
     arguments, function = stack.pop(), stack.pop()
+    if not isinstance(function, _Name):
+        raise _Unfit(f"it calls a {type(function).__name__}")
     if function in _RECONSTRUCT and arguments[0] == _NDARRAY:
         stack.append(_Array())
     elif function == _DTYPE and arguments[0] in (b"u1", "u1"):
         stack.append(_Kind())
     else:
-        raise _Unfit(f"it calls {function} on {str(arguments)[:80]}")
+        raise _Unfit(f"it calls {function.module}.{function.name} for something else than an array of bytes")
 
 
 def _build(stack: list[Any], memo: dict[int, Any], argument: Any) -> None:
@@ -281,7 +290,9 @@ def _build(stack: list[Any], memo: dict[int, Any], argument: Any) -> None:
     _, shape, kind, by_columns, numbers = state
     if not isinstance(kind, _Kind) or not isinstance(numbers, bytes):
         raise _Unfit("its array is not one of bytes")
-    if not all(type(length) is int and length >= 0 for length in shape) or prod(shape) != len(numbers):
+    if len(shape) != 2 or not all(type(length) is int and length >= 0 for length in shape):
+        raise _Unfit("its array is not a table")
+    if prod(shape) != len(numbers):
         raise _Unfit(f"its array of shape {shape} has {len(numbers)} numbers")
     thing.shape, thing.numbers, thing.by_columns = tuple(shape), numbers, bool(by_columns)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from training.files import whole_file
 
@@ -32,7 +31,7 @@ class Kept:
     """
 
     def __init__(self, folder: Path, name: str, decided: Mapping[str, Any]) -> None:
-        words = json.dumps({**decided, "torch": torch.__version__, "numpy": np.__version__}, sort_keys=True, default=str)
+        words = json.dumps({**decided, "numpy": np.__version__}, sort_keys=True, default=str)
         self.folder = folder / f".{name}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
 
     def load(self, key: str) -> dict[str, np.ndarray] | None:

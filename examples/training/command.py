@@ -88,7 +88,7 @@ def save(given: argparse.Namespace, name: str, figure: Figure, tables: Mapping[s
 
 def kept(given: argparse.Namespace, name: str, size: object, device: torch.device, data: str) -> Kept:
     """Where this run keeps what it has reached. ``save`` it all first, then ``remove`` it."""
-    found = Kept(_folders(given)[1], name, {"size": size, "device": device.type, "data": data})
+    found = Kept(_folders(given)[1], name, {"size": size, "device": device.type, "data": data, "torch": torch.__version__})
     if found.folder.exists():
         log.info("going on from what %s holds; remove it to begin again", found.folder)
     return found

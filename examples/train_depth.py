@@ -25,7 +25,7 @@ import torch
 from training import command
 from training.checkpoint import Kept
 from training.descent import Course, accuracies, descend, epochs
-from training.evidence import Claim, claims
+from training.evidence import Claim, claim_rows, claims
 from training.images import Images, images
 from training.networks import Networks, Start, networks
 
@@ -90,6 +90,7 @@ def settings(depth: int) -> list[Setting]:
         found.append(Setting(name, activation, float(edge.sigma_w), sigma_b, float(edge.q)))
     for name, sigma_w in (("tanh, ordered", 1.0), ("tanh, chaotic", 2.0)):
         found.append(Setting(name, "tanh", sigma_w, SIGMA_B, mf.MeanField("tanh", sigma_w, SIGMA_B).q_star))
+    found.append(Setting("ReLU, ordered", "relu", 1.0, 0.0, 1.0))  # q halves in each layer; inputs begin where the edge has them
     for activation, name in (("tanh", "tanh, recommended"), ("silu", "Swish, recommended")):
         best = mf.recommend(activation, depth)
         found.append(Setting(name, activation, best.sigma_w, best.sigma_b, best.q))
@@ -161,6 +162,7 @@ def tested(results: Sequence[Trained]) -> list[Claim]:
         f"tanh: the edge trains deeper than order (beyond {ordered:.0f} layers)": ("tanh, edge", "tanh, ordered", ordered),
         f"tanh: the edge trains deeper than chaos (beyond {chaotic:.0f} layers)": ("tanh, edge", "tanh, chaotic", chaotic),
         f"tanh on the edge trains better than ReLU on the edge (from {deep[0]} layers)": ("tanh, edge", "ReLU, edge", 0),
+        f"ReLU: the edge trains better than order (from {deep[0]} layers)": ("ReLU, edge", "ReLU, ordered", 0),
         f"Swish, recommended, trains better than ReLU on the edge (from {deep[0]} layers)": ("Swish, recommended", "ReLU, edge", 0),
         f"Swish, recommended, trains better than Swish at σ_b = 0.2 (from {deep[0]} layers)": ("Swish, recommended", "Swish, edge", 0),
     }
@@ -202,6 +204,7 @@ LINES = {
     "Swish, edge": ("C2", "--", "x"),
     "Swish, recommended": ("C2", "-", "D"),
     "ReLU, edge": ("0.4", "-", "P"),
+    "ReLU, ordered": ("0.6", ":", "<"),
 }
 
 
@@ -256,9 +259,15 @@ def main(words: Sequence[str] | None) -> None:
     for item in sweep(data, size, kept, device):
         results.append(item)
         command.log.info("  train %.3f ± %.3f, test %.3f", item.train.mean(), item.train.std(), item.test.mean())
-    for claim in tested(results):
+    found_claims = tested(results)
+    for claim in found_claims:
         command.log.info("%s", claim)
-    command.save(given, "train_depth", drawn(results, data, size), {"train_depth": list(rows(results))})
+    command.save(
+        given,
+        "train_depth",
+        drawn(results, data, size),
+        {"train_depth": list(rows(results)), "train_depth_claims": claim_rows(found_claims)},
+    )
     kept.remove()
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from training import command
 from training.checkpoint import Kept
 from training.descent import Course, Draw, accuracies, descend
-from training.evidence import Claim, claims
+from training.evidence import Claim, claim_rows, claims
 from training.monitors import look
 from training.networks import Networks, Start, networks
 from training.shapeset import CLASSES, NAMES, SIDE, shapeset
@@ -76,7 +76,7 @@ class Size:
 # The same step sizes for all: every model is chosen from as many.
 SIZES = {
     "smoke": Size((1, 3), 8, 4, 4, (0.1, 0.3), 2, 2, 50, 10, 2),
-    "default": Size((1, 2, 3, 4, 5), 64, 3000, 20, (0.01, 0.03, 0.1, 0.3, 1.0), 10, 3, 4000, 100_000, 30),
+    "default": Size((1, 3, 5), 64, 3000, 20, (0.01, 0.03, 0.1, 0.3, 1.0), 10, 3, 4000, 100_000, 30),
     "full": Size((1, 2, 3, 4, 5), 1000, 500_000, 10, (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), 10, 5, 20_000, 2_000_000, 100),
 }
 
@@ -395,9 +395,14 @@ def main(words: Sequence[str] | None) -> None:
                 command.log.info("  %s: test error %.1f ± %.1f %%, rate %g", item.scheme, error.mean(), error.std(), item.rate)
             results.extend(found)
     results.sort(key=lambda item: item.depth)
-    for claim in tested(results):
+    found_claims = tested(results)
+    for claim in found_claims:
         command.log.info("%s", claim)
-    tables = {"train_glorot": list(rows(results)), "train_glorot_layers": list(layer_rows(results))}
+    tables = {
+        "train_glorot": list(rows(results)),
+        "train_glorot_layers": list(layer_rows(results)),
+        "train_glorot_claims": claim_rows(found_claims),
+    }
     command.save(given, "train_glorot", drawn(results, size.width), tables)
     kept.remove()
 

@@ -58,7 +58,7 @@ KINDS = (
     (Kind("tanh", "standard", 5, 0.03), Kind("tanh", "standard", 5, 0.1), Kind("tanh", "normalized", 5, 0.03)),
     (Kind("softsign", "standard", 5, 0.1),),
 )
-SHOWN = {"sigmoid": KINDS[0][0], "tanh": KINDS[1][1], "normalized": KINDS[1][2], "softsign": KINDS[2][0]}
+SHOWN = {"sigmoid": KINDS[0][0], "tanh": KINDS[1][0], "normalized": KINDS[1][2], "softsign": KINDS[2][0]}
 QUANTITIES = ("activation", "gradient", "weight_gradient")
 
 
@@ -210,6 +210,8 @@ def _draw_histogram(axes: Axes, item: Watched, quantity: str, index: int, title:
             shares = shown.looks[f"of {quantity}"][index, layer]  # type: ignore[union-attr]
             axes.plot(middles, shares, color=_grey(layer, shown.kind.depth), linestyle=dashes, linewidth=0.8)  # type: ignore[union-attr]
     axes.set(title=title, xlabel="activation" if quantity == "activation" else "log₁₀ of the modulus")
+    if quantity != "activation":
+        axes.set_xlim(-7.0, DECADES[1])
     axes.set_yscale("log" if quantity == "activation" and index else "linear")
 
 

@@ -25,7 +25,7 @@ import torch
 from training import command
 from training.checkpoint import Kept
 from training.descent import Course, accuracies, descend, epochs
-from training.evidence import Claim, claims
+from training.evidence import Claim, claim_rows, claims
 from training.images import Images, images
 from training.networks import ACTIVATIONS, Networks, Start, networks
 
@@ -182,9 +182,12 @@ def main(words: Sequence[str] | None) -> None:
     for item in sweep(data, size, kept, device):
         results.append(item)
         command.log.info("  train %.3f ± %.3f, test %.3f, rate %g", item.train.mean(), item.train.std(), item.test.mean(), item.rate)
-    for claim in tested(results):
+    found_claims = tested(results)
+    for claim in found_claims:
         command.log.info("%s", claim)
-    command.save(given, "train_shaped", drawn(results, data), {"train_shaped": list(rows(results))})
+    command.save(
+        given, "train_shaped", drawn(results, data), {"train_shaped": list(rows(results)), "train_shaped_claims": claim_rows(found_claims)}
+    )
     kept.remove()
 
 

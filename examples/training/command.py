@@ -29,7 +29,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     size = words.add_mutually_exclusive_group()
     size.add_argument("--smoke", action="store_true", help="seconds: see that it runs; the numbers mean nothing")
-    size.add_argument("--full", action="store_true", help="hours, or a GPU: the papers' sizes")
+    size.add_argument(
+        "--full", action="store_true", help="the papers' sizes: days on a CPU, hours on a GPU; each part says how long it takes"
+    )
     words.add_argument("--seeds", type=_positive, help="networks for each setting")
     words.add_argument("--device", help="cpu, cuda, mps, …; a GPU is taken where there is one")
     words.add_argument("--out", type=Path, help="folder for the figure and the CSV, instead of docs/images and examples/results")

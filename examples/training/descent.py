@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ Draw = Callable[[int], tuple[Tensor, Tensor]]
 Look = Callable[[Networks, int], Mapping[str, np.ndarray]]
 
 KEEP_EVERY = 20.0  # seconds
+TRIAL = 50  # steps after which a long part says how long it takes
+log = logging.getLogger("training")
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def descend(
     if done < 0:
         _look(nets, 0, look, when, seen)
         done = 0
-    last = time.monotonic()
+    begun = last = time.monotonic()
     for step in range(done, steps):
         inputs, labels = draw(step)
         loss = losses(nets(inputs), labels)
@@ -94,6 +97,8 @@ def descend(
             last = time.monotonic()
         if progress is not None:
             progress()
+        if step + 1 == done + TRIAL and (left := (time.monotonic() - begun) / TRIAL * (steps - step - 1)) > 60:
+            log.info("  about %.0f minutes for this part", left / 60)
     if kept is not None and done < steps:
         kept.save(key, _state(steps, curve, seen))  # what is finished needs its weights no longer
     return Course(curve, {name: np.stack(values) for name, values in seen.items()})

@@ -118,6 +118,14 @@ def claims(groups: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> lis
     return [found[statement] for statement in groups]
 
 
+def claim_rows(found: Sequence[Claim]) -> list[dict[str, str | float]]:
+    """For a table."""
+    return [
+        {"claim": item.statement, "better": item.better, "worse": item.worse, "p_holm": item.p, "detectable": item.detectable}
+        for item in found
+    ]
+
+
 def stratified_p(numbers: Sequence[np.ndarray], marked: Sequence[np.ndarray], resamples: int = 20_000) -> float:
     """One-sided p of "the marked numbers are larger", compared within each stratum only.
 

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from training import command
-from training.descent import accuracies, descend, epochs
-from training.digits import Images, images
-from training.evidence import Claim, claims
-from training.networks import Start, networks
+from training.checkpoint import Kept
+from training.descent import Course, accuracies, descend, epochs
+from training.evidence import Claim, claim_rows, claims
+from training.images import Images, images
+from training.networks import Networks, Start, networks
 
 import meanfield as mf
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SIGMA_B = 0.2
 RATES = (0.03, 0.1, 0.3, 1.0)  # times 1/depth: on the edge, the curvature of the loss grows with the depth
+CHOOSING = 10_000  # seeds from here on belong to networks that choose a step size and are seen no more
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,14 @@ class Size:
     steps: int
     batch: int
     seeds: int
+    choosing: int  # networks for each step size, apart from those that are tested
     rates: tuple[float, ...] = RATES
 
 
 SIZES = {
-    "smoke": Size((2, 4), 8, 4, 8, 2),
-    "default": Size((10, 30, 60, 100), 80, 300, 32, 6),
-    "full": Size((10, 30, 60, 100, 200), 300, 20_000, 64, 6),
+    "smoke": Size((2, 4), 8, 4, 8, 2, 1),
+    "default": Size((10, 30, 60), 50, 300, 32, 10, 1),
+    "full": Size((10, 30, 60, 100, 200), 300, 20_000, 64, 10, 2),
 }
 
 
@@ -87,6 +90,7 @@ def settings(depth: int) -> list[Setting]:
         found.append(Setting(name, activation, float(edge.sigma_w), sigma_b, float(edge.q)))
     for name, sigma_w in (("tanh, ordered", 1.0), ("tanh, chaotic", 2.0)):
         found.append(Setting(name, "tanh", sigma_w, SIGMA_B, mf.MeanField("tanh", sigma_w, SIGMA_B).q_star))
+    found.append(Setting("ReLU, ordered", "relu", 1.0, 0.0, 1.0))  # q halves in each layer; inputs begin where the edge has them
     for activation, name in (("tanh", "tanh, recommended"), ("silu", "Swish, recommended")):
         best = mf.recommend(activation, depth)
         found.append(Setting(name, activation, best.sigma_w, best.sigma_b, best.q))
@@ -95,40 +99,58 @@ def settings(depth: int) -> list[Setting]:
 
 @dataclass(frozen=True)
 class Trained:
-    """The networks of one setting and depth, at the step size that trained them best."""
+    """The networks of one setting and depth, at the step size that trained others like them best."""
 
     setting: Setting
     depth: int
     rate: float
     train: np.ndarray  # accuracies, by seed
     test: np.ndarray
-    curves: np.ndarray  # loss after each step, (steps, seeds)
+    curves: np.ndarray  # loss before each step, (steps, seeds)
 
 
-def trained(data: Images, setting: Setting, number: int, depth: int, size: Size, device: torch.device, tick: Any) -> Trained:
-    """All seeds and step sizes of one setting, side by side."""
-    # Seeds are the setting's own: groups that a permutation test compares must be independent.
-    seeds = [1000 * number + seed for seed in range(size.seeds)]
-    starts = [Start(setting.sigma_w, setting.sigma_b, seed, setting.first) for _ in size.rates for seed in seeds]
+def course(
+    data: Images,
+    setting: Setting,
+    depth: int,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    size: Size,
+    kept: Kept | None,
+    device: torch.device,
+) -> Course:
+    """Networks with these seeds at each of these step sizes, side by side: rates first, then seeds."""
+    starts = [Start(setting.sigma_w, setting.sigma_b, seed, setting.first) for _ in rates for seed in seeds]
     widths = [data.inputs.shape[1], *[size.width] * depth, int(data.labels.max()) + 1]
     nets = networks(widths, setting.activation, starts, device)
-    rates = torch.tensor([rate / depth for rate in size.rates for _ in seeds], device=device)
     draw = epochs(data, [start.seed for start in starts], size.batch)
-    shape = (len(size.rates), size.seeds)
-    curves = np.stack([loss.cpu().numpy() for _, loss in descend(nets, draw, rates, size.steps, tick)]).reshape(-1, *shape)
-    train = accuracies(nets, data.inputs, data.labels).reshape(shape)
-    test = accuracies(nets, data.test_inputs, data.test_labels).reshape(shape)
-    best = int(np.argmax(train.mean(axis=1)))
-    return Trained(setting, depth, size.rates[best], train[best], test[best], curves[:, best])
+
+    def look(nets: Networks, step: int) -> dict[str, np.ndarray]:
+        return {"train": accuracies(nets, data.inputs, data.labels), "test": accuracies(nets, data.test_inputs, data.test_labels)}
+
+    key = f"{depth} {setting.name} {seeds[0]}"
+    with command.progress(f"depth {depth}: {setting.name}", size.steps) as tick:
+        each = [rate / depth for rate in rates for _ in seeds]
+        return descend(nets, draw, each, size.steps, look=look, when=(size.steps,), kept=kept, key=key, progress=tick)
 
 
-def sweep(data: Images, size: Size, device: torch.device) -> Iterator[Trained]:
+def trained(data: Images, setting: Setting, depth: int, size: Size, kept: Kept | None, device: torch.device) -> Trained:
+    """Choose the step size on some networks, by training accuracy, and train others with it.
+
+    Seeds are the same in all settings: the i-th networks of two settings start from the same normal numbers, see the same
+    examples, and are a pair.
+    """
+    first = course(data, setting, depth, range(CHOOSING, CHOOSING + size.choosing), size.rates, size, kept, device)
+    rate = size.rates[int(np.argmax(first.looks["train"].reshape(len(size.rates), size.choosing).mean(axis=1)))]
+    second = course(data, setting, depth, range(size.seeds), (rate,), size, kept, device)
+    return Trained(setting, depth, rate, second.looks["train"][0], second.looks["test"][0], second.loss)
+
+
+def sweep(data: Images, size: Size, kept: Kept | None, device: torch.device) -> Iterator[Trained]:
     """Every setting at every depth."""
     for depth in size.depths:
-        for number, setting in enumerate(settings(depth)):
-            with command.progress(f"depth {depth}: {setting.name}", size.steps) as tick:
-                found = trained(data, setting, number, depth, size, device, tick)
-            yield found
+        for setting in settings(depth):
+            yield trained(data, setting, depth, size, kept, device)
 
 
 def tested(results: Sequence[Trained]) -> list[Claim]:
@@ -140,6 +162,7 @@ def tested(results: Sequence[Trained]) -> list[Claim]:
         f"tanh: the edge trains deeper than order (beyond {ordered:.0f} layers)": ("tanh, edge", "tanh, ordered", ordered),
         f"tanh: the edge trains deeper than chaos (beyond {chaotic:.0f} layers)": ("tanh, edge", "tanh, chaotic", chaotic),
         f"tanh on the edge trains better than ReLU on the edge (from {deep[0]} layers)": ("tanh, edge", "ReLU, edge", 0),
+        f"ReLU: the edge trains better than order (from {deep[0]} layers)": ("ReLU, edge", "ReLU, ordered", 0),
         f"Swish, recommended, trains better than ReLU on the edge (from {deep[0]} layers)": ("Swish, recommended", "ReLU, edge", 0),
         f"Swish, recommended, trains better than Swish at σ_b = 0.2 (from {deep[0]} layers)": ("Swish, recommended", "Swish, edge", 0),
     }
@@ -181,6 +204,7 @@ LINES = {
     "Swish, edge": ("C2", "--", "x"),
     "Swish, recommended": ("C2", "-", "D"),
     "ReLU, edge": ("0.4", "-", "P"),
+    "ReLU, ordered": ("0.6", ":", "<"),
 }
 
 
@@ -219,8 +243,7 @@ def drawn(results: Sequence[Trained], data: Images, size: Size) -> Figure:
 
 def main(words: Sequence[str] | None) -> None:
     """Train, test, draw."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--mnist", type=command.Path, metavar="FOLDER", help="MNIST's four idx files instead of the digits")
+    parser = command.image_parser(__doc__)
     parser.add_argument("--rates", type=float, nargs="+", help="step sizes times depth to choose from, instead of 0.03, 0.1, 0.3 and 1")
     parser.add_argument("--depths", type=int, nargs="+", help="numbers of hidden layers")
     given = parser.parse_args(words)
@@ -230,14 +253,22 @@ def main(words: Sequence[str] | None) -> None:
     own: dict[str, Any] = {"rates": given.rates, "depths": given.depths, "seeds": given.seeds}
     size = replace(size, **{name: tuple(sorted(value)) if isinstance(value, list) else value for name, value in own.items() if value})
     device = command.device(given)
-    data = images(given.mnist, device)
+    data = images(given, device)
+    kept = command.kept(given, "train_depth", size, device, data.name)
     results = []
-    for item in sweep(data, size, device):
+    for item in sweep(data, size, kept, device):
         results.append(item)
         command.log.info("  train %.3f ± %.3f, test %.3f", item.train.mean(), item.train.std(), item.test.mean())
-    for claim in tested(results):
+    found_claims = tested(results)
+    for claim in found_claims:
         command.log.info("%s", claim)
-    command.save(given, "train_depth", drawn(results, data, size), {"train_depth": list(rows(results))})
+    command.save(
+        given,
+        "train_depth",
+        drawn(results, data, size),
+        {"train_depth": list(rows(results)), "train_depth_claims": claim_rows(found_claims)},
+    )
+    kept.remove()
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from training import command
-from training.descent import Draw, accuracies, descend
-from training.evidence import Claim, claims
-from training.monitors import Layers, look, mean_singular_values
-from training.networks import Start, networks
+from training.checkpoint import Kept
+from training.descent import Course, Draw, accuracies, descend
+from training.evidence import Claim, claim_rows, claims
+from training.monitors import look
+from training.networks import Networks, Start, networks
 from training.shapeset import CLASSES, NAMES, SIDE, shapeset
 
 import meanfield as mf
@@ -46,7 +47,7 @@ PUBLISHED = {
     ("softsign", "standard"): 16.27,
     ("softsign", "normalized"): 16.06,
 }
-PUBLISHED_SINGULAR_VALUES = {"standard": 0.5, "normalized": 0.8}
+CHOOSING = 10_000  # seeds from here on belong to networks that choose a step size and are seen no more
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,26 @@ class Size:
     test: int
     pool: int  # images at most
     looks: int  # into the layers, during training
-    sigmoid_rates: tuple[float, ...] = (0.1, 0.3, 1.0)  # its gradients are smaller
+
+    def choosing(self, depth: int) -> int:
+        """Networks for each step size, apart from those that are tested."""
+        return 2 if depth == max(self.depths) else 1
+
+    def tested(self, depth: int) -> int:
+        return self.seeds if depth == max(self.depths) else min(self.seeds, self.seeds_above)
 
 
+# The same step sizes for all: every model is chosen from as many.
 SIZES = {
-    "smoke": Size((1, 3), 8, 4, 4, (0.1,), 2, 2, 50, 10, 2),
-    "default": Size((1, 2, 3, 4, 5), 64, 3000, 20, (0.03, 0.1), 6, 3, 4000, 100_000, 30),
-    "full": Size((1, 2, 3, 4, 5), 1000, 500_000, 10, (0.003, 0.01, 0.03, 0.1), 6, 6, 20_000, 2_000_000, 100),
+    "smoke": Size((1, 3), 8, 4, 4, (0.1, 0.3), 2, 2, 50, 10, 2),
+    "default": Size((1, 3, 5), 64, 3000, 20, (0.01, 0.03, 0.1, 0.3, 1.0), 10, 3, 4000, 100_000, 30),
+    "full": Size((1, 2, 3, 4, 5), 1000, 500_000, 10, (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), 10, 5, 20_000, 2_000_000, 100),
 }
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The networks of one activation, scheme and depth, at the step size that trained them best."""
+    """The networks of one activation, scheme and depth, at the step size that trained others like them best."""
 
     activation: str
     scheme: str
@@ -83,15 +91,14 @@ class Trained:
     rate: float
     error: np.ndarray  # on test images, by seed
     loss: np.ndarray  # mean over the last tenth of the steps, by seed
-    curve: np.ndarray  # loss after each step, (steps, seeds)
-    singular: float  # mean singular value of the layers' Jacobians at the start
+    curve: np.ndarray  # loss before each step, (steps, seeds)
     steps: tuple[int, ...]  # of the looks
     looks: dict[str, np.ndarray] = field(repr=False)  # field of Layers: (looks, seeds, hidden layers)
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Images to learn from, as bytes, in the order in which they are met; and held-out ones, scaled."""
+    """Images to learn from, as bytes; and held-out ones, scaled."""
 
     pixels: np.ndarray
     labels: np.ndarray
@@ -104,14 +111,15 @@ class Shapes:
         """Grey levels of mean 0 and variance 1, so |a|²/d is about 1."""
         return torch.from_numpy((pixels.astype(np.float32) - np.float32(self.centre)) / np.float32(self.spread))
 
-    def drawn(self, count: int, batch: int) -> Draw:
-        """Mini-batches, the same ones for all networks: what differs between seeds is the start."""
+    def drawn(self, seeds: Sequence[int], batch: int) -> Draw:
+        """Mini-batches: each seed goes through the images in an order of its own, which networks with that seed share."""
         device = self.test.device
+        orders = {seed: np.random.default_rng([seed, 2]).permutation(len(self.labels)) for seed in dict.fromkeys(seeds)}
 
         def draw(step: int) -> tuple[Tensor, Tensor]:
-            chosen = np.arange(step * batch, (step + 1) * batch) % len(self.labels)
-            inputs, labels = self.scaled(self.pixels[chosen]).to(device), torch.from_numpy(self.labels[chosen]).to(device)
-            return inputs.expand(count, -1, -1), labels.expand(count, -1)
+            rows = np.arange(step * batch, (step + 1) * batch) % len(self.labels)
+            chosen = np.stack([orders[seed][rows] for seed in seeds])
+            return self.scaled(self.pixels[chosen]).to(device), torch.from_numpy(self.labels[chosen]).to(device)
 
         return draw
 
@@ -133,53 +141,70 @@ def shapes(size: Size, device: torch.device) -> Shapes:
     return replace(shown, test=shown.scaled(np.round(255 * levels)).to(device))
 
 
-def trained(data: Shapes, activation: str, depth: int, size: Size, device: torch.device, tick: Any) -> list[Trained]:
-    """Both schemes, all seeds and step sizes, side by side."""
-    choice = size.sigmoid_rates if activation == "sigmoid" else size.rates
-    # A seed belongs to one activation, scheme and depth: groups that a permutation test compares must be independent.
-    count = size.seeds if depth == max(size.depths) else min(size.seeds, size.seeds_above)
-    first = 100_000 * ACTIVATIONS.index(activation) + 1000 * depth
-    starts, rates = [], []
-    for rate in choice:
-        for number, name in enumerate(SCHEMES):
-            hidden = mf.scheme(name, size.width, size.width)
-            below = mf.scheme(name, SIDE**2, size.width)
-            above = mf.scheme(name, size.width, len(CLASSES))
-            for seed in range(count):
-                starts.append(Start(hidden.sigma_w, 0.0, first + 100 * number + seed, below.sigma_w, above.sigma_w, "uniform"))
-                rates.append(rate)
+def course(
+    data: Shapes,
+    activation: str,
+    depth: int,
+    seeds: Sequence[int],
+    rates: Sequence[Sequence[float]],  # for each scheme
+    size: Size,
+    kept: Kept | None,
+    device: torch.device,
+) -> Course:
+    """Both schemes at each of their step sizes with these seeds, side by side: schemes first, then rates, then seeds."""
+    starts, each = [], []
+    for scheme, choice in zip(SCHEMES, rates, strict=True):
+        below, hidden, above = (mf.scheme(scheme, *fans) for fans in ((SIDE**2, size.width), (size.width,) * 2, (size.width, len(CLASSES))))
+        for rate in choice:
+            starts += [Start(hidden.sigma_w, 0.0, seed, below.sigma_w, above.sigma_w, "uniform") for seed in seeds]
+            each += [rate] * len(seeds)
     nets = networks([SIDE**2, *[size.width] * depth, len(CLASSES)], activation, starts, device)
-    draw = data.drawn(len(starts), size.batch)
-    test, classes = data.test, data.classes
-    watched, watched_classes = test[:300], classes[:300]
-    singular = mean_singular_values(nets, test[:2]) if depth > 1 else np.full(len(starts), np.nan)
-    when = np.unique(np.linspace(0, size.steps, size.looks + 1).astype(int))
-    seen: list[Layers] = [look(nets, watched, watched_classes)]
-    curves = []
-    for step, loss in descend(nets, draw, torch.tensor(rates, device=device), size.steps, tick):
-        curves.append(loss.cpu().numpy())
-        if step in when:
-            seen.append(look(nets, watched, watched_classes))
-    shape = (len(choice), len(SCHEMES), count)
-    error = 1 - accuracies(nets, test, classes).reshape(shape)
-    curve = np.stack(curves).reshape(-1, *shape)
-    last = np.nan_to_num(curve[-max(1, size.steps // 10) :], nan=np.inf).mean(axis=0)
+    draw = data.drawn([start.seed for start in starts], size.batch)
+    testing = min(seeds) < CHOOSING
+    when = np.unique(np.linspace(0, size.steps, size.looks + 1).astype(int)) if testing else np.array([size.steps])
+
+    def watched(nets: Networks, step: int) -> dict[str, np.ndarray]:
+        found = vars(look(nets, data.test[:300], data.classes[:300])) if testing else {}
+        return {**found, "accuracy": accuracies(nets, data.test, data.classes)} if step == size.steps else found
+
+    label = f"{depth} hidden layers of {activation}"
+    with command.progress(label, size.steps) as tick:
+        key = f"{depth} {activation} {seeds[0]}"
+        return descend(nets, draw, each, size.steps, look=watched, when=when.tolist(), kept=kept, key=key, progress=tick)
+
+
+def trained(data: Shapes, activation: str, depth: int, size: Size, kept: Kept | None, device: torch.device) -> list[Trained]:
+    """Both schemes. The step size is chosen on some networks, by the loss over the last tenth of the steps, and others are trained with it.
+
+    Seeds are the same everywhere: the i-th networks of two models of one depth start from the same normal numbers, meet the
+    same images in the same order, and are a pair.
+    """
+
+    def last(loss: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.nan_to_num(loss[-max(1, size.steps // 10) :], nan=np.inf).mean(axis=0)
+        return found
+
+    seeds = range(CHOOSING, CHOOSING + size.choosing(depth))
+    first = course(data, activation, depth, seeds, [size.rates] * len(SCHEMES), size, kept, device)
+    scores = last(first.loss).reshape(len(SCHEMES), len(size.rates), -1).mean(axis=2)
+    chosen = [size.rates[index] for index in scores.argmin(axis=1)]
+    count = size.tested(depth)
+    second = course(data, activation, depth, range(count), [(rate,) for rate in chosen], size, kept, device)
+    when = tuple(int(step) for step in np.unique(np.linspace(0, size.steps, size.looks + 1).astype(int)))
     found = []
-    for number, name in enumerate(SCHEMES):
-        best = int(np.argmin(last[:, number].mean(axis=1)))
-        every = {key: np.stack([getattr(layers, key) for layers in seen]).reshape(len(seen), *shape, depth) for key in WATCHED}
+    for number, (scheme, rate) in enumerate(zip(SCHEMES, chosen, strict=True)):
+        mine = slice(number * count, (number + 1) * count)
         found.append(
             Trained(
                 activation,
-                name,
+                scheme,
                 depth,
-                choice[best],
-                error[best, number],
-                last[best, number],
-                curve[:, best, number],
-                float(singular.reshape(shape)[best, number].mean()),
-                tuple(int(step) for step in when),
-                {key: values[:, best, number] for key, values in every.items()},
+                rate,
+                1 - second.looks["accuracy"][0, mine],
+                last(second.loss)[mine],
+                second.loss[:, mine],
+                when,
+                {key: second.looks[key][:, mine] for key in WATCHED},
             )
         )
     return found
@@ -190,7 +215,10 @@ WATCHED = {
     "deviation": "activation_deviation",
     "saturated": "saturated_share",
     "low_end": "low_end_share",
+    "first_percentile": "first_percentile",
+    "last_percentile": "last_percentile",
     "gradient": "gradient_deviation",
+    "weight_gradient": "weight_gradient_deviation",
 }
 
 
@@ -357,23 +385,26 @@ def main(words: Sequence[str] | None) -> None:
         size = replace(size, seeds=given.seeds, seeds_above=given.seeds)
     device = command.device(given)
     data = shapes(size, device)
+    kept = command.kept(given, "train_glorot", size, device, "Shapeset")
     results: list[Trained] = []
     for depth in reversed(size.depths):
         for activation in ACTIVATIONS:
-            with command.progress(f"{depth} hidden layers of {activation}", size.steps) as tick:
-                found = trained(data, activation, depth, size, device, tick)
+            found = trained(data, activation, depth, size, kept, device)
             for item in found:
                 error = 100 * item.error
                 command.log.info("  %s: test error %.1f ± %.1f %%, rate %g", item.scheme, error.mean(), error.std(), item.rate)
             results.extend(found)
     results.sort(key=lambda item: item.depth)
-    for claim in tested(results):
+    found_claims = tested(results)
+    for claim in found_claims:
         command.log.info("%s", claim)
-    for scheme, published in PUBLISHED_SINGULAR_VALUES.items():
-        ours = next(item.singular for item in reversed(results) if (item.activation, item.scheme) == ("tanh", scheme))
-        command.log.info("mean singular value of tanh layers' Jacobians, %s: %.3f (published: %g)", scheme, ours, published)
-    tables = {"train_glorot": list(rows(results)), "train_glorot_layers": list(layer_rows(results))}
+    tables = {
+        "train_glorot": list(rows(results)),
+        "train_glorot_layers": list(layer_rows(results)),
+        "train_glorot_claims": claim_rows(found_claims),
+    }
     command.save(given, "train_glorot", drawn(results, size.width), tables)
+    kept.remove()
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from training import command
+from training.checkpoint import Kept
 from training.descent import accuracies, descend, epochs
-from training.digits import Images, images
 from training.evidence import permutation_p, stratified_p
-from training.networks import Start, networks
+from training.images import Images, images
+from training.networks import Networks, Start, networks
 
 import meanfield as mf
 
@@ -69,7 +70,7 @@ class Trained:
     edge: float  # the edge's σ_w
 
 
-def trained(data: Images, size: Size, device: torch.device) -> Trained:
+def trained(data: Images, size: Size, kept: Kept | None, device: torch.device) -> Trained:
     """All σ_w's and seeds of one depth side by side, depth by depth."""
     edge = float(mf.edge_of_chaos("tanh", sigma_b=SIGMA_B).sigma_w)
     sigma_w = np.sort(np.append(np.sqrt(size.variances), edge))
@@ -77,6 +78,10 @@ def trained(data: Images, size: Size, device: torch.device) -> Trained:
     # On the edge ξ_c is infinite; rounding of σ_w alone would make it some 10¹¹.
     six_xi = np.array([math.inf if sigma == edge else 6 * point.depth_scales.xi_c for sigma, point in zip(sigma_w, points, strict=True)])
     accuracy = np.empty((len(size.looks), len(size.depths), len(points), size.seeds))
+
+    def look(nets: Networks, step: int) -> dict[str, np.ndarray]:
+        return {"accuracy": accuracies(nets, data.inputs, data.labels)}
+
     for row, depth in enumerate(size.depths):
         # The first layer's σ_w puts inputs with |a|²/d = 1 on q* at once. No two networks of a depth share a seed.
         firsts = [math.sqrt(max(point.q_star - SIGMA_B**2, 0.0)) for point in points]
@@ -86,13 +91,12 @@ def trained(data: Images, size: Size, device: torch.device) -> Trained:
             for seed in range(size.seeds)
         ]
         nets = networks([data.inputs.shape[1], *[size.width] * depth, int(data.labels.max()) + 1], "tanh", starts, device)
-        rates = torch.full((len(starts),), RATE / depth, device=device)
+        rates = [RATE / depth] * len(starts)
         draw = epochs(data, [start.seed for start in starts], size.batch)
-        with command.progress(f"depth {depth}", size.looks[-1]) as tick:
-            for step, _ in descend(nets, draw, rates, size.looks[-1], tick):
-                if step in size.looks:
-                    found = accuracies(nets, data.inputs, data.labels)
-                    accuracy[size.looks.index(step), row] = found.reshape(len(points), size.seeds)
+        key = f"depth {depth}"
+        with command.progress(key, size.looks[-1]) as tick:
+            course = descend(nets, draw, rates, size.looks[-1], look=look, when=size.looks, kept=kept, key=key, progress=tick)
+        accuracy[:, row] = course.looks["accuracy"].reshape(len(size.looks), len(points), size.seeds)
         command.log.info("  %s", np.array2string(accuracy[-1, row].mean(axis=1), precision=2))
     return Trained(sigma_w, np.array(size.depths), size.looks, accuracy, six_xi, edge)
 
@@ -195,18 +199,19 @@ def _borders(centres: np.ndarray) -> np.ndarray:
 
 def main(words: Sequence[str] | None) -> None:
     """Train, test, draw."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--mnist", type=command.Path, metavar="FOLDER", help="MNIST's four idx files instead of the digits")
-    given = parser.parse_args(words)
+    given = command.image_parser(__doc__).parse_args(words)
     size = SIZES[command.size_name(given)]
     if given.seeds:
         size = replace(size, seeds=given.seeds)
     device = command.device(given)
-    result = trained(images(given.mnist, device), size, device)
+    data = images(given, device)
+    kept = command.kept(given, "train_phase", size, device, data.name)
+    result = trained(data, size, kept, device)
     for look, steps in enumerate(result.looks):
         for name, value in findings(result, look).items():
             command.log.info("after %d steps, %s: %.3g", steps, name, value)
     command.save(given, "train_phase", drawn(result), {"train_phase": list(rows(result))})
+    kept.remove()
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from training import command
-from training.descent import accuracies, descend, epochs
-from training.digits import Images, images
-from training.evidence import Claim, claims
-from training.networks import ACTIVATIONS, Start, networks
+from training.checkpoint import Kept
+from training.descent import Course, accuracies, descend, epochs
+from training.evidence import Claim, claim_rows, claims
+from training.images import Images, images
+from training.networks import ACTIVATIONS, Networks, Start, networks
 
 import meanfield as mf
 from meanfield.frameworks.torch import module
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 NAMES = ("gelu", "silu", "softplus", "leaky_relu")
 WAYS = ("TAT", "DKS", "He")
 RATES = (0.01, 0.03)  # times 10/depth
+CHOOSING = 10_000  # seeds from here on belong to networks that choose a step size and are seen no more
 
 
 @dataclass(frozen=True)
@@ -48,56 +50,76 @@ class Size:
     steps: int
     batch: int
     seeds: int
+    choosing: int  # networks for each step size, apart from those that are tested
     rates: tuple[float, ...] = RATES
 
 
 SIZES = {
-    "smoke": Size(8, 8, 4, 8, 2),
-    "default": Size(100, 64, 200, 32, 6),
-    "full": Size(100, 300, 20_000, 64, 6),
+    "smoke": Size(8, 8, 4, 8, 2, 1),
+    "default": Size(100, 64, 200, 32, 10, 2),
+    "full": Size(100, 300, 20_000, 64, 10, 2),
 }
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The networks of one activation and way, at the step size that trained them best."""
+    """The networks of one activation and way, at the step size that trained others like them best."""
 
     activation: str
     way: str
     rate: float
     train: np.ndarray  # accuracies, by seed
     test: np.ndarray
-    curves: np.ndarray  # loss after each step, (steps, seeds)
+    curves: np.ndarray  # loss before each step, (steps, seeds)
 
 
-def trained(data: Images, activation: str, way: str, number: int, size: Size, device: torch.device, tick: Any) -> Trained:
-    """All seeds and step sizes side by side. Shaped: σ_w = 1, σ_b = 0; He: σ_w = √2, σ_b = 0."""
+def course(
+    data: Images,
+    name: str,
+    sigma_w: float,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    size: Size,
+    kept: Kept | None,
+    device: torch.device,
+) -> Course:
+    """Networks with these seeds at each of these step sizes, side by side: rates first, then seeds."""
+    starts = [Start(sigma_w, 0.0, seed, 1.0) for _ in rates for seed in seeds]
+    widths = [data.inputs.shape[1], *[size.width] * size.depth, int(data.labels.max()) + 1]
+    nets = networks(widths, name, starts, device)
+    draw = epochs(data, [start.seed for start in starts], size.batch)
+
+    def look(nets: Networks, step: int) -> dict[str, np.ndarray]:
+        return {"train": accuracies(nets, data.inputs, data.labels), "test": accuracies(nets, data.test_inputs, data.test_labels)}
+
+    with command.progress(name, size.steps) as tick:
+        each = [10.0 * rate / size.depth for rate in rates for _ in seeds]
+        return descend(nets, draw, each, size.steps, look=look, when=(size.steps,), kept=kept, key=f"{name} {seeds[0]}", progress=tick)
+
+
+def trained(data: Images, activation: str, way: str, size: Size, kept: Kept | None, device: torch.device) -> Trained:
+    """Choose the step size on some networks, by training accuracy, and train others with it.
+
+    Shaped: σ_w = 1, σ_b = 0; He: σ_w = √2, σ_b = 0.
+
+    Seeds are the same everywhere: the i-th networks of two ways start from the same normal numbers, see the same examples, and are a pair.
+    """
     name, sigma_w = f"{activation}, {way}", 1.0
     if way == "He":
         ACTIVATIONS[name], sigma_w = module(activation), math.sqrt(2.0)
     else:
         ACTIVATIONS[name] = module(mf.shape_activation(activation, depth=size.depth, method=way.lower()))
-    # Seeds are the setting's own: groups that a permutation test compares must be independent.
-    seeds = [1000 * number + seed for seed in range(size.seeds)]
-    starts = [Start(sigma_w, 0.0, seed, 1.0) for _ in size.rates for seed in seeds]
-    widths = [data.inputs.shape[1], *[size.width] * size.depth, int(data.labels.max()) + 1]
-    nets = networks(widths, name, starts, device)
-    rates = torch.tensor([10.0 * rate / size.depth for rate in size.rates for _ in seeds], device=device)
-    draw = epochs(data, [start.seed for start in starts], size.batch)
-    shape = (len(size.rates), size.seeds)
-    curves = np.stack([loss.cpu().numpy() for _, loss in descend(nets, draw, rates, size.steps, tick)]).reshape(-1, *shape)
-    train = accuracies(nets, data.inputs, data.labels).reshape(shape)
-    test = accuracies(nets, data.test_inputs, data.test_labels).reshape(shape)
-    best = int(np.argmax(train.mean(axis=1)))
-    return Trained(activation, way, size.rates[best], train[best], test[best], curves[:, best])
+    first = course(data, name, sigma_w, range(CHOOSING, CHOOSING + size.choosing), size.rates, size, kept, device)
+    rate = size.rates[int(np.argmax(first.looks["train"].reshape(len(size.rates), size.choosing).mean(axis=1)))]
+    second = course(data, name, sigma_w, range(size.seeds), (rate,), size, kept, device)
+    return Trained(activation, way, rate, second.looks["train"][0], second.looks["test"][0], second.loss)
 
 
-def sweep(data: Images, size: Size, device: torch.device) -> Iterator[Trained]:
+def sweep(data: Images, size: Size, kept: Kept | None, device: torch.device) -> Iterator[Trained]:
     """Every activation in every way."""
-    for number, (activation, way) in enumerate((activation, way) for activation in NAMES for way in WAYS):
-        with command.progress(f"{activation}, {way}", size.steps) as tick:
-            found = trained(data, activation, way, number, size, device, tick)
-        yield found
+    for activation in NAMES:
+        for way in WAYS:
+            yield trained(data, activation, way, size, kept, device)
 
 
 def tested(results: Sequence[Trained]) -> list[Claim]:
@@ -150,20 +172,23 @@ def drawn(results: Sequence[Trained], data: Images) -> Figure:
 
 def main(words: Sequence[str] | None) -> None:
     """Train, test, draw."""
-    parser = command.parser(__doc__)
-    parser.add_argument("--mnist", type=command.Path, metavar="FOLDER", help="MNIST's four idx files instead of the digits")
-    given = parser.parse_args(words)
+    given = command.image_parser(__doc__).parse_args(words)
     size = SIZES[command.size_name(given)]
     size = replace(size, seeds=given.seeds or size.seeds)
     device = command.device(given)
-    data = images(given.mnist, device)
+    data = images(given, device)
+    kept = command.kept(given, "train_shaped", size, device, data.name)
     results = []
-    for item in sweep(data, size, device):
+    for item in sweep(data, size, kept, device):
         results.append(item)
         command.log.info("  train %.3f ± %.3f, test %.3f, rate %g", item.train.mean(), item.train.std(), item.test.mean(), item.rate)
-    for claim in tested(results):
+    found_claims = tested(results)
+    for claim in found_claims:
         command.log.info("%s", claim)
-    command.save(given, "train_shaped", drawn(results, data), {"train_shaped": list(rows(results))})
+    command.save(
+        given, "train_shaped", drawn(results, data), {"train_shaped": list(rows(results)), "train_shaped_claims": claim_rows(found_claims)}
+    )
+    kept.remove()
 
 
 if __name__ == "__main__":

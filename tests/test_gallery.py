@@ -147,3 +147,33 @@ def test_normalisations_as_published(run):
     post = left["gradients"]["tanh", "post"]
     assert math.log(post[0]) / 1000 == pytest.approx(math.log((1 + left["exponent"]["tanh"]) / 2), rel=1e-10)
     np.testing.assert_allclose(left["gradients"]["relu", "post"], 1.0, rtol=1e-10)
+
+
+def test_layer_jacobians_as_published(run):
+    """Around 0.5 and 0.8. By theory: the mean of the law of diag(φ′) W. 400 units fluctuate by 0.01."""
+    left = run("layer_jacobians")
+    for name, published in (("standard", 0.5), ("normalized", 0.8)):
+        assert left["theory"][name].mean() == pytest.approx(published, abs=0.015)
+        np.testing.assert_allclose(left["measured"][name], left["theory"][name], atol=0.015)
+    # Where signals vanish the layer is linear, and the quarter-circle law has the mean 8/(3π) σ_w.
+    assert left["theory"]["standard"][-1] == pytest.approx(8 / (3 * math.pi) / math.sqrt(3), rel=2e-3)
+
+
+def test_domains_of_convergence_contain_the_published_ones(run):
+    for found in run("convergence_domains")["domains"].values():
+        assert found.exact_variance >= found.sigma_w_variance * (1 - 1e-12)
+        assert found.exact_correlation >= found.sigma_w_correlation * (1 - 1e-12)
+        assert found.exact_correlation <= found.exact_variance
+
+
+def test_only_the_quadratic_cost_has_plateaus(run):
+    """And the slopes that the picture rests on are those of its surfaces."""
+    left = run("cost_surfaces")
+    assert left["plateau"]["quadratic"] > 0.2
+    assert left["plateau"]["log-likelihood"] == 0.0
+    step = left["SIDE"][1] - left["SIDE"][0]
+    for name, cost in left["costs"].items():
+        by_first, by_second = np.gradient(cost, step)
+        size = left["sizes"][name][5:-5, 5:-5]
+        ratio = (np.hypot(by_first, by_second)[5:-5, 5:-5] / np.maximum(size, 1e-9))[size > 1e-3]
+        assert np.quantile(ratio, 0.9) < 1.01 * np.quantile(ratio, 0.1)  # one factor, the root mean square

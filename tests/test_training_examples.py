@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import importlib
 import math
+import os
 import re
-import struct
 import subprocess
 import sys
-from itertools import combinations
+import time
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +75,111 @@ def test_rates_and_seeds_of_ones_own(tmp_path):
     assert {(row["depth"], row["seed"], row["rate_times_depth"]) for row in rows} == {("2", "0", "0.5")}
 
 
+@pytest.mark.usefixtures("_flags_put_back")
+def test_interrupted_run_goes_on_with_the_same_bits(tmp_path, monkeypatch):
+    """Stopped twice, at any step, against a run in one piece: weights, losses and looks are equal bit for bit."""
+    from training import descent
+    from training.checkpoint import Kept
+    from training.descent import epochs
+    from training.images import Images
+    from training.networks import Start, networks
+
+    torch.set_num_threads(1)
+    stream = torch.Generator().manual_seed(0)
+    data = Images(torch.randn(50, 6, generator=stream), torch.arange(50) % 3, torch.zeros(1, 6), torch.zeros(1, dtype=torch.long), "fifty")
+    monkeypatch.setattr(descent, "KEEP_EVERY", 0.0)
+
+    def run(kept, stop=math.inf):
+        nets = networks([6, 9, 9, 3], "tanh", [Start(1.5, 0.1, seed) for seed in (0, 1)], CPU)
+        calls = []
+
+        def tick():
+            calls.append(1)
+            if len(calls) == stop:
+                raise KeyboardInterrupt
+
+        def look(nets, step):
+            return {"weights": np.stack([weight.detach().abs().sum(dim=(1, 2)).numpy() for weight in nets.weights], axis=1)}
+
+        course = descent.descend(
+            nets, epochs(data, (0, 1), 8), (0.1, 0.3), 40, look=look, when=(0, 7, 30, 40), kept=kept, key="a, b", progress=tick
+        )
+        return course, nets
+
+    whole, nets = run(None)
+    kept = Kept(tmp_path, "run", {"size": 1})
+    for stop in (11, 25):
+        with pytest.raises(KeyboardInterrupt):
+            run(kept, stop)
+    again, resumed = run(kept)
+    assert whole.loss.tobytes() == again.loss.tobytes()
+    assert whole.looks["weights"].shape == (4, 2, 3)
+    assert whole.looks["weights"].tobytes() == again.looks["weights"].tobytes()
+    for one, other in zip(nets.parameters(), resumed.parameters(), strict=True):
+        assert one.detach().numpy().tobytes() == other.detach().numpy().tobytes()
+    finished, _ = run(kept)  # nothing is trained a second time
+    assert finished.loss.tobytes() == whole.loss.tobytes()
+    assert not Kept(tmp_path, "run", {"size": 2}).folder.exists()
+    kept.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_killed_script_goes_on_with_the_same_bits(tmp_path):
+    """By SIGKILL once something is kept; the tables are those of a run in one piece."""
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
+    program = "import sys; from training import descent; descent.KEEP_EVERY = 0.0; import train_depth; train_depth.main(sys.argv[1:])"
+    words = [sys.executable, "-c", program, "--smoke", "--device", "cpu", "--seeds", "3", "--out"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES), str(ROOT)])}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*words, str(whole)], check=True, capture_output=True, env=environment, timeout=300)
+    process = subprocess.Popen([*words, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    while process.poll() is None and len(list(killed.glob(".train_depth-*/*.npz"))) < 3:
+        time.sleep(0.01)
+    process.kill()
+    process.wait(timeout=60)
+    assert not list(killed.glob("*.csv"))
+    subprocess.run([*words, str(killed)], check=True, capture_output=True, env=environment, timeout=300)
+    name = "train_depth_smoke.csv"
+    assert (killed / name).read_bytes() == (whole / name).read_bytes()
+    assert not list(killed.glob(".train_depth-*"))
+
+
+def test_step_sizes_are_chosen_on_networks_that_are_not_tested(monkeypatch):
+    import train_depth
+    import train_glorot
+    import train_shaped
+
+    for module in (train_depth, train_shaped, train_glorot):
+        for size in module.SIZES.values():
+            assert size.seeds < module.CHOOSING
+    seen = []
+
+    def course(data, setting, depth, seeds, rates, size, kept, device):
+        seen.append((list(seeds), tuple(rates)))
+        accuracy = np.array([0.1, 0.9, 0.2, 0.3]).repeat(2) if len(rates) > 1 else np.ones(len(seeds))
+        return train_depth.Course(np.zeros((1, len(accuracy))), {"train": accuracy[None], "test": accuracy[None]})
+
+    monkeypatch.setattr(train_depth, "course", course)
+    found = train_depth.trained(None, train_depth.settings(10)[0], 10, train_depth.SIZES["default"], None, CPU)
+    assert found.rate == train_depth.RATES[1]
+    assert seen == [([10_000, 10_001], train_depth.RATES), (list(range(10)), (train_depth.RATES[1],))]
+
+
+def test_seeds_meet_the_shapes_in_orders_of_their_own():
+    from train_glorot import Shapes
+
+    data = Shapes(np.arange(40, dtype=np.uint8)[:, None], np.arange(40), torch.empty(0), torch.empty(0), 0.0, 1.0)
+    draw = data.drawn([3, 4, 3], 10)
+    steps = [draw(step)[1] for step in range(4)]
+    assert all(torch.equal(labels[0], labels[2]) for labels in steps)
+    assert not any(torch.equal(labels[0], labels[1]) for labels in steps)
+    for member in (0, 1):
+        assert sorted(torch.cat([labels[member] for labels in steps]).tolist()) == list(range(40))
+    assert torch.equal(draw(2)[0].squeeze(2), draw(2)[1].float())
+
+
 def test_interrupted_run_leaves_no_file(tmp_path):
-    from training.command import whole_file
+    from training.files import whole_file
 
     def half_written():
         with whole_file(tmp_path / "table.csv") as place:
@@ -121,12 +224,12 @@ def test_networks_side_by_side_descend_as_each_alone(name, module):
     starts = [Start(1.3, 0.2, seed, distribution=kind) for seed in (0, 1) for kind in ("normal", "uniform")]
     nets = networks([5, 7, 7, 3], name, starts, CPU)
     alone = [reference_network(nets, member, module) for member in range(4)]
-    rates = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    rates = (0.1, 0.2, 0.3, 0.4)
     stream = torch.Generator().manual_seed(0)
     batches = [(torch.randn(4, 6, 5, generator=stream), torch.randint(0, 3, (4, 6), generator=stream)) for _ in range(5)]
-    seen = [loss for _, loss in descend(nets, batches.__getitem__, rates, 5)]
+    seen = descend(nets, batches.__getitem__, rates, 5).loss
     for member, network in enumerate(alone):
-        optimiser = torch.optim.SGD(network.parameters(), lr=float(rates[member]))
+        optimiser = torch.optim.SGD(network.parameters(), lr=rates[member])
         for step, (inputs, labels) in enumerate(batches):
             optimiser.zero_grad()
             loss = torch.nn.functional.cross_entropy(network(inputs[member]), labels[member])
@@ -142,8 +245,8 @@ def test_overflow_of_one_network_stays_its_own():
     nets = networks([4, 6, 6, 2], "relu", [Start(1.4, 0.0, 0), Start(1e20, 0.0, 1)], CPU)
     inputs, labels = torch.randn(20, 4, generator=torch.Generator().manual_seed(1)), torch.arange(20) % 2
     draw = lambda step: (inputs.expand(2, -1, -1), labels.expand(2, -1))  # noqa: E731
-    *_, (_, loss) = descend(nets, draw, torch.full((2,), 0.1), 5)
-    assert torch.isfinite(loss).tolist() == [True, False]
+    loss = descend(nets, draw, (0.1, 0.1), 5).loss[-1]
+    assert np.isfinite(loss).tolist() == [True, False]
     right = accuracies(nets, inputs, labels)
     assert right[0] > 0
     assert right[1] == 0
@@ -170,7 +273,7 @@ def test_first_variances_are_those_of_theory():
 
 def test_batches_are_epochs_in_random_order():
     from training.descent import epochs
-    from training.digits import Images
+    from training.images import Images
 
     data = Images(torch.arange(12.0)[:, None], torch.arange(12), torch.zeros(1, 1), torch.zeros(1, dtype=torch.long), "twelve")
     draw = epochs(data, [5, 5, 8], 4)
@@ -194,20 +297,65 @@ def test_monitors_against_one_example_at_a_time():
     for member in range(2):
         network = reference_network(nets, member, torch.nn.Tanh)
         kept: list[list[torch.Tensor]] = [[], []]
+        own: list[list[torch.Tensor]] = [[], []]
         values: list[list[torch.Tensor]] = [[], []]
         for row, label in zip(inputs, labels, strict=True):
             h1 = network[0](row)
             h2 = network[2](torch.tanh(h1))
             loss = torch.nn.functional.cross_entropy(network[4](torch.tanh(h2))[None], label[None])
+            weights = torch.autograd.grad(loss, (network[0].weight, network[2].weight), retain_graph=True)
             for layer, (h, gradient) in enumerate(zip((h1, h2), torch.autograd.grad(loss, (h1, h2)), strict=True)):
                 kept[layer].append(gradient)
+                own[layer].append(weights[layer])
                 values[layer].append(torch.tanh(h).detach())
         for layer in range(2):
             activations = torch.stack(values[layer])
             assert layers.gradient[member, layer] == pytest.approx(torch.stack(kept[layer]).std().item(), rel=1e-4)
+            assert layers.weight_gradient[member, layer] == pytest.approx(torch.stack(own[layer]).std(correction=0).item(), rel=1e-4)
+            low, high = np.quantile(activations, [0.01, 0.99])
+            assert (layers.first_percentile[member, layer], layers.last_percentile[member, layer]) == pytest.approx((low, high), abs=1e-5)
             assert layers.mean[member, layer] == pytest.approx(activations.mean().item(), abs=1e-5)
             assert layers.saturated[member, layer] == pytest.approx((activations.abs() >= 0.9).float().mean().item(), abs=1e-6)
             assert layers.low_end[member, layer] == pytest.approx((activations <= -0.9).float().mean().item(), abs=1e-6)
+
+
+def test_mean_singular_values_are_those_of_the_papers_jacobian():
+    """∂z^{i+1}/∂z^i by automatic differentiation, and not diag(φ'(h^i)) on the other side of the weights."""
+    from training.monitors import mean_singular_values
+    from training.networks import Start, networks
+
+    nets = networks([5, 8, 6, 7, 3], "tanh", [Start(2.0, 0.0, 0), Start(3.0, 0.5, 1)], CPU)
+    inputs = torch.randn(3, 5, generator=torch.Generator().manual_seed(2))
+    for member, found in enumerate(mean_singular_values(nets, inputs)):
+        network = reference_network(nets, member, torch.nn.Tanh)
+        values = []
+        for row in inputs:
+            z1 = network[:2](row)
+            z2 = network[2:4](z1)
+            for z, layer in ((z1, network[2:4]), (z2, network[4:6])):
+                values.append(torch.linalg.svdvals(torch.autograd.functional.jacobian(layer, z.detach())).mean().item())
+        assert found == pytest.approx(np.mean(values), rel=1e-5)
+
+
+def test_distributions_are_those_of_numpy():
+    from training.monitors import BINS, DECADES, distributions
+    from training.networks import Start, networks
+
+    nets = networks([5, 6, 6, 3], "softsign", [Start(3.0, 0.0, 0)], CPU)
+    inputs, labels = torch.randn(4, 5, generator=torch.Generator().manual_seed(0)), torch.arange(4) % 3
+    found = distributions(nets, inputs, labels)
+    network = reference_network(nets, 0, torch.nn.Softsign)
+    values = network[:4](inputs).detach()
+    counts, _ = np.histogram(values, bins=BINS, range=(-1, 1))
+    np.testing.assert_allclose(found.activation[0, 1], counts / counts.sum(), atol=1e-6)
+    logs = []
+    for row, label in zip(inputs, labels, strict=True):
+        loss = torch.nn.functional.cross_entropy(network(row)[None], label[None])
+        logs.append(torch.log10(torch.autograd.grad(loss, network[0].weight)[0].abs()).flatten())
+    counts, _ = np.histogram(torch.cat(logs), bins=BINS, range=DECADES)
+    np.testing.assert_allclose(
+        found.weight_gradient[0, 0], counts / counts.sum(), atol=0.02
+    )  # a number on a border may fall on its other side
 
 
 def test_mean_singular_value_of_nearly_linear_layers():
@@ -299,13 +447,56 @@ def test_half_depth_is_read_off_a_straight_line():
     assert np.isnan(half_depths(result)[1:]).all()
 
 
+def test_pairs_by_hand():
+    from training.evidence import paired_p
+
+    assert paired_p([3, 4, 5], [0, 1, 2]) == 1 / 8
+    assert paired_p([0, 1, 2], [3, 4, 5]) == 1.0
+    assert paired_p([1, 2], [1, 2]) == 1.0
+    # Of the 16 ways to give 4, 3, 2 and −1 signs two reach their sum.
+    differences = np.array([4.0, 3.0, 2.0, -1.0])
+    ways = [np.dot(signs, differences) for signs in product((1, -1), repeat=4)]
+    assert paired_p(differences, np.zeros(4)) == np.mean(np.array(ways) >= 8) == 2 / 16
+
+
+def test_p_values_of_pairs_are_uniform_without_a_difference():
+    """Of 2000 experiments with 8 pairs 5% have p ≤ 0.05, in 256ths 12: the z-score of the count is below 4, false in 6·10⁻⁵."""
+    from training.evidence import _paired_p
+
+    p = _paired_p(np.random.default_rng(0).standard_normal((2000, 8)))
+    share = 12 / 256
+    assert abs(np.mean(p <= 12 / 256 + 1e-9) - share) < 4 * math.sqrt(share * (1 - share) / 2000)
+
+
+def test_more_pairs_than_can_be_dealt_out():
+    from training.evidence import paired_p
+
+    stream = np.random.default_rng(0)
+    noise = stream.normal(size=20)
+    assert paired_p(noise + 1.5, np.zeros(20)) < 1e-3
+    few = 10
+    exact = paired_p(noise[:few] + 0.3, np.zeros(few))
+    assert 0.01 < exact < 0.99
+
+
+def test_what_a_test_can_find():
+    """With many pairs it is the z-test's reach: (z of the level + z of the power) standard errors."""
+    from training.evidence import detectable
+
+    stream = np.random.default_rng(3)
+    differences = stream.normal(size=14)
+    reach = (2.326 + 1.282) * differences.std(ddof=1) / math.sqrt(14)
+    assert detectable(differences, np.zeros(14), 0.01) == pytest.approx(reach, rel=0.15)
+    assert detectable([1.0, 2.0, 1.5], [0.0, 0.0, 0.0], 0.01) == math.inf
+
+
 def test_claims_are_corrected_after_holm():
     from training.evidence import claims
 
-    found = claims({"clear": ([3, 4, 5, 6], [0, 1, 2, 2.5]), "none": ([1, 2, 3, 4], [1, 2, 3, 4])})
-    assert found[0].p == pytest.approx(2 / 70)
-    assert not found[0].holds
-    assert found[1].p > 0.4
+    found = claims({"clear": ([3, 4, 5, 6, 5, 4, 3, 4], np.zeros(8)), "none": ([1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 8])})
+    assert found[0].p == 2 / 256
+    assert found[0].holds
+    assert found[1].p == 1.0
     assert "does not hold" in str(found[1])
 
 
@@ -317,43 +508,6 @@ def test_stratified_permutation_is_blind_to_differences_between_strata():
     levels = (0.0, 10.0, 20.0)
     assert stratified_p([level + stream.normal(size=8) for level in levels], [marks] * 3, 2000) > 0.01
     assert stratified_p([level + stream.normal(size=8) + 3 * marks for level in levels], [marks] * 3, 2000) < 0.001
-
-
-# MNIST's files
-
-
-def write_idx(path: Path, numbers: np.ndarray) -> None:
-    data = b"\0\0\x08" + bytes([numbers.ndim]) + struct.pack(f">{numbers.ndim}I", *numbers.shape) + numbers.tobytes()
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-
-
-def test_mnist_from_a_folder(tmp_path):
-    from training.digits import images
-
-    stream = np.random.default_rng(0)
-    for part, count, ending in (("train", 30, "-ubyte.gz"), ("t10k", 10, "-ubyte")):
-        write_idx(tmp_path / f"{part}-images-idx3{ending}", stream.integers(0, 256, (count, 4, 5), dtype=np.uint8))
-        write_idx(tmp_path / f"{part}-labels-idx1{ending}", stream.integers(0, 10, count, dtype=np.uint8))
-    data = images(tmp_path, CPU)
-    assert data.inputs.shape == (30, 20)
-    assert data.test_inputs.shape == (10, 20)
-    assert torch.allclose((data.inputs**2).mean(dim=1), torch.ones(30), atol=1e-5)
-
-
-@pytest.mark.parametrize("content", [b"", b"\0\0\x09\x01\0\0\0\x01\0", b"\0\0\x08\x01\0\0\0\x09\0"])
-def test_broken_idx_file_is_named(tmp_path, content):
-    from training.digits import read_idx
-
-    (tmp_path / "labels").write_bytes(content)
-    with pytest.raises(SystemExit, match="labels"):
-        read_idx(tmp_path / "labels")
-
-
-def test_folder_without_mnist_is_named(tmp_path):
-    from training.digits import images
-
-    with pytest.raises(SystemExit, match="train-images"):
-        images(tmp_path, CPU)
 
 
 # The page

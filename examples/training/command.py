@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from meanfield.errors import DomainError
+from training.checkpoint import Kept
+from training.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,10 +29,22 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     size = words.add_mutually_exclusive_group()
     size.add_argument("--smoke", action="store_true", help="seconds: see that it runs; the numbers mean nothing")
-    size.add_argument("--full", action="store_true", help="hours, or a GPU: the papers' sizes")
+    size.add_argument(
+        "--full", action="store_true", help="the papers' sizes: days on a CPU, hours on a GPU; each part says how long it takes"
+    )
     words.add_argument("--seeds", type=_positive, help="networks for each setting")
     words.add_argument("--device", help="cpu, cuda, mps, …; a GPU is taken where there is one")
     words.add_argument("--out", type=Path, help="folder for the figure and the CSV, instead of docs/images and examples/results")
+    return words
+
+
+def image_parser(description: str | None) -> argparse.ArgumentParser:
+    """With --mnist, --cifar and --folder: other images than the digits."""
+    words = parser(description)
+    other = words.add_mutually_exclusive_group()
+    other.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST's four idx files instead of the digits")
+    other.add_argument("--cifar", type=Path, metavar="FOLDER", help="10,000 images of CIFAR-10's python version instead of the digits")
+    other.add_argument("--folder", type=Path, metavar="FOLDER", help="pictures in FOLDER/train/CLASS and FOLDER/test/CLASS")
     return words
 
 
@@ -61,21 +75,35 @@ def device(given: argparse.Namespace) -> torch.device:
 
 
 def save(given: argparse.Namespace, name: str, figure: Figure, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
-    """The figure as NAME.png and each table as CSV; either the whole file or none. Other sizes than the default get names of their own.
-
-    With rates or depths of the caller's own they go to --out, or to the current folder: the pages' numbers are not overwritten.
-    """
+    """The figure as NAME.png and each table as CSV; either the whole file or none. Other sizes than the default get names of their own."""
     size = size_name(given)
     suffix = "" if size == "default" else f"_{size}"
-    own = any(getattr(given, name, None) for name in ("rates", "depths", "seeds", "mnist"))
-    here = Path.cwd() if size == "smoke" or own else None
-    images = given.out or here or ROOT / "docs" / "images"
-    results = given.out or here or ROOT / "examples" / "results"
+    images, results = _folders(given)
     for table, rows in tables.items():
         with whole_file(results / f"{table}{suffix}.csv") as place:
             _write(place, list(rows))
+        log.info("wrote %s", results / f"{table}{suffix}.csv")
     with whole_file(images / f"{name}{suffix}.png") as place:
         figure.savefig(place, dpi=200, format="png")
+    log.info("wrote %s", images / f"{name}{suffix}.png")
+
+
+def kept(given: argparse.Namespace, name: str, size: object, device: torch.device, data: str) -> Kept:
+    """Where this run keeps what it has reached. ``save`` it all first, then ``remove`` it."""
+    found = Kept(_folders(given)[1], name, {"size": size, "device": device.type, "data": data, "torch": torch.__version__})
+    if found.folder.exists():
+        log.info("going on from what %s holds; remove it to begin again", found.folder)
+    return found
+
+
+def _folders(given: argparse.Namespace) -> tuple[Path, Path]:
+    """For figures and for tables. With rates, depths, seeds or data of the caller's own: --out, or the current folder.
+
+    So the pages' numbers are not overwritten.
+    """
+    own = any(getattr(given, name, None) for name in ("rates", "depths", "seeds", "mnist", "cifar", "folder"))
+    here = Path.cwd() if given.smoke or own else None
+    return given.out or here or ROOT / "docs" / "images", given.out or here or ROOT / "examples" / "results"
 
 
 def _write(place: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -83,22 +111,6 @@ def _write(place: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: f"{value:.5g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A place to write to, that becomes ``path`` once all is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    place = Path(name)
-    try:
-        yield place
-        place.chmod(0o644)
-        place.replace(path)
-    finally:
-        place.unlink(missing_ok=True)
-    log.info("wrote %s", path)
 
 
 @contextmanager
@@ -123,5 +135,7 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
     try:
         main(None)
     except KeyboardInterrupt:
-        log.warning("stopped: files that were not complete were not written")
+        log.warning("stopped: the same command goes on from here")
         raise SystemExit(130) from None
+    except DomainError as error:
+        raise SystemExit(str(error)) from None

@@ -101,6 +101,6 @@ def networks(widths: Sequence[int], activation: str, starts: Sequence[Start], de
             matrices[k] = numbers * np.float32(sigma / np.sqrt(below))
             if layer != last:
                 offsets[k] = stream.standard_normal((1, above), dtype=np.float32) * np.float32(start.sigma_b)
-        weights.append(torch.from_numpy(matrices).to(device).requires_grad_())
-        biases.append(torch.from_numpy(offsets).to(device).requires_grad_())
+        weights.append(torch.from_numpy(matrices).to(device, copy=True).requires_grad_())
+        biases.append(torch.from_numpy(offsets).to(device, copy=True).requires_grad_())
     return Networks(weights, biases, activation)

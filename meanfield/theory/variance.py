@@ -245,7 +245,7 @@ def scan_range(act: Activation, table: MomentTable, weights: Array, biases: Arra
 
 
 def limit(act: Activation, table: MomentTable, weight: float, bias: float, points: tuple[FixedPoint, ...], q0: float) -> float:
-    """Where q, F(q), F(F(q)), … goes: 0, a fixed point, or inf. There are no 2-cycles (F' ≥ −½ at fixed points)."""
+    """Where q, F(q), F(F(q)), … goes: 0, a fixed point, or inf. There are no 2-cycles, so every orbit converges or grows (Coppel 1955)."""
 
     cost = Cost(table.partition)
 

@@ -85,10 +85,11 @@ def convergence_domains(activation: Any) -> ConvergenceDomains:
 
     Notes
     -----
-    As F'(q) = σ_w² dV/dq, M is sup|dV/dq| and σ_w² < 1/M makes F a contraction. Exactly: a second fixed point, for some σ_b ≥ 0,
-    first appears where F touches the diagonal with a σ_b² = q − V/V' ≥ 0, so the bound is 1/sup{V'(q): qV' ≥ V}, and 1/limsup V/q
-    keeps F from diverging. Then χ₁ reaches 1 first at the lowest σ_w of the edge of chaos, 1/sup{V[φ']: qV[φ'] ≥ V[φ]}. Suprema are
-    taken over q in [2⁻³², 2²⁰] and the limits of φ's slopes.
+    As F'(q) = σ_w² dV/dq, M is sup|dV/dq| and σ_w² < 1/M makes F a contraction. The paper's M has the modulus inside the
+    expectation, sup E|φ'² + φφ''|; this one is at most that, so that the domain is at least as large. Exactly: a second fixed
+    point, for some σ_b ≥ 0, first appears where F touches the diagonal with a σ_b² = q − V/V' ≥ 0, so the bound is
+    1/sup{V'(q): qV' ≥ V}, and 1/limsup V/q keeps F from diverging. Then χ₁ reaches 1 first at the lowest σ_w of the edge of
+    chaos, 1/sup{V[φ']: qV[φ'] ≥ V[φ]}. Suprema are taken over q in [2⁻³², 2²⁰] and the limits of φ's slopes.
 
     References
     ----------

@@ -341,6 +341,13 @@ def test_residual_blocks_of_the_reference():
     assert s.variance / s.mean**2 == pytest.approx(want["relvar"], rel=1e-12)
 
 
+def test_the_mean_of_residual_blocks_is_the_gradients():
+    s = mf.MeanField(BLOCK).jacobian_spectrum(3, "orthogonal", 0.8)
+    assert s.mean == pytest.approx((0.81 + 0.36 * float(mf.second_moment("tanh", 0.8, 1))) ** 3, rel=1e-13)
+    along = mf.MeanField(BLOCK).jacobian_spectrum(4, q="trajectory")
+    assert along.mean == pytest.approx(float(mf.MeanField(BLOCK).propagate(4, q=1.0).gradient[0]), rel=1e-12)
+
+
 @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
 def test_residual_blocks_against_matrices(weights):
     """Kolmogorov's distance to explicit products is O(L/N); 6(L + 1)/N bounds it, as for plain layers."""

@@ -63,7 +63,11 @@ _ANGLES = np.linspace(0.0, 3.0, 100)
 QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "second moments": (lambda: mf.second_moment("tanh(1.01*x)", np.geomspace(0.1, 10.0, 50)), "evaluate_octaves"),
     "edge of chaos": (lambda: mf.edge_of_chaos("tanh(1.01*x)", np.linspace(0.0, 1.0, 5)), "first_brackets solve"),
-    "covariance": (lambda: mf.covariance("clip(1.01*x, -1, 1)", 1.0, 2.0, 0.5), "project"),
+    "covariance": (lambda: mf.covariance("tanh(1.02*x)", 1.0, 2.0, 0.5), "project"),
+    "covariance of a piecewise linear function": (
+        lambda: mf.covariance("where(x > 1, 1.02*x + 0.5, max(0, 1.02*x))", 1.0, np.linspace(1.1, 2.0, 9), np.linspace(-0.99, 0.99, 9)),
+        "piecewise_linear orthant upper density angles",
+    ),
     "covariances of many pairs": (
         lambda: pair_table(mf.activation("tanh(1.07*x)")).covariances(
             np.array([1.0, 1.1, 1.2]), np.array([1.5, 1.5, 1.5]), np.array([0.3, -0.4, 0.95])
@@ -73,6 +77,12 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "kernel of data": (
         lambda: mf.Network(L.Dense(1.2), "relu", L.Dense(1.0)).nngp(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)),
         "losses_of_products look_up series",
+    ),
+    "kernel of data of different norms": (
+        lambda: mf.Network(L.Repeat(L.Sequence(L.Dense(1.2, 0.3), "tanh(1.08*x)"), 6), L.Dense(1.0)).nngp(
+            np.linspace(1.0, 1.00004, 100)[:, None] * np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+        ),
+        "count_octaves look_up_norms evaluate_piece",
     ),
     "covariances at one variance": (lambda: mf.covariance("tanh(1.07*x)", 1.0, 1.0, np.linspace(-0.5, 0.5, 21)), "power_series"),
     "decorrelation": (

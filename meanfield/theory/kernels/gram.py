@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +15,7 @@ from meanfield.expectation.crowd import in_a_crowd
 from meanfield.layers.dense import Dense
 from meanfield.layers.law import GAUSSIAN
 from meanfield.layers.layer import Layer, MisplacedLayer, every
-from meanfield.layers.sequence import Repeat
+from meanfield.layers.sequence import Repeat, Sequence
 from meanfield.layers.state import Part, State
 from meanfield.layers.tangent import TangentKernel, started
 from meanfield.progress_bar import progress_bar
@@ -255,6 +255,15 @@ def _unrolled(layers: tuple[Layer, ...]) -> Iterator[tuple[int, Layer]]:
             yield index + 1, layer
 
 
+def _taken_apart(turns: Iterable[tuple[int, Layer]]) -> Iterator[tuple[int, Layer]]:
+    """Sequences layer by layer: variances can be looked at behind the weights inside."""
+    for place, layer in turns:
+        if isinstance(layer, Sequence):
+            yield from _taken_apart((place, each) for each in layer.layers)
+        else:
+            yield place, layer
+
+
 def through(turns: tuple[tuple[int, Layer], ...], state: State) -> State:
     """A state behind some turns."""
     for place, layer in turns:
@@ -278,6 +287,8 @@ def _means_matter(turns: tuple[tuple[int, Layer], ...]) -> bool:
 def prepared(network: Network, rows: Any, others: Any, tangents: Tangents | None, per_layer: bool = False) -> Gram:
     """Each input through the network by itself, and tables for the layers behind which all variances have met."""
     turns = turns_of(network)
+    if not per_layer:
+        turns = tuple(_taken_apart(turns))
     first = Inputs.of("X", rows)
     second = first if others is None else Inputs.of("Y", others)
     if second.components != first.components:

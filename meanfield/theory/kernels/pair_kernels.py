@@ -36,7 +36,7 @@ def losses_of_products(products: Array, first: Array, second: Array) -> None:
             products[i, j] = 0.5 * total if product > 0.0 else 2.0 - 0.5 * total
 
 
-@kernel("float64(float64[::1], float64)")
+@kernel("float64(float64[::1], float64)", allow=("contract",))
 def series(row: Array, t: float) -> float:
     """Σ row[k] T_k(t), by Clenshaw's recurrence."""
     twice = 2.0 * t
@@ -53,25 +53,33 @@ def look_up(losses: Array, parts: int, at_zero: float, at_two: float, near: Arra
 
     Row 0 of a table belongs to the first panel below √½; each octave has `parts` panels of equal width, the last octave reaches down to 0.
     """
+    columns = losses.shape[1]
+    half = np.empty(columns)
+    bits = half.view(np.int64)
+    last = near.shape[0] // parts, far.shape[0] // parts  # octaves
+    deepest = max(last[0], last[1])
+    scale = np.empty(deepest)  # 2ᵒ
+    for octave in range(deepest):
+        scale[octave] = math.ldexp(1.0, octave)
     for i in range(losses.shape[0]):
-        for j in range(losses.shape[1]):
+        for j in range(columns):
+            half[j] = 0.5 * losses[i, j] if losses[i, j] <= 1.0 else 1.0 - 0.5 * losses[i, j]
+        for j in range(columns):
             loss = losses[i, j]
             if loss == 0.0 or loss == 2.0:
                 out[i, j] = at_zero if loss == 0.0 else at_two
                 continue
+            # The octave of the root from the exponent of its square: ½ ≤ x < 1 is 0.
+            octave = -(((bits[j] >> 52) - 1023) >> 1) - 1
             ahead = loss <= 1.0
-            x = math.sqrt(0.5 * loss) if ahead else math.sqrt(max(1.0 - 0.5 * loss, 0.0))
-            mantissa, power = math.frexp(x)  # x = mantissa · 2^power, mantissa in [½, 1)
-            # 0 at the upper end of the octave; that of the first is √½.
-            position = parts * 2.0 * (1.0 - mantissa) if power < 0 else parts * max(ACUTE - x, 0.0) / (ACUTE - 0.5)
-            inner = min(int(position), parts - 1)
-            t = 1.0 - 2.0 * (position - inner)
-            panel = -power * parts + inner
             table = near if ahead else far
-            last = table.shape[0] - 1
-            if panel > last or x == 0.0:
-                panel, t = last, -1.0
-            out[i, j] = series(table[panel], t)
+            if octave >= (last[0] if ahead else last[1]):
+                out[i, j] = series(table[table.shape[0] - 1], -1.0)
+                continue
+            top, wide = (ACUTE, ACUTE - 0.5) if octave == 0 else (1.0, 0.5)
+            position = parts * max(top - math.sqrt(half[j]) * scale[octave], 0.0) / wide
+            inner = min(int(position), parts - 1)
+            out[i, j] = series(table[octave * parts + inner], 1.0 - 2.0 * (position - inner))
 
 
 @kernel("void(float64[:,::1], int64, int64, int64[::1])")

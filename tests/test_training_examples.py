@@ -170,11 +170,12 @@ def test_step_sizes_are_chosen_on_networks_that_are_not_tested(monkeypatch):
 
     def course(data, setting, depth, seeds, rates, size, kept, device):
         seen.append((list(seeds), tuple(rates)))
-        accuracy = np.array([0.1, 0.9, 0.2, 0.3]).repeat(2) if len(rates) > 1 else np.ones(len(seeds))
+        accuracy = np.array([0.1, 0.9, 0.2, 0.3]).repeat(size.choosing) if len(rates) > 1 else np.ones(len(seeds))
         return train_depth.Course(np.zeros((1, len(accuracy))), {"train": accuracy[None], "test": accuracy[None]})
 
     monkeypatch.setattr(train_depth, "course", course)
-    found = train_depth.trained(None, train_depth.settings(10)[0], 10, train_depth.SIZES["default"], None, CPU)
+    size = train_depth.replace(train_depth.SIZES["default"], choosing=2)
+    found = train_depth.trained(None, train_depth.settings(10)[0], 10, size, None, CPU)
     assert found.rate == train_depth.RATES[1]
     assert seen == [([10_000, 10_001], train_depth.RATES), (list(range(10)), (train_depth.RATES[1],))]
 

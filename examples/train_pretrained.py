@@ -86,6 +86,10 @@ def pretrain(nets: Networks, data: Shapes, size: Size, seeds: Sequence[int], tic
                     signal = torch.sigmoid(torch.baddbmm(nets.biases[below], signal, nets.weights[below]))
             # The first layer's inputs are standardised grey levels: as targets they go to [0, 1] again.
             target = (signal * data.spread + data.centre) / 255 if layer == 0 else signal
+            if step == 0:
+                # The read-out begins at the inputs' means, so that the weights need not learn them: they would saturate all codes.
+                mean = target.mean(dim=(0, 1)).clamp(0.02, 0.98)
+                back = torch.logit(mean).expand(len(nets), 1, -1).clone().requires_grad_()
             damaged = signal * (torch.rand(signal.shape, generator=noise, device=signal.device) >= HIDDEN_SHARE)
             code = torch.sigmoid(torch.baddbmm(bias, damaged, weight))
             rebuilt = torch.baddbmm(back, code, weight.transpose(1, 2))

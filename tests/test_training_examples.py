@@ -43,12 +43,19 @@ def _flags_put_back():
     torch.set_num_threads(threads)
 
 
-def check_files(name: str, tables: int, folder: Path) -> None:
-    assert len(list(folder.iterdir())) == 1 + tables
+def check_files(name: str, tables: tuple[str, ...], folder: Path) -> None:
+    """Nothing but the figure and these tables, each with the columns of the kept one."""
+    assert {path.name for path in folder.iterdir()} == {f"train_{name}_smoke.png", *(f"train_{name}{part}_smoke.csv" for part in tables)}
     assert (folder / f"train_{name}_smoke.png").read_bytes().startswith(b"\x89PNG")
-    rows = table(folder / f"train_{name}_smoke.csv")
-    assert rows
-    assert list(rows[0]) == list(table(RESULTS / f"train_{name}.csv")[0])
+    for part in tables:
+        rows = table(folder / f"train_{name}{part}_smoke.csv")
+        assert rows
+        kept = RESULTS / f"train_{name}{part}.csv"
+        if kept.exists():
+            assert list(rows[0]) == list(table(kept)[0])
+
+
+TABLES = {"depth": ("", "_claims"), "phase": ("",), "shaped": ("", "_claims"), "glorot": ("", "_layers", "_claims")}
 
 
 @pytest.mark.parametrize("name", ["depth", "phase", "shaped"])
@@ -56,14 +63,21 @@ def check_files(name: str, tables: int, folder: Path) -> None:
 def test_small_size_runs(name, tmp_path):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
     importlib.import_module(f"train_{name}").main(["--smoke", "--device", "cpu", "--out", str(tmp_path)])
-    check_files(name, 1, tmp_path)
+    check_files(name, TABLES[name], tmp_path)
+
+
+@pytest.mark.parametrize(("name", "tables"), [("saturation", ("", "_histograms")), ("pretrained", ("", "_claims"))])
+@pytest.mark.usefixtures("_flags_put_back")
+def test_small_size_runs_on_shapes(name, tables, tmp_path):
+    importlib.import_module(f"train_{name}").main(["--smoke", "--device", "cpu", "--out", str(tmp_path)])
+    check_files(name, tables, tmp_path)
 
 
 def test_small_size_runs_as_a_script(tmp_path):
     words = [str(EXAMPLES / "train_glorot.py"), "--smoke", "--device", "cpu", "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
-    check_files("glorot", 2, tmp_path)
+    check_files("glorot", TABLES["glorot"], tmp_path)
 
 
 @pytest.mark.usefixtures("_flags_put_back")
@@ -156,11 +170,12 @@ def test_step_sizes_are_chosen_on_networks_that_are_not_tested(monkeypatch):
 
     def course(data, setting, depth, seeds, rates, size, kept, device):
         seen.append((list(seeds), tuple(rates)))
-        accuracy = np.array([0.1, 0.9, 0.2, 0.3]).repeat(2) if len(rates) > 1 else np.ones(len(seeds))
+        accuracy = np.array([0.1, 0.9, 0.2, 0.3]).repeat(size.choosing) if len(rates) > 1 else np.ones(len(seeds))
         return train_depth.Course(np.zeros((1, len(accuracy))), {"train": accuracy[None], "test": accuracy[None]})
 
     monkeypatch.setattr(train_depth, "course", course)
-    found = train_depth.trained(None, train_depth.settings(10)[0], 10, train_depth.SIZES["default"], None, CPU)
+    size = train_depth.replace(train_depth.SIZES["default"], choosing=2)
+    found = train_depth.trained(None, train_depth.settings(10)[0], 10, size, None, CPU)
     assert found.rate == train_depth.RATES[1]
     assert seen == [([10_000, 10_001], train_depth.RATES), (list(range(10)), (train_depth.RATES[1],))]
 
@@ -535,9 +550,9 @@ def test_page_shows_the_accuracies_of_the_table():
     rows = table(RESULTS / "train_depth.csv")
     for setting in dict.fromkeys(row["setting"] for row in rows):
         cells = []
-        for depth in ("10", "30", "60", "100"):
+        for depth in dict.fromkeys(row["depth"] for row in rows):
             found = 100 * np.array(numbers(rows, "test_accuracy", setting=setting, depth=depth))
-            assert len(found) == 6
+            assert len(found) == 10
             cells.append(f"{found.mean():.1f} ± {found.std(ddof=1):.1f}")
         assert f"| {setting} | {' | '.join(cells)} |" in page
 
@@ -556,27 +571,65 @@ def test_page_shows_the_accuracies_of_shaped_networks():
         assert min(shaped) > max(numbers(rows, "train_accuracy", activation=name, way="He"))
 
 
-@pytest.mark.parametrize(("worse", "depths"), [("ordered", ("30", "60", "100")), ("chaotic", ("60", "100"))])
-def test_committed_runs_train_on_the_edge_where_they_do_not_off_it(worse, depths):
-    from training.evidence import permutation_p
+@pytest.mark.parametrize("worse", ["tanh, ordered", "tanh, chaotic"])
+def test_committed_runs_train_on_the_edge_where_they_do_not_off_it(worse):
+    """At the depths beyond 6 ξ_c of the setting that is to fail, from 30 on."""
+    from training.evidence import paired_p
 
     rows = table(RESULTS / "train_depth.csv")
+    reach = max(numbers(rows, "six_xi_c", setting=worse)[0], 29)
+    depths = [depth for depth in dict.fromkeys(row["depth"] for row in rows) if int(depth) > reach]
+    assert depths
     edge, off = (
-        np.mean([numbers(rows, "train_accuracy", setting=f"tanh, {name}", depth=depth) for depth in depths], axis=0)
-        for name in ("edge", worse)
+        np.mean([numbers(rows, "train_accuracy", setting=name, depth=depth) for depth in depths], axis=0) for name in ("tanh, edge", worse)
     )
-    assert 5 * permutation_p(edge, off) < 0.01
+    assert 6 * paired_p(edge, off) < 0.01
 
 
-def test_committed_runs_of_tanh_are_better_normalized():
-    from training.evidence import permutation_p
+@pytest.mark.parametrize("name", ["depth", "glorot", "pretrained"])
+def test_page_shows_the_claims_of_the_table(name):
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    for row in table(RESULTS / f"train_{name}_claims.csv"):
+        verdict = "holds" if float(row["p_holm"]) < 0.01 else "does not hold here"
+        assert re.search(rf"\| {re.escape(row['claim'])} \|.*\| {float(row['p_holm']):.2g} \| {verdict}", page), row["claim"]
+
+
+def test_committed_claims_are_those_of_the_pairs():
+    from training.evidence import claims
 
     rows = table(RESULTS / "train_glorot.csv")
-    normalized, standard = (
-        -np.array(numbers(rows, "test_error_percent", activation="tanh", scheme=scheme, hidden_layers="5"))
-        for scheme in ("normalized", "standard")
+
+    def right(activation, scheme):
+        return 1 - np.array(numbers(rows, "test_error_percent", activation=activation, scheme=scheme, hidden_layers="5")) / 100
+
+    found = claims(
+        {
+            "normalized beats standard for tanh": (right("tanh", "normalized"), right("tanh", "standard")),
+            "normalized beats standard for softsign": (right("softsign", "normalized"), right("softsign", "standard")),
+            "tanh, standard, beats sigmoid, standard": (right("tanh", "standard"), right("sigmoid", "standard")),
+            "softsign, standard, beats tanh, standard": (right("softsign", "standard"), right("tanh", "standard")),
+        }
     )
-    assert 4 * permutation_p(normalized, standard) < 0.01
+    kept = {row["claim"]: float(row["p_holm"]) for row in table(RESULTS / "train_glorot_claims.csv")}
+    assert kept == {item.statement: pytest.approx(item.p, rel=1e-4) for item in found}
+
+
+def test_tanh_saturates_layer_after_layer_and_softsign_does_not():
+    rows = table(RESULTS / "train_saturation.csv")
+    tanh = numbers(rows, "saturated_share", activation="tanh", scheme="standard", rate="0.03", step="40000")
+    softsign = numbers(rows, "saturated_share", activation="softsign", step="40000")
+    assert tanh[0] > 2 * tanh[1] > 3 * tanh[2] > 0.3
+    assert max(softsign[1:]) < 1e-3
+    early = numbers(rows, "saturated_share", activation="tanh", scheme="standard", rate="0.03", step="1000")
+    assert early[0] > 0.3 > 0.005 > max(early[1:])
+
+
+def test_weight_gradients_are_level_at_the_start_where_the_back_propagated_ones_fall():
+    rows = table(RESULTS / "train_saturation.csv")
+    at = {"activation": "tanh", "scheme": "standard", "rate": "0.03", "step": "0"}
+    weights, back = (np.array(numbers(rows, f"{name}_deviation", **at)) for name in ("weight_gradient", "gradient"))
+    assert weights.max() / weights.min() < 1.15
+    assert back[-1] / back[0] > 10
 
 
 def test_page_shows_the_errors_of_the_table():

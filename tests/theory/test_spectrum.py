@@ -483,6 +483,11 @@ def test_bad_arguments_of_layers_that_differ(ask, told):
         ask()
 
 
+def test_slopes_are_followed_as_far_out_as_their_mean_lies():
+    """exp: E φ'² = e^{2q}, which lies at Z = 2√q."""
+    assert slope_law(mf.activation("exp"), 100.0).mean == pytest.approx(math.exp(200.0), rel=1e-11)
+
+
 def test_answers_do_not_depend_on_company():
     s = critical("gelu", 8, "orthogonal", 1.0)
     x = np.linspace(0.01, 3.0, 9)
@@ -562,6 +567,9 @@ def test_no_isometry(name):
         ("relu6", 64, 1.0),
         ("squared_relu", 2, 1.0),
         ("softsign", 1, 1e-6),
+        ("exp", 1, 100.0),
+        ("snake", 1, 1.0),
+        ("isrlu", 2, 1e-6),
     ],
 )
 def test_nothing_fails(name, depth, q, weights):

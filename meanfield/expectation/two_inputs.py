@@ -229,15 +229,15 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
                 out = table.covariances(*(np.ascontiguousarray(a) for a in (q1, q2, c)))
             else:
                 out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
-    if order < 2 and left:
-        rest = np.isnan(out)
-        if rest.any():
-            out[rest] = closed_covariances(activation, q1[rest], q2[rest], arccosines(c[rest]), order)
     if order == 0 and np.count_nonzero(ridge := same & np.isnan(out)) > MANY:
         for q in np.unique(q1[ridge]).tolist():
             mine = ridge & (q1 == q)
             if np.count_nonzero(mine) > MANY:
                 out[mine] = _by_profile(activation, q, c[mine])
+    if order < 2 and left:
+        rest = np.isnan(out)
+        if rest.any():
+            out[rest] = closed_covariances(activation, q1[rest], q2[rest], arccosines(c[rest]), order)
     return out
 
 

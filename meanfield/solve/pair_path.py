@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ACUTE = math.sqrt(0.5)  # x at θ = π/2, where the correlation table ends
 PER_PIECE = 4  # layers, each a quadrature, from which on a piece of the correlation table is worth making, to be kept
+PER_FAR_PIECE, FAR = 40, 3  # the same from q = 4³ on, where pieces cost tenths of a second and more
 FEW = 24  # layers at one variance that are cheaper one by one than by fitting its profile
 
 
@@ -292,9 +293,10 @@ class _Path:
         ahead = ahead[: int(outside[0])] if outside.size else ahead
         if self.weight == 0.0 or ahead.size == 0 or not has_table(self.act):
             return layer
-        fresh = np.zeros(ahead.size, dtype=np.int64)
-        fresh[np.unique(pieces_of(ahead), return_index=True)[1]] = 1
-        worth = np.flatnonzero(np.arange(1, ahead.size + 1) >= PER_PIECE * np.cumsum(fresh))
+        price = np.zeros(ahead.size, dtype=np.int64)
+        pieces, first = np.unique(pieces_of(ahead), return_index=True)
+        price[first] = np.where(pieces < FAR, PER_PIECE, PER_FAR_PIECE)
+        worth = np.flatnonzero(np.arange(1, ahead.size + 1) >= np.cumsum(price))
         return layer + int(worth[-1]) + 1 if worth.size else layer
 
     def _slow_stretch(self, q: Array, layer: int, settled: int) -> int:

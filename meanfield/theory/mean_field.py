@@ -208,9 +208,8 @@ class MeanField:
             # The normalised map of φ's slopes: f(1) = 1 and f'(1) = 1.
             try:
                 limit_slopes(self.activation, self.q_star)
-            except DomainError:  # a property has no q to give
-                end = "0" if self.q_star == 0.0 else "∞"
-                why = f"the slopes of {self.activation.name} are 0 or infinite on both sides: the correlation map has no limit q → {end}"
+            except DomainError as error:  # a property has no q to give
+                why = f"q → {'0' if self.q_star == 0.0 else '∞'}: {str(error).removesuffix('; give q')}"
                 return CorrelationPoint(math.nan, math.nan, math.nan, math.nan, why)
             # At χ₁ = 1 variances grow to infinity by what is the same in both inputs, the bias, and there c → 1 all the same.
             if limits.same_slopes(self.activation, self.q_star) and not (self.phase == "critical" and math.isinf(self.q_star)):
@@ -230,6 +229,7 @@ class MeanField:
         In the limits q* = 0 and q* = inf the map is normalised by a variance that itself shrinks or grows, so f'(1) = 1
         whatever χ₁ is. Where the slopes of φ differ there (ReLU) c* = 1. Where they agree (tanh, σ_b = 0, σ_w ≤ 1) the map is the
         identity, as it is for linear φ without biases: every correlation is a fixed point, c* is nan, and `c_star_reason` says so.
+        Where φ is flatter than linear at 0, or steeper far out, the map has no limit: nan, with that reason.
 
         Examples
         --------

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 
+LOG_4 = math.log(4.0)
+
+
 @kernel("UniTuple(float64, 2)(float64, float64[::1], float64[:,::1])")
 def series_and_slope(s: float, edges: Array, coefficients: Array) -> tuple[float, float]:
     """A piecewise Chebyshev series at s and its derivative in s, by Clenshaw's recurrence."""
@@ -63,7 +66,7 @@ def evaluate_piece(theta: Array, q: Array, middle: float, jumping: bool, edges: 
             before = q[i]
             root = math.sqrt(before)
             scale = math.asinh(math.pi * root)
-            t = min(max(2.0 * (0.5 * math.log2(before) - middle), -1.0), 1.0)
+            t = min(max(2.0 * (math.log(before) / LOG_4 - middle), -1.0), 1.0)
             weights[0], weights[1] = 1.0, t
             for k in range(2, nodes):
                 weights[k] = 2.0 * t * weights[k - 1] - weights[k - 2]

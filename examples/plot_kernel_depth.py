@@ -43,3 +43,13 @@ left.set(xlabel="layers", ylabel=r"$\Theta(x, x')/\Theta(x, x)$")
 right.set(xlabel="layers", ylabel="condition number", ylim=(1, 1e8))
 for axis in (left, right):
     axis.legend(frameon=False, fontsize=7)
+
+# %%
+# Run as a script with a file's name, it writes that file instead of showing a window.
+if __name__ == "__main__":
+    import sys
+
+    if len(sys.argv) == 2:
+        figure.savefig(sys.argv[1], dpi=200)
+    else:
+        plt.show()

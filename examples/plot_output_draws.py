@@ -58,3 +58,13 @@ for axis in axes.ravel():
     axis.tick_params(labelsize=7)
 for (phi, depth), value in spread.items():
     print(f"{phi} at {depth} layers: {value:.3f} of the output's size varies along the circle")
+
+# %%
+# Run as a script with a file's name, it writes that file instead of showing a window.
+if __name__ == "__main__":
+    import sys
+
+    if len(sys.argv) == 2:
+        figure.savefig(sys.argv[1], dpi=200)
+    else:
+        plt.show()

@@ -31,3 +31,13 @@ left.set(xlabel="$x$", ylabel=r"$\varphi(x)$")
 right.set(xlabel="correlation of two inputs", ylabel=f"behind {depth} layers")
 left.legend(frameon=False)
 plt.show()
+
+# %%
+# Run as a script with a file's name, it writes that file instead of showing a window.
+if __name__ == "__main__":
+    import sys
+
+    if len(sys.argv) == 2:
+        figure.savefig(sys.argv[1], dpi=200)
+    else:
+        plt.show()

@@ -52,6 +52,12 @@ def test_a_picture_is_drawn_in_one_cell(name):
     assert all(index in makes for index in draws if makes and index > makes[0])
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("plot_*.py")))
+def test_takes_the_name_of_a_file(name):
+    text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    assert re.search(r"if len\(sys\.argv\) == 2:\n        \S*savefig\(sys\.argv\[1\]", text)
+
+
 def test_as_a_script_it_writes_the_file_that_it_is_given(tmp_path):
     place = tmp_path / "edge.png"
     subprocess.run([sys.executable, str(EXAMPLES / "plot_edge_of_chaos.py"), str(place)], check=True, cwd=EXAMPLES.parent, timeout=120)

@@ -110,12 +110,9 @@ def _pulled(
 
     factor is E[φ'²], shared_factor E[φ'φ'] at two inputs of a batch.
     """
-    known = cotangent.common is not None
     found = [_behind(act, cotangent.free, cotangent.common, factor, shared_factor, keep)]
-    found += [
-        _behind(compose(e.activation, act), e.before, e.common_before if known else None, factor, shared_factor, keep)
-        for e in cotangent.behind
-    ]
+    for each in cotangent.behind:
+        found.append(_behind(compose(each.activation, act), each.before, each.common_before, factor, shared_factor, keep))
     # Behind a `PostActivation`: E|δ|² φ'(z)² over the Gaussian z, which only weights can stand in front of.
     free = 0.0 * cotangent.free
     if cotangent.along is not None:

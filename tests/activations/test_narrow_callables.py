@@ -164,6 +164,15 @@ def test_steps_steeper_than_the_search_is_fine(steepness: float) -> None:
         assert mf.second_moment(ramp, 1.0) == pytest.approx(1.0 - inside * 2.0 / 3.0, rel=1e-13)
 
 
+def test_many_steep_steps() -> None:
+    """None is given up for being one of many."""
+    at = np.linspace(-3.0, 3.0, 40) + 0.0123
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mf.AccuracyWarning)
+        value = mf.second_moment(lambda x: sum(np.tanh(1e6 * (np.asarray(x) - a)) for a in at), 1.0, derivative=1)
+    assert value == pytest.approx(4.0 / 3.0 * 1e6 * sum(_density(a, 1.0) for a in at), rel=1e-6)
+
+
 def test_a_narrow_peak_at_two_inputs() -> None:
     """A wide panel does not eat its way into the peak, one narrow panel after the other: seconds, not minutes."""
     width, centre = 0.01, 0.3

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import accuracy, against_peers, curves, diagrams, one_input, peer_runs, simulations, start_up, two_inputs
+from tests.benchmarks import accuracy, against_peers, curves, diagrams, kernels, one_input, peer_runs, simulations, start_up, two_inputs
 from tests.benchmarks.record import Measurement, Run, compare, load, machine, save, table
 
 SECTIONS: dict[str, Callable[..., Iterator[Measurement]]] = {
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Callable[..., Iterator[Measurement]]] = {
     "diagrams": diagrams.measure,
     "one": one_input.measure,
     "two": two_inputs.measure,
+    "kernels": kernels.measure,
     "accuracy": accuracy.measure,
     "simulations": simulations.measure,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -19,8 +20,10 @@ from meanfield.activations.breakpoint import Breakpoint
 from meanfield.activations.feature import Feature
 from meanfield.errors import ActivationError
 
+_log = logging.getLogger(__name__)
 _THIN = 1e-2  # relative to 1 + |x|: what is wider is no layer beside a breakpoint
-_MOST_LAYERS = 400
+_STEP = 8.0  # from one feature of a layer to the next
+_MOST_LAYERS = 4_000
 
 
 class BlackBoxActivation(Activation):
@@ -172,12 +175,15 @@ class BlackBoxActivation(Activation):
 def _layers(walls: Array, left: Array, right: Array) -> list[Feature]:
     """Where φ is smooth up to a breakpoint only very near to it, as beside a steep step: features of all sizes from there on."""
     found: list[Feature] = []
-    for wall, clear in zip(np.tile(walls, 2).tolist(), np.concatenate([left, right]).tolist(), strict=True):
+    inner = [[(abs(wall), wall, clear) for wall, clear in zip(walls.tolist(), side.tolist(), strict=True)] for side in (left, right)]
+    for _, wall, clear in sorted(inner[0] + inner[1]):
         scale = clear
-        while 0.0 < scale < min(_THIN * (1.0 + abs(wall)), np.inf):
+        while 0.0 < scale < _THIN * (1.0 + abs(wall)):
             found.append(Feature(wall, scale))
-            scale *= 4.0
-    return found if len(found) <= _MOST_LAYERS else []
+            scale *= _STEP
+    if len(found) > _MOST_LAYERS:
+        _log.info("%d layers beside breakpoints were found and the innermost %d kept", len(found), _MOST_LAYERS)
+    return found[:_MOST_LAYERS]
 
 
 def from_callable(function: Callable[..., Any], breakpoints: Iterable[Any] | None, name: str | None) -> BlackBoxActivation:

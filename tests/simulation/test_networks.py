@@ -129,16 +129,24 @@ def test_random_stacks(number: int) -> None:
     assert verdict.consistent, str(verdict)
 
 
-@pytest.mark.parametrize("act", ["relu", "gelu", "abs"])
-def test_what_a_batch_shares_of_its_gradient(act: str) -> None:
-    """Behind another φ than the normalisation's own δ doesn't sum to 0 over the batch."""
-    block = L.Dense(1.0) >> L.BatchNorm(6) >> "tanh" >> L.Dense(1.1) >> act
-    network = mf.Network(L.Repeat(block, 4), L.Dense(1.0))
-    verdict = network.simulate(500, 150, 1.0, 0.3, 7, progress=False, method="conditional").compare(false_alarm=1e-5)
-    assert verdict.consistent, str(verdict)
-    masked = L.Dense(1.0) >> L.BatchNorm(6) >> "tanh" >> L.Dense(1.1, 0.2) >> L.Dropout(0.3) >> act
-    network = mf.Network(L.Repeat(masked, 4), L.Dense(1.0))
-    verdict = network.simulate(500, 150, 1.0, 0.3, 8, progress=False, method="conditional").compare(false_alarm=1e-5)
+BETWEEN = {
+    "an activation": (L.Dense(1.1), "relu"),
+    "two in a row": (L.Dense(1.1, 0.3), "abs", "sin"),
+    "masks behind one": (L.Dense(1.1), "softplus", L.Dropout(0.4)),
+    "masks before one": (L.Dense(1.1, 0.2), L.Dropout(0.3), L.Dropout(0.4), "sin"),
+    "the largest of three": (L.Dense(1.1), L.Maxout(3)),
+    "a gate": (L.Gate(L.Dense(1.1), L.Sequence(L.Dense(1.0, 0.5), "sigmoid")),),
+    "a residual block": (L.Residual(L.Dense(1.3), "abs", L.Dense(1.2)),),
+    "two kinds of units": (L.Concatenate(L.Identity(), L.Sequence(L.Dense(1.3), "relu")),),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_what_a_batch_shares_of_its_gradient(name: str) -> None:
+    """What stands between two normalisations leaves a δ that doesn't sum to 0 over the batch."""
+    block = L.Sequence(L.Dense(1.0), L.BatchNorm(5), "tanh", *BETWEEN[name])
+    network = mf.Network(L.Repeat(block, 5), L.Dense(1.0))
+    verdict = network.simulate(1200, 120, 1.0, 0.3, 7, progress=False, method="conditional").compare(false_alarm=1e-5)
     assert verdict.consistent, str(verdict)
 
 

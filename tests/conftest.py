@@ -24,6 +24,14 @@ os.environ.setdefault("NUMBA_CACHE_DIR", _cache_folder())
 os.environ["MPLBACKEND"] = "agg"
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes are named by their number: written out they are no name, and a packed file's bytes may hold the time of day.
+
+    Workers that collect a second apart would then have tests of different names, and the run ends before its first test.
+    """
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def _no_figure_left_open():
     """A test that leaves a pyplot figure open would count towards Matplotlib's warning in another one."""

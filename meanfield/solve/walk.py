@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.layers.cotangent import Cotangent, Pullback, at_output, common, scaled, total
+from meanfield.layers.cotangent import Cotangent, Pullback, at_output, scaled, total
 from meanfield.layers.law import GAUSSIAN
 from meanfield.layers.layer import Layer, MisplacedLayer, every
 from meanfield.layers.normalise import BatchNorm, LayerNorm, RMSNorm
@@ -104,14 +104,13 @@ def summing_to_0(layers: tuple[Layer, ...]) -> Array | None:
 
 
 def gradient_factor(layer: Layer, state: State) -> float:
-    """|δ|² before a layer over |δ|² behind it, where it is one of many alike."""
-    after, pull = layer.apply(state)
-    shared = summing_to_0((layer,))
-    first = pull(at_output(after, shared))
-    if shared is None:
-        return float(total(first))
-    settled = common(first)
-    return float(total(pull(at_output(after, settled))))
+    """|δ|² before a layer over |δ|² behind it, where it is one of many alike, at the state's variances and correlation."""
+    if summing_to_0((layer,)) is None:
+        after, pull = layer.apply(state)
+        return float(total(pull(at_output(after))))
+    # In a batch it hangs on the laws in front and on what the gradients share behind: both are settled one layer further in.
+    logs = walk((Repeat(layer, 5),), state).log_gradient
+    return math.exp(logs[2] - logs[3])
 
 
 def _back(stretches: list[Stretch], state: State, size: int, shared: Array | None) -> Array:

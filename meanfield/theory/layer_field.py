@@ -24,7 +24,7 @@ from meanfield.layers.state import Part, State
 from meanfield.solve.layer_profile import layer_recursion
 from meanfield.solve.moving_profiles import evenly
 from meanfield.solve.scan import octave_grid, polish, with_extrema
-from meanfield.solve.walk import gradient_factor, walk
+from meanfield.solve.walk import gradient_factor, summing_to_0, walk
 from meanfield.theory.correlation import CorrelationPoint, DepthScales, depth_scale
 from meanfield.theory.mean_field import CRITICAL, MeanField
 from meanfield.theory.trajectory import Trajectory, checked_depth, propagate, started
@@ -215,12 +215,18 @@ class LayerField(MeanField):
         return q
 
     def _factor(self, q: float) -> float:
-        """The gradient's factor."""
-        return gradient_factor(self.layer, State.of(q, q, 0.5))
+        """The gradient's factor: of two inputs at c* where a batch is normalised, of any two elsewhere."""
+        epsilon = 0.5
+        if summing_to_0((self.layer,)) is not None:
+            epsilon = self._correlation_point.epsilon
+        return gradient_factor(self.layer, State.of(q, q, epsilon if 0.0 < epsilon <= 2.0 else 0.5))
 
     @cached_property
     def chi_1(self) -> float:
-        """The gradient's factor |δ before|²/|δ behind|² at q*: σ_w² V[φ'] for the plain layer; inf where φ jumps."""
+        """The gradient's factor |δ before|²/|δ behind|² at q*: σ_w² V[φ'] for the plain layer; inf where φ jumps.
+
+        Where the layer normalises a batch the factor depends on the correlation too, and is that at c*.
+        """
         q, rule = self.q_star, self._affine
         if rule is not None and rule.w > 0.0 and self._table.has_jumps:
             return math.inf

@@ -148,6 +148,13 @@ def test_batch_normalisation_explodes():
         for phi, wanted in (("linear", (batch - 2) / (batch - 3)), ("relu", batch_gradient(batch))):
             t = path(L.Sequence(L.Dense(1.0), L.BatchNorm(batch), phi), 5)
             assert t.gradient[1] / t.gradient[2] == pytest.approx(wanted, rel=1e-11)
+            # The factor that a `MeanField` gives is this one, wherever the block is said to begin.
+            dense, normed, act = L.Dense(1.0, 0.3), L.BatchNorm(batch), L.Activation(phi)
+            for block in ((dense, normed, act), (normed, act, dense), (act, dense, normed)):
+                assert mf.MeanField(L.Sequence(*block)).chi_1 == pytest.approx(wanted, rel=1e-11)
+        # The errors at a network's end sum to 0 over the batch too.
+        end = path(L.Sequence(L.Dense(1.0), L.BatchNorm(batch)), 5)
+        assert end.gradient[4] / end.gradient[5] == pytest.approx((batch - 2) / (batch - 3), rel=1e-12)
     wide = path(L.Sequence(L.Dense(1.0), L.BatchNorm(10**5), "relu"), 5)
     assert wide.gradient[1] / wide.gradient[2] == pytest.approx(math.pi / (math.pi - 1), rel=1e-4)
     assert batch_gradient(64) == pytest.approx(1.493063, abs=5e-7)

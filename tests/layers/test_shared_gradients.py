@@ -68,7 +68,12 @@ def test_slopes_on_the_sphere() -> None:
     # |e₁ ± e₂| within {Σ = 0} is √(2(1 ∓ 1/n)(1 − 1/B)), and y has length √B.
     plus = math.sqrt(batch) * math.sqrt(2.0 * (1.0 - 1.0 / n) * (1.0 - 1.0 / batch))
     minus = math.sqrt(batch) * math.sqrt(2.0 * (1.0 + 1.0 / n) * (1.0 - 1.0 / batch))
-    assert batch_moments(mf.activation("sin"), batch).slopes == pytest.approx(0.5 * (cosine(plus) + cosine(minus)), rel=1e-12)
+    shared = 0.5 * (cosine(plus) + cosine(minus))
+    assert batch_moments(mf.activation("sin"), batch).slopes == pytest.approx(shared, rel=1e-12)
+    # A gradient that comes back through sin has E cos² y = ½(1 + E cos 2y) of its norm, and shares that part of it.
+    normalised = L.BatchNorm(batch).apply(State.of(0.8, 0.8, 0.7)).state
+    square = 0.5 * (1.0 + cosine(2.0 * math.sqrt(n)))
+    assert _behind(L.Activation("sin"), normalised) == pytest.approx(SHARED * shared / square, rel=1e-12)
 
 
 def test_activations() -> None:
@@ -78,6 +83,9 @@ def test_activations() -> None:
     assert _behind(L.Activation("sin"), state) == pytest.approx(SHARED * once, rel=1e-12)
     # Behind another φ: E[cos|u| cos|v|], which is the same, as the cosine is even.
     assert _behind(L.Activation("sin"), L.Activation("abs").apply(state).state) == pytest.approx(SHARED * once, rel=1e-10)
+    # Behind 2x: E cos 2u cos 2v.
+    twice = _cosines(4.0 * q, 4.0 * q, 1.0 - epsilon) / _cosines(4.0 * q, 4.0 * q, 1.0)
+    assert _behind(L.Activation("sin"), L.Activation("2*x").apply(state).state) == pytest.approx(SHARED * twice, rel=1e-10)
 
 
 def test_maxout_and_gates() -> None:

@@ -107,6 +107,9 @@ def test_layers_without_a_formula() -> None:
     batch = mf.MeanField(L.Sequence(L.BatchNorm(8), "relu", L.Dense(1.2)))
     assert batch.phase == "chaotic"
     assert batch.propagate(30, 1.0, 0.3).c[-1] == pytest.approx(batch.c_star, rel=1e-12)
+    decaying = mf.MeanField(L.Residual(L.Sequence(L.BatchNorm(8), "tanh", L.Dense(1.2)), skip=0.8))
+    path = decaying.propagate(80, 1.0, 0.3)
+    assert decaying.chi_1 == pytest.approx(path.gradient[60] / path.gradient[61], rel=1e-9)  # at q* and c*
 
 
 def test_held_variances() -> None:

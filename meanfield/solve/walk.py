@@ -7,13 +7,14 @@ first see one variance for ever, and once a variance stands still the layer is a
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from meanfield.errors import DomainError
+from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.layers.cotangent import Cotangent, Pullback, at_output, scaled, total
 from meanfield.layers.law import GAUSSIAN
 from meanfield.layers.layer import Layer, MisplacedLayer, every
@@ -85,16 +86,29 @@ def walk(layers: tuple[Layer, ...], start: State) -> Walk:
     """
     stretches: list[Stretch] = []
     state = start
-    for index, layer in enumerate(layers):
-        try:
-            for stretch in _stretches(layer, state):
-                stretches.append(stretch)
-                state = stretch.state
-        except MisplacedLayer as error:
-            raise error.inside(index + 1) from None
-    begin = _columns([_moments(start)])
-    moments = Moments(*(np.concatenate(columns) for columns in zip(begin, *(s.moments for s in stretches), strict=True)))
-    return Walk(moments, _back(stretches, state, moments.q1.size, summing_to_0(layers)), state)
+    with np.errstate(over="ignore", invalid="ignore"):  # a variance may pass the range of numbers: it is inf then
+        for index, layer in enumerate(layers):
+            try:
+                for stretch in _stretches(layer, state):
+                    stretches.append(stretch)
+                    state = stretch.state
+            except MisplacedLayer as error:
+                raise error.inside(index + 1) from None
+        begin = _columns([_moments(start)])
+        moments = Moments(*(np.concatenate(columns) for columns in zip(begin, *(s.moments for s in stretches), strict=True)))
+        log_gradient = _back(stretches, state, moments.q1.size, summing_to_0(layers))
+    if any(s.pulls is not None for s in stretches):
+        _warn_of_infinity(moments, log_gradient)
+    return Walk(moments, log_gradient, state)
+
+
+def _warn_of_infinity(moments: Moments, log_gradient: Array) -> None:
+    infinite = ~(np.isfinite(moments.q1) & np.isfinite(moments.q2))
+    followed = {"c": moments.epsilon, "the mean": moments.mean1 + moments.mean2, "the gradient": log_gradient}
+    lost = [name for name, values in followed.items() if np.isnan(values).any()]
+    if infinite.any() and lost:
+        place = f"the variance passes the largest number at layer {int(np.argmax(infinite))}"
+        warnings.warn(f"{place}: {' and '.join(lost)} can't be followed there, nan", AccuracyWarning, stacklevel=4)
 
 
 def summing_to_0(layers: tuple[Layer, ...]) -> Array | None:
@@ -268,9 +282,8 @@ def _pre_normalised(layer: Layer, state: State, turns: int) -> Stretch | None:
         return None
     a, b = layer.skip**2, layer.scale**2 * found.variance
     p1, p2 = (_accumulated(q, a, b, turns) for q in (q1, q2))
-    # Unit vectors of the two streams for each input: 1 − u·v is ½|u − v|² where the inputs' sizes differ.
-    skip1, skip2 = np.sqrt(a * p1[:-1] / p1[1:]), np.sqrt(a * p2[:-1] / p2[1:])
-    new1, new2 = np.sqrt(b / p1[1:]), np.sqrt(b / p2[1:])
+    # Unit vectors of the two streams for each input: 1 − u·v is ½|u − v|² where the inputs' sizes differ. From b/p, as p may be inf.
+    (skip1, new1), (skip2, new2) = (_shares(a, b / p[:-1]) for p in (p1, p2))
     apart = 0.5 * ((skip1 - skip2) ** 2 + (new1 - new2) ** 2)
     factor = new1 * new2
     x = through(found.table, factor, skip1 * skip2, apart + factor * found.loss, math.sqrt(0.5 * epsilon))
@@ -280,6 +293,12 @@ def _pre_normalised(layer: Layer, state: State, turns: int) -> Stretch | None:
     logs = np.log(a + layer.scale**2 * slope / p1[:-1])
     nothing = np.zeros(turns)
     return Stretch(Moments(p1[1:], p2[1:], losses, nothing, nothing), State.of(p1[-1], p2[-1], losses[-1]), None, logs)
+
+
+def _shares(a: float, added: Array) -> tuple[Array, Array]:
+    """√(a p/p') and √(b/p') of p' = a p + b, from b/p."""
+    grown = a + added
+    return np.sqrt(a / grown), np.sqrt(added / grown)
 
 
 def _accumulated(q: float, a: float, b: float, turns: int) -> Array:

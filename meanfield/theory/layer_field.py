@@ -84,7 +84,8 @@ class LayerField(MeanField):
         return MeanField(rule.activation, math.sqrt(rule.w * rule.mu / (1.0 - rule.a)), math.sqrt(rule.b / (1.0 - rule.a)))
 
     def _behind(self, q: Any, epsilon: Any, tangent: Any = None) -> Part:
-        return self.layer.apply(State.of(q, q, epsilon, tangent)).state.whole
+        with np.errstate(over="ignore", invalid="ignore"):  # inf where a variance passes the range of numbers
+            return self.layer.apply(State.of(q, q, epsilon, tangent)).state.whole
 
     def jacobian_spectrum(self, depth: int, weights: str = "gaussian", q: Any = None, widths: Any = None) -> JacobianSpectrum:
         """See `MeanField.jacobian_spectrum`; for an activation and a dense layer, as they are or as the branch of a residual block.

@@ -112,6 +112,31 @@ def test_layers_without_a_formula() -> None:
     assert decaying.chi_1 == pytest.approx(path.gradient[60] / path.gradient[61], rel=1e-9)  # at q* and c*
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_variance_past_the_largest_number() -> None:
+    """It is inf without a word of NumPy's; what stays defined is followed, what doesn't is nan with one warning."""
+    for layer, c in (
+        (L.Scale(1e10), 0.5),
+        (L.Sequence(L.Dense(3.0, 1.0), L.Maxout(3)), 1.0),
+        (L.Sequence(L.Scale(8.0), "silu", L.Dense(3.0, 1.0)), 1.0),
+        (L.Residual(L.Sequence(L.LayerNorm(), "relu", L.Dense(3.0, 1.0)), skip=1.5), None),
+    ):
+        path = mf.Network(L.Repeat(layer, 2000)).propagate()
+        assert math.isinf(path.q1[-1])
+        assert path.gradient[0] == math.inf
+        # A branch that is normalised first adds nothing to a stream that is infinite: c stays where it was before.
+        finite = int(np.flatnonzero(np.isfinite(path.q1))[-1])
+        assert path.c[-1] == pytest.approx(path.c[finite] if c is None else c, rel=1e-12)
+        field = mf.MeanField(layer)
+        assert field.q_star == math.inf
+        assert field.chi_1 > 1.0
+    gate = L.Sequence(L.Gate(L.Dense(2.0), L.Dense(1.0) >> "relu"), L.Dense(3.0, 1.0))
+    with pytest.warns(mf.AccuracyWarning, match="largest number at layer 8: the gradient can't be followed there, nan") as caught:
+        path = mf.Network(L.Repeat(gate, 2000)).propagate()
+    assert len(caught) == 1
+    assert np.isnan(path.gradient[0])
+
+
 def test_held_variances() -> None:
     net = mf.MeanField(L.Sequence(L.LayerNorm(), "tanh", L.Dense(1.3, 0.3)))
     held = net.propagate(50, net.q_star, 0.3, hold_variance=True)

@@ -464,3 +464,9 @@ def test_an_error_of_ours_is_not_taken_for_a_model_that_cannot_be_traced(monkeyp
             patch.setattr(owner, name, broken)
             with pytest.raises(ZeroDivisionError, match="ours"):
                 init_(mlp(nn.Tanh, depth=3), "tanh")
+
+
+def test_a_batch_in_the_activations_place():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    with pytest.raises(mf.DomainError, match=r"activation is a tensor of shape \(5, 3\): a batch of inputs is given as example="):
+        init_(model, torch.zeros(5, 3))

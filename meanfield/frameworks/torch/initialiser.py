@@ -138,6 +138,8 @@ def init_(
     """
     t = torch()
     plain = checked_model(model)
+    if isinstance(activation, t.Tensor):
+        raise DomainError(f"activation is a tensor of shape {tuple(activation.shape)}: a batch of inputs is given as example=")
     weight = None if sigma_w is None else one_standard_deviation("sigma_w", sigma_w)
     bias = None if sigma_b is None else one_standard_deviation("sigma_b", sigma_b)
     variance = checked_input_variance(input_variance)

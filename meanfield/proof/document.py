@@ -127,9 +127,9 @@ class Proof:
     steps: tuple[Step, ...]
     undecided: tuple[str, ...] = ()
     certificate: str = field(default="", repr=False)
-    confirmed: tuple[str, ...] = ()
+    confirmed: tuple[str, ...] = field(default=(), repr=False)
     signs: dict[str, str] = field(default_factory=dict, hash=False)
-    exact: tuple[str, ...] = ()
+    exact: tuple[str, ...] = field(default=(), repr=False)
     open_signs: tuple[str, ...] = ()
 
     @property

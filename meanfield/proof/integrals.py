@@ -12,7 +12,7 @@ from meanfield.proof.jets import Complexes, Jet, program, real
 from meanfield.proof.pieces import Piece, Pieces
 
 Combination = Callable[[Jet, Any], Any]  # of a jet and x, by sums and products: the same for numbers and for expansions
-_EVALUATIONS = 200_000
+_EVALUATIONS = 1_500_000
 _LONGEST = 12  # times the reach is widened, for functions that live far out
 
 

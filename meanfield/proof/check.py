@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
@@ -52,6 +52,10 @@ class Check:
         One line for each claim: confirmed, or why not.
     confirmed : tuple of str
         The names of the confirmed claims.
+    signs : dict of str to str
+        The signs, in their order on (0, ∞), of the kernels "stability", "fixed_points" and "chi_1", as far as they are confirmed.
+    exact : tuple of str
+        Which of them change as often as their mean over q does.
     """
 
     valid: bool
@@ -59,6 +63,8 @@ class Check:
     satisfied_strictly: bool | None
     reasons: tuple[str, ...]
     confirmed: tuple[str, ...] = ()
+    signs: dict[str, str] = field(default_factory=dict, hash=False)
+    exact: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.valid
@@ -150,7 +156,18 @@ def _checked(json_text: str) -> Check:
     if (satisfied, strictly) != stated:
         sound = False
         reasons.append(f"the claims show {satisfied}, {strictly}, and the certificate states {stated[0]}, {stated[1]}")
-    return Check(sound, satisfied, strictly, tuple(reasons), tuple(confirmed))
+    signs = _signs_of(confirmed)
+    exact = tuple(name for name, (_, exactly) in signs.items() if exactly)
+    return Check(sound, satisfied, strictly, tuple(reasons), tuple(confirmed), {name: found for name, (found, _) in signs.items()}, exact)
+
+
+def _signs_of(confirmed: dict[str, Any]) -> dict[str, tuple[str, bool]]:
+    """The signs of the kernels, with whether the count is exact."""
+    found = dict(confirmed.get("waves") or {})
+    if "concave" in confirmed:
+        found |= {"fixed_points": ("-", True)}
+    found |= {name: confirmed[name] for name in _SIGNS if name in confirmed}
+    return {name: found[name] for name in _SIGNS if name in found}
 
 
 def _verdicts(confirmed: dict[str, Any]) -> tuple[bool | None, bool | None]:
@@ -163,8 +180,11 @@ def _verdicts(confirmed: dict[str, Any]) -> tuple[bool | None, bool | None]:
     needed = ("zero", "slopes", "regular", "tails", "not_two_lines")
     if not all(name in confirmed for name in needed) or not ("rises" in confirmed or "waves" in confirmed):
         return None, None
-    if "concave" in confirmed:
+    signs = {name: found for name, (found, _) in _signs_of(confirmed).items()}
+    if signs.get("fixed_points") == "-":  # V is concave
         return True, True
+    if signs.get("stability", "").startswith("+"):  # F' > 1 at every point of the edge with small q
+        return True, False
     if "near_zero" in confirmed:
         stability, settled = confirmed["near_zero"]
         if stability > 0:
@@ -633,11 +653,12 @@ class _Line:
 
 
 class _Taylor:
-    """Taylor coefficients of φ(side·t) at t = 0+, as balls."""
+    """Taylor coefficients of φ(side·t) at t = 0+, as balls; or at all t of (0, width] at once."""
 
-    def __init__(self, tree: tuple[Any, ...], side: int, order: int) -> None:
+    def __init__(self, tree: tuple[Any, ...], side: int, order: int, width: Fraction | None = None) -> None:
         self.side, self.order = side, order
-        near = Fraction(1, 2**20)
+        near = width or Fraction(1, 2**20)
+        self.centre = flint.arb(0) if width is None else side * _hull(Fraction(0), width)
         self.probe = _Evaluator(Fraction(0), near) if side > 0 else _Evaluator(-near, Fraction(0))
         series = self.at(tree)
         self.coefficients = [series[n] for n in range(order)]
@@ -647,7 +668,7 @@ class _Taylor:
     def at(self, tree: tuple[Any, ...]) -> Any:
         op = tree[0]
         if op == "x":
-            return flint.arb_series([0, self.side], prec=self.order)
+            return flint.arb_series([self.centre, self.side], prec=self.order)
         if op in ("number", "pi", "e"):
             return flint.arb_series([_Everything(Fraction(0)).at(tree)[0][0]], prec=self.order)
         if op == "where":
@@ -1390,8 +1411,11 @@ def _falls(tree: Any, claim: Any, confirmed: Any) -> bool:
 # ------------------------------------------------------------------ two shapes
 
 
-def _waves(tree: Any, claim: Any, confirmed: Any) -> bool:
-    """φ = ax + T with waves T, even where a ≠ 0: V' = a² − Σ c ω²/2 exp(−ω²q/2) over the cosines c cos ωx of T², and that is positive."""
+def _waves(tree: Any, claim: Any, confirmed: Any) -> dict[str, tuple[str, bool]]:
+    """φ = ax + T with waves T, even where a ≠ 0: V' = a² − Σ c ω²/2 exp(−ω²q/2) over the cosines c cos ωx of T², and that is positive.
+
+    With all c ≤ 0 the sum falls: V is concave. The same for T'² tells how V[φ'] = a² + E[T'²] goes.
+    """
     slope, rest = _line_and_waves(tree)
     wave = _wave_sum(*map(_wave, rest))
     if slope and any(kind == "sin" for _, kind in wave):
@@ -1401,7 +1425,16 @@ def _waves(tree: Any, claim: Any, confirmed: Any) -> bool:
     falling = sum((c * w * w / 2 for w, c in weights if c > 0), Fraction(0))
     if falling > slope * slope or not (slope or any(c < 0 for _, c in weights)):
         raise _Refused("a cosine with the other sign")
-    return True
+    found: dict[str, tuple[str, bool]] = {}
+    if weights and all(c <= 0 for _, c in weights):
+        found |= {"stability": ("-", True), "fixed_points": ("-", True)}
+    derived = _wave_sum(
+        *({(w, "sin"): -c * w} if kind == "cos" else {(w, "cos"): c * w} for (w, kind), c in wave.items() if w),
+    )
+    steep = [c for (w, kind), c in _wave_product(derived, derived).items() if kind == "cos" and w > 0]
+    if steep and (all(c >= 0 for c in steep) or all(c <= 0 for c in steep)):
+        found["chi_1"] = ("-" if steep[0] > 0 else "+", True)
+    return found
 
 
 def _line_and_waves(tree: tuple[Any, ...]) -> tuple[Fraction, list[tuple[Any, ...]]]:
@@ -1576,6 +1609,20 @@ class _Affine:
         return self.sign(p - q, r - s)
 
 
+def _kernel_signs(name: str) -> Callable[[Any, Any, Any], tuple[str, bool]]:
+    def verify(tree: Any, claim: Any, confirmed: Any) -> tuple[str, bool]:
+        from meanfield.proof.check_signs import signs
+
+        return signs(name, tree, claim, confirmed)
+
+    return verify
+
+
+_SIGNS = {
+    "stability": "the signs of φφ'' on (0, ∞), both sides together",
+    "fixed_points": "the signs of x(φφ')' − φφ' on (0, ∞), both sides together",
+    "chi_1": "the signs of xφ'φ'' on (0, ∞), both sides together",
+}
 _CLAIMS: dict[str, tuple[Any, str]] = {
     "zero": (_zero, "φ(0) = 0"),
     "away_from_zero": (_away_from_zero, "φ(0) ≠ 0"),
@@ -1592,4 +1639,5 @@ _CLAIMS: dict[str, tuple[Any, str]] = {
     "falls": (_falls, "F' < 0 at some q"),
     "concave": (_concave, "V is concave, so F' < 1 on the edge, at the only fixed point"),
     "near_zero": (_near_zero, "the sign of F' − 1 on the edge for small q"),
+    **{name: (_kernel_signs(name), statement) for name, statement in _SIGNS.items()},
 }

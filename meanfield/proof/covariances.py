@@ -159,7 +159,7 @@ def _aligned(f: Side, g: Side, digits: int) -> Ball:
             return f.value(pieces[0], z * roots[0], field) * g.value(pieces[1], z * roots[1], field) * (-z * z / 2).exp()
 
         tiny = flint.arb(2) ** (-8 * flint.ctx.prec)
-        total = total + flint.acb.integral(integrand, low, high, abs_tol=tiny, eval_limit=200_000).real
+        total = total + flint.acb.integral(integrand, low, high, abs_tol=tiny, eval_limit=1_500_000).real
     rest = f.most * g.most * beyond(flint.arb(2), reach)
     return total / (2 * flint.arb.pi()).sqrt() + rest.union(-rest)
 
@@ -180,7 +180,7 @@ def mean(f: Side, digits: int) -> Ball:
             return f.value(piece, z * root, Complexes(bool(analytic))) * (-z * z / 2).exp()
 
         tiny = flint.arb(2) ** (-8 * flint.ctx.prec)
-        total = total + flint.acb.integral(integrand, low, high, abs_tol=tiny, eval_limit=200_000).real
+        total = total + flint.acb.integral(integrand, low, high, abs_tol=tiny, eval_limit=1_500_000).real
     rest = f.most * beyond(flint.arb(1), reach)
     return total / (2 * flint.arb.pi()).sqrt() + rest.union(-rest)
 

@@ -37,8 +37,36 @@ THEOREMS: dict[str, tuple[str, str]] = {
         "positive, and they repel, so that the strict reading fails",
         "Theorem 7",
     ),
+    "stability": ("F' − 1 changes its sign along the edge no more often than φφ'' + ψψ'' does on x > 0, ψ(x) = φ(−x)", "Theorem 8"),
+    "fixed_points": ("V'' changes its sign no more often than φ² + ψ² bends as a function of x²", "Theorem 8"),
+    "chi_1": ("E[φ'²] turns no more often than φ'² + ψ'² does on x > 0", "Theorem 8"),
     "checked": ("every claim above is confirmed, and the verdicts follow; (iv) holds for every φ with 0 < E[φ²] < ∞", "Theorem 3"),
 }
+
+
+def meaning(name: str, signs: str, exact: bool) -> str:
+    """What the signs of a kernel say, for every q."""
+    changes = len(signs) - 1
+    if name == "stability":
+        if not changes:
+            return "every point of the edge attracts, F' < 1" if signs == "-" else "every point of the edge repels, F' > 1"
+        if signs == "+-":
+            one = "one half-stable point" if exact else "at most one half-stable point"
+            return f"the edge has {one}: below its q points repel, above they attract"
+        return f"at most {changes} half-stable points; for small q points {'repel' if signs[0] == '+' else 'attract'}"
+    if name == "fixed_points":
+        concave = "V is concave: " if signs == "-" else ""
+        most = most_fixed_points(signs)
+        return f"{concave}at every σ_w and σ_b > 0 F has at most {most} fixed point{'s' if most > 1 else ''}"
+    if not changes:
+        return f"E[φ'²], and χ₁ at a given σ_w, {'falls' if signs == '-' else 'rises'} with q"
+    first, times = "rises" if signs[0] == "+" else "falls", "once" if changes == 1 else f"{changes} times"
+    return f"E[φ'²], and χ₁ at a given σ_w, first {first} with q and turns at most {times}"
+
+
+def most_fixed_points(signs: str) -> int:
+    """The bound on the fixed points of F, σ_b > 0, from the signs of the bend of φ² in x²."""
+    return len(signs) + (signs[0] == "+")
 
 
 @dataclass(frozen=True)
@@ -82,6 +110,14 @@ class Proof:
         The JSON text that `check_proof` verifies; "" where there is none.
     confirmed : tuple of str
         The names of the claims in it.
+    signs : dict of str to str
+        Where `satisfied` is True, as far as shown: how the sign of a kernel goes on x > 0, like "+-". "stability": φφ'', so of F' − 1
+        along the edge; "fixed_points": of the second derivative of φ² in x², so of V''; "chi_1": xφ'φ'', so of the slope of χ₁ in q. The
+        first sign is that for small q, and there are no more changes for q than for x.
+    exact : tuple of str
+        Those of `signs` with as many changes for q.
+    open_signs : tuple of str
+        Why others are not shown.
     """
 
     name: str
@@ -91,7 +127,22 @@ class Proof:
     steps: tuple[Step, ...]
     undecided: tuple[str, ...] = ()
     certificate: str = field(default="", repr=False)
-    confirmed: tuple[str, ...] = ()
+    confirmed: tuple[str, ...] = field(default=(), repr=False)
+    signs: dict[str, str] = field(default_factory=dict, hash=False)
+    exact: tuple[str, ...] = field(default=(), repr=False)
+    open_signs: tuple[str, ...] = ()
+
+    @property
+    def half_stable_points(self) -> int | None:
+        """How many points of the edge have F' = 1, over all q > 0; None where it is not shown."""
+        signs = self.signs.get("stability", "")
+        return len(signs) - 1 if signs and "stability" in self.exact else None
+
+    @property
+    def most_fixed_points(self) -> int | None:
+        """How many fixed points F has at most, at any σ_w and σ_b > 0; None where it is not shown."""
+        signs = self.signs.get("fixed_points", "")
+        return most_fixed_points(signs) if signs else None
 
     def to_json(self) -> str:
         """The certificate, for `check_proof`."""
@@ -104,8 +155,13 @@ class Proof:
             lines += [f"{number}. {step.claim}.{by}", f"   {step.evidence} ({step.seconds:.2g} s)"]
         lines += ["", f"(i)–(iv), q a fixed point with χ₁ = 1: {_SHOWN[self.satisfied]}."]
         lines.append(f"(i)–(iv), q the limit of the recursion: {_SHOWN[self.satisfied_strictly]}.")
-        lines += [f"Not settled: {why}." for why in self.undecided]
+        lines += [f"For every q: {said}." for said in self.for_every_q()]
+        lines += [f"Not settled: {why}." for why in (*self.undecided, *self.open_signs)]
         return "\n".join(lines)
+
+    def for_every_q(self) -> list[str]:
+        """What the signs say, in words."""
+        return [meaning(name, signs, name in self.exact) for name, signs in self.signs.items()]
 
     def to_latex(self) -> str:
         """The proof as LaTeX, for a document with amsthm."""
@@ -118,6 +174,7 @@ class Proof:
         named = rf"\texttt{{{_latex(self.formula or self.name)}}}"
         head = rf"\begin{{proposition}} For $\varphi(x) = $ {named} conditions (i)--(iv) of Proposition 4 are"
         weak = f" {_SHOWN[self.satisfied]} at a fixed point and {_SHOWN[self.satisfied_strictly]} at the limit of the recursion."
+        items += [rf"  \item For every $q$: {_latex(said)}." for said in self.for_every_q()]
         body = "\n".join(items)
         return f"{head}{weak}\n\\end{{proposition}}\n\\begin{{proof}}\n\\begin{{enumerate}}\n{body}\n\\end{{enumerate}}\n\\end{{proof}}\n"
 

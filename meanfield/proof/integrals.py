@@ -12,7 +12,7 @@ from meanfield.proof.jets import Complexes, Jet, program, real
 from meanfield.proof.pieces import Piece, Pieces
 
 Combination = Callable[[Jet, Any], Any]  # of a jet and x, by sums and products: the same for numbers and for expansions
-_EVALUATIONS = 200_000
+_EVALUATIONS = 1_500_000
 _LONGEST = 12  # times the reach is widened, for functions that live far out
 
 
@@ -93,11 +93,21 @@ def largest(pieces: Pieces, h: Combination, order: int, low: Ball, high: Ball) -
         for piece in pieces.pieces:
             if (piece.low is not None and piece.low.ball() > cell) or (piece.high is not None and piece.high.ball() < cell):
                 continue
-            value = h(real(piece.tree, cell, order), cell)
+            inside = _clipped(piece, cell)  # beyond its ends a piece may have a pole
+            value = h(real(piece.tree, inside, order), inside)
             if not value.is_finite():
                 raise ProofError("φ has no bound on a part of the line")
             most = most.max(value.abs_upper())
     return most
+
+
+def _clipped(piece: Piece, cell: Ball) -> Ball:
+    low, high = cell.lower(), cell.upper()
+    if piece.low is not None:
+        low = low.max(piece.low.ball().lower())
+    if piece.high is not None:
+        high = high.min(piece.high.ball().upper())
+    return low.union(high)
 
 
 def integral(piece: Piece, h: Combination, order: int, low: Ball, high: Ball, weight: Callable[[Any], Any]) -> Ball:

@@ -27,6 +27,7 @@ from meanfield.proof.enclose import one_sided
 from meanfield.proof.function import BITS, STARTS, Function, function_of, tail
 from meanfield.proof.jets import real
 from meanfield.proof.kernel import Cells, Clock, Kernel, cells_for_a_fall, far_out, settled_by_grid
+from meanfield.proof.patterns import KERNELS, Pattern
 from meanfield.proof.pieces import occurring, polynomial
 from meanfield.proof.search import DoubleMoments
 from meanfield.proof.taylor import taylor
@@ -34,6 +35,7 @@ from meanfield.proof.taylor import taylor
 _ORDER = 6
 _MOST_CELLS, _FEW_CELLS = 12_000, 600
 _AMPLE = 60.0  # seconds: no limit for so few cells
+_ABOUT = {"stability": "the stability along the edge", "fixed_points": "the number of fixed points", "chi_1": "how χ₁ goes with q"}
 _AT = tuple(Fraction(n, 8) for n in (8, -8, 4, -4, 16, -16, 1, -1, 40, -40, 200, -200, 800, -800))
 
 
@@ -117,6 +119,7 @@ class _Prover:
         self.claims: dict[str, dict[str, Any]] = {}
         self.evidence: dict[str, tuple[str, float]] = {}
         self.undecided: list[str] = []
+        self.open_signs: list[str] = []
         self.last = time.thread_time()
 
     def claim(self, name: str, data: dict[str, Any], evidence: str) -> None:
@@ -146,8 +149,12 @@ class _Prover:
             return
         if not self.attempt("F' for every q", self.variance):
             return
-        if "falls" not in self.claims and not self.attempt("the strict reading", self.concave):
+        if "falls" in self.claims:
+            return
+        if not self.attempt("the strict reading", self.concave):
             self.attempt("the strict reading", self.near_zero)
+        if self.most != _FEW_CELLS:
+            self.signs()
 
     # -- (i)
 
@@ -411,6 +418,20 @@ class _Prover:
             raise ProofError(f"the coefficient of x^{n} in φφ'' at 0 may be 0")
         raise ProofError("φφ'' vanishes to high order at 0")
 
+    # -- for every q
+
+    def signs(self) -> None:
+        """How F' − 1, V'' and the slope of V[φ'] go with q, from the signs of their kernels."""
+        if "waves" in self.claims:  # they follow from the frequencies, or not at all
+            return
+        for name in KERNELS:
+            try:
+                data, said = Pattern(name, self.function, self.clock, self.marks()).claim()
+            except (ProofError, ZeroDivisionError, ValueError, OverflowError) as error:
+                self.open_signs.append(f"{_ABOUT[name]}: {error}")
+                continue
+            self.claim(name, data, said)
+
     # -- the end
 
     def proof(self, began: float) -> Proof:
@@ -427,7 +448,10 @@ class _Prover:
         found = verified(json.dumps(data), self.clock.end + max(5.0, self.clock.end - began))
         dropped = [reason for reason in found.reasons if reason.startswith("NOT")]
         if dropped:
-            self.undecided += [f"the check does not confirm what was found: {reason}" for reason in dropped]
+            why = [f"the check does not confirm what was found: {reason}" for reason in dropped]
+            self.undecided += why
+            if self.claims.keys() - set(found.confirmed) <= set(KERNELS):
+                self.open_signs += why
             self.claims = {name: claim for name, claim in self.claims.items() if name in found.confirmed}
             data["claims"] = self.claims
         data["satisfied"], data["satisfied_strictly"] = found.satisfied, found.satisfied_strictly
@@ -444,6 +468,9 @@ class _Prover:
             undecided,
             json.dumps(data, ensure_ascii=False),
             found.confirmed,
+            found.signs,
+            found.exact,
+            tuple(self.open_signs),
         )
 
 

@@ -1,4 +1,4 @@
-"""Taylor coefficients of an analytic expression at 0, as balls."""
+"""Taylor coefficients of an analytic expression, as balls."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ _SERIES: dict[str, Any] = {
 }
 
 
-def taylor(tree: Node, order: int) -> list[Ball]:
-    """The coefficients of 1, x, …, x^order."""
+def taylor(tree: Node, order: int, at: Ball = None) -> list[Ball]:
+    """The coefficients of 1, t, …, t^order of φ(at + t), at 0 if nothing is said; a ball stands for every point in it."""
+    centre = flint.arb(0) if at is None else at
     found: list[Any] = []
     run = program(tree)
     numbers = run.numbers()
@@ -44,7 +45,7 @@ def taylor(tree: Node, order: int) -> list[Ball]:
         if step.constant:
             value = flint.arb_series([numbers[index]], prec=order + 1)
         elif step.op == "x":
-            value = flint.arb_series([0, 1], prec=order + 1)
+            value = flint.arb_series([centre, 1], prec=order + 1)
         elif step.op == "+":
             value = args[0] + args[1]
         elif step.op == "*":
@@ -60,7 +61,7 @@ def taylor(tree: Node, order: int) -> list[Ball]:
         found.append(value)
     coefficients = [found[-1][n] for n in range(order + 1)]
     if not all(c.is_finite() for c in coefficients):
-        raise ProofError("φ has no Taylor series at 0")
+        raise ProofError(f"φ has no Taylor series at {centre.str(6)}")
     return coefficients
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -157,10 +158,11 @@ def _expectation(case: Case) -> mf.Enclosure:
     (q,) = case.arguments
     if case.quantity in ("V", "V1", "V2"):
         return mf.enclose("second_moment", act, q=q, derivative=k)
-    return _mean(act, case.quantity, Fraction(q))
+    return _mean(act, case.quantity, Fraction(q), max(0, -math.floor(float(mp.log10(case.scale)))) if case.scale else 0)
 
 
-def _mean(act: Any, quantity: str, q: Fraction) -> mf.Enclosure:
+def _mean(act: Any, quantity: str, q: Fraction, zeros: int) -> mf.Enclosure:
+    """To 32 digits of what the reference's error is relative to, a number with so many zeros behind the point."""
     from meanfield.proof.balls import ball, precision
     from meanfield.proof.covariances import mean, side_of
     from meanfield.proof.enclose import enclosed
@@ -168,14 +170,18 @@ def _mean(act: Any, quantity: str, q: Fraction) -> mf.Enclosure:
     from meanfield.proof.integrals import Expectations
 
     if quantity == "mean":
-        with precision(220):
-            return enclosed(mean(side_of(function_of(act), 0, ball(q), False), 40), 32)
+        with precision(220 + 4 * zeros):
+            return enclosed(mean(side_of(function_of(act), 0, ball(q), False), 40 + zeros), 32)
     h, order = {
         "dVdq": (lambda jet, x: x * jet[0] * jet[1], 1),
+        "dVdq of a jump": (lambda jet, x: x * x * jet[0] * jet[0], 0),
         "V1_ae": (lambda jet, x: jet[1] * jet[1], 1),
-    }[quantity]
-    with precision(220):
-        found = Expectations(function_of(act)).mean(h, order, ball(q), 34)
+    }[quantity if quantity != "dVdq" or not function_of(act).jumps() else "dVdq of a jump"]
+    with precision(220 + 4 * zeros):
+        expectations = Expectations(function_of(act))
+        found = expectations.mean(h, order, ball(q), 40)
+        if order == 0:  # by the derivative of the density: 2q² dV/dq = E[(x² − q)φ²]
+            return enclosed((found / ball(q) - expectations.mean(lambda jet, x: jet[0] * jet[0], 0, ball(q), 40)) / (2 * ball(q)), 32)
         return enclosed(found / ball(q) if quantity == "dVdq" else found, 32)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import MeanFieldError
+from meanfield.explore.round_end import round_end
 from meanfield.explore.verdict import verdict_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def point_of(activation: Any, sigma_w: float, sigma_b: float, depth: int) -> Poi
     from meanfield.theory.mean_field import MeanField
 
     net = MeanField(activation, sigma_w, sigma_b)
-    top = min(max(2.0 * START_Q, 1.5 * net.q_star if math.isfinite(net.q_star) else 2.0 * START_Q), _HIGHEST_Q)
+    top = round_end(min(max(2.0 * START_Q, 1.5 * net.q_star if math.isfinite(net.q_star) else 2.0 * START_Q), _HIGHEST_Q))
     q = np.linspace(0.0, top, _GRID)
     c, correlation, web, no_map = _correlations(net)
     way = _way(net, depth)

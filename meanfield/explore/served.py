@@ -192,9 +192,9 @@ def _server(document: Callable[[Any], None], loop: Any, sockets: list[Any], orig
         check_unused_sessions_milliseconds=5000,
         unused_session_lifetime_milliseconds=30000,
     )
-    # Without the scripts for tables, formulas and WebGL, which are most of what a browser would have to read.
+    # Without the scripts for widgets, tables, formulas and WebGL, which are most of what a browser would have to read.
     every = pages.resources
-    pages.resources = lambda absolute_url=None: every(absolute_url).clone(components=["bokeh", "bokeh-widgets"])
+    pages.resources = lambda absolute_url=None: every(absolute_url).clone(components=["bokeh"])
     http = HTTPServer(pages)
     http.add_sockets(sockets)
     server = BaseServer(loop, pages, http)

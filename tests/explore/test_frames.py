@@ -36,6 +36,16 @@ def test_a_point_is_what_the_library_says():
     assert point.correlation_web[1][-1] == pytest.approx(net.c_star, abs=1.5e-2)  # a step of 1e-3 is where it stops
 
 
+def test_a_profile_is_shared_only_where_the_eye_sees_no_difference():
+    from meanfield.expectation.held_profiles import angle_profile, held_near
+
+    act = mf.activation("x*tanh(exp(x)) + 0.001*x")
+    assert held_near(act, 2.0, 1e-12) == 2.0  # none is held
+    angle_profile(act, 2.0)
+    assert held_near(act, 2.0 * (1 + 1e-13), 1e-12) == 2.0
+    assert held_near(act, 2.0 * (1 + 1e-11), 1e-12) == 2.0 * (1 + 1e-11)
+
+
 def test_pasted_lines_give_the_sigmas():
     lines = point_of("gelu", 1.234, 0.05, 10).lines
     assert "std=1.234 / module.in_features**0.5" in lines

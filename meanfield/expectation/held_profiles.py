@@ -43,3 +43,13 @@ def angle_profile(activation: Activation, q: float) -> AngleProfile:
             held.pop(next(iter(held)), None)
         held[q] = made
     return made
+
+
+def held_near(activation: Activation, q: float, within: float) -> float:
+    """The variance nearest to q, relatively within a distance, whose profile is held; q itself where there is none.
+
+    For a picture: which one is held depends on what was asked before.
+    """
+    with _lock:
+        near = min(_profiles.get(activation, {}), key=lambda held: abs(held - q), default=q)
+    return near if abs(near - q) <= within * q else q

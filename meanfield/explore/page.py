@@ -1,56 +1,34 @@
-"""The page: widgets, figures, and what happens between them. Bokeh draws; nothing is computed here."""
+"""The page: figures, and what happens between the browser and the process that computes. Nothing is computed here, nothing said in words.
+
+What the browser does with it is `page.js`; the widgets are HTML's own, in `page.html`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
 from bokeh.document import Document, without_document_lock
-from bokeh.models import ColorBar, ColumnDataSource, CustomJS, Div, LogColorMapper, LogTicker, PreText, Range1d, Slider, TextInput
+from bokeh.models import ColorBar, ColumnDataSource, CustomJS, LogColorMapper, LogTicker, Range1d
 from bokeh.plotting import figure
 
 from meanfield.errors import MeanFieldError
+from meanfield.explore.drawn import advice_told, message_told, plane_told, points_told
 from meanfield.explore.plane import Plane
-from meanfield.explore.point import START_C, START_Q, Point
-from meanfield.explore.view import DEPTH, LONGEST, SIGMA_B, SIGMA_W, View
+from meanfield.explore.point import Point
+from meanfield.explore.view import DEPTH, LONGEST, SIGMA_B, SIGMA_W, View, view_from
 from meanfield.explore.worker import Superseded
 
 TEMPLATE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 _HEIGHT = 300
-_FIRST, _SECOND = "#0b5cad", "#c2410c"  # the activation and the one beside it; dashes tell them apart in grey
 _LONGEST_SCALE = 1000.0  # layers, the end of the colours
-_LINES = ("identity", "variance", "variance_web", "correlation", "correlation_web", "epsilon", "gradient", "q1")
-# In the browser: a pointer anywhere on the plane, or an arrow key while it has the focus, moves the sliders, and they the mark.
-# Bokeh's own events for a drag don't come where one holds still before moving, and a finger would scroll the page.
-_DRAG = """
-const view = Bokeh.index.get_by_id(plane.id), el = view.el
-const clip = (v, s) => Math.min(Math.max(Math.round(v / s.step) * s.step, s.start), s.end)
-const put = (slider, value) => { if (!isNaN(value)) slider.value = Number(clip(value, slider).toFixed(6)) }
-let held = false
-const follow = (event) => {
-  const box = el.getBoundingClientRect()
-  put(w, view.frame.x_scale.invert(event.clientX - box.left))
-  put(b, view.frame.y_scale.invert(event.clientY - box.top))
-}
-el.style.touchAction = 'none'
-el.tabIndex = 0
-el.addEventListener('pointerdown', (event) => { if (event.button === 0) { held = true; follow(event) } }, true)
-window.addEventListener('pointermove', (event) => { if (held) follow(event) }, true)
-for (const end of ['pointerup', 'pointercancel']) window.addEventListener(end, () => { held = false }, true)
-const steps = {ArrowLeft: [w, -1], ArrowRight: [w, 1], ArrowDown: [b, -1], ArrowUp: [b, 1]}
-el.addEventListener('keydown', (event) => {
-  if (!(event.key in steps)) return
-  const [slider, sign] = steps[event.key]
-  put(slider, slider.value + sign * slider.step * (event.shiftKey ? 10 : 1))
-  event.preventDefault()
-})
-"""
 
 
 class Page:
@@ -71,112 +49,62 @@ class Page:
         self.understood, self.busy_behind = view, False  # the last view whose formulas could be computed
         self.planes: dict[str, Plane | str] = {}  # by formula; a text where it could not be drawn
         self.advised: tuple[str, int] | None = None
-        self._make_widgets(view)
-        self._make_figures(view)
-        self._listen()
-        roots = (
-            self.formula, self.other, self.sigma_w, self.sigma_b, self.depth, self.message, self.verdict, self.table, self.advice,
-            self.lines, self.link, self.plane, self.maps, self.correlations, self.trajectory,
-        )  # fmt: skip
-        for root in roots:
-            document.add_root(root)
+        self.asked = ColumnDataSource({"query": [""]})  # by the browser
+        self.told = {name: ColumnDataSource({"json": [""]}) for name in ("points", "plane", "advice")}
+        self.cells = ColumnDataSource({"image": [np.full((2, 2), np.nan)]})
+        self.asked.on_change("data", self._changed)
+        self._draw(view)
         document.template = TEMPLATE
+        document.template_variables.update(view=view, sigma_w=SIGMA_W, sigma_b=SIGMA_B, depth=DEPTH, longest=LONGEST)
         document.title = "meanfield explore"
         self._go()
 
     # ---- what is on the page ---------------------------------------------------------------------------------------
 
-    def _make_widgets(self, view: View) -> None:
-        wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
-        self.formula = TextInput(
-            name="formula",
-            title="Activation: a name, or a formula in x",
-            value=view.activation,
-            value_input=view.activation,
-            max_length=LONGEST,
-            **wide,
-        )
-        self.other = TextInput(
-            name="other",
-            title="Beside it (may be empty)",
-            value=view.other,
-            value_input=view.other,
-            placeholder="relu, gelu, x*tanh(exp(x)) …",
-            max_length=LONGEST,
-            **wide,
-        )
-        self.sigma_w = Slider(name="sigma_w", title="σ_w, weights", start=SIGMA_W[0], end=SIGMA_W[1], step=0.01, value=view.sigma_w, **wide)
-        self.sigma_b = Slider(name="sigma_b", title="σ_b, biases", start=SIGMA_B[0], end=SIGMA_B[1], step=0.01, value=view.sigma_b, **wide)
-        self.depth = Slider(name="depth", title="Depth, layers", start=DEPTH[0], end=DEPTH[1], step=1, value=view.depth, **wide)
-        # Said aloud by screen readers when it changes.
-        self.message = Div(name="message", text="Starting …", html_attributes={"role": "status", "aria-live": "polite"}, **wide)
-        self.verdict, self.table, self.advice = (Div(name=name, **wide) for name in ("verdict", "table", "advice"))
-        self.lines = PreText(name="lines", styles={"overflow-x": "auto"}, **wide)
-        self.link = Div(name="link", **wide)
-
-    def _make_figures(self, view: View) -> None:
+    def _draw(self, view: View) -> None:
         look: dict[str, Any] = {"height": _HEIGHT, "sizing_mode": "stretch_width", "toolbar_location": None, "tools": ""}
-        self.shown = ColumnDataSource({"query": [""], "plane": [""]}, name="shown")
-        self.mark = ColumnDataSource({"x": [view.sigma_w], "y": [view.sigma_b]})
-        self.cells = ColumnDataSource({"image": [np.full((2, 2), np.nan)]})
-        self.edges = [{kind: ColumnDataSource({"x": [], "y": []}) for kind in ("solid", "dashed", "dots")} for _ in range(2)]
-        self.sources = [{name: ColumnDataSource({"x": [], "y": []}) for name in _LINES} for _ in range(2)]
+        mark = ColumnDataSource({"x": [view.sigma_w], "y": [view.sigma_b]})
+        dots = ColumnDataSource({"x": [], "y": [], "colour": []})
+        marks = ColumnDataSource({"x": [], "y": [], "shape": [], "colour": [], "inside": []})
 
-        self.plane = figure(
-            name="plane", x_range=Range1d(*SIGMA_W), y_range=Range1d(*SIGMA_B), x_axis_label="σ_w", y_axis_label="σ_b", **look
-        )
+        plane = figure(name="plane", x_range=Range1d(*SIGMA_W), y_range=Range1d(*SIGMA_B), x_axis_label="σ_w", y_axis_label="σ_b", **look)
         colours = LogColorMapper("Viridis256", low=1.0, high=_LONGEST_SCALE, nan_color="#d4d4d4")
         corner = {"x": SIGMA_W[0], "y": SIGMA_B[0], "dw": SIGMA_W[1] - SIGMA_W[0], "dh": SIGMA_B[1] - SIGMA_B[0]}
-        self.plane.image("image", source=self.cells, color_mapper=colours, **corner)
-        self.plane.add_layout(ColorBar(color_mapper=colours, ticker=LogTicker(), width=10, title="ξ_c"), "right")
-        for edge, colour in zip(self.edges, ("black", _SECOND), strict=True):
-            for kind, dash in (("solid", "solid"), ("dashed", "dashed")):
-                self.plane.line("x", "y", source=edge[kind], line_color="white", line_width=4)
-                self.plane.line("x", "y", source=edge[kind], line_color=colour, line_width=2, line_dash=dash)
-            self.plane.scatter("x", "y", source=edge["dots"], size=9, fill_color=colour, line_color="white")
-        self.plane.scatter("x", "y", source=self.mark, size=18, fill_color="white", fill_alpha=0.6, line_color="black", line_width=3)
+        plane.image("image", source=self.cells, color_mapper=colours, **corner)
+        plane.add_layout(ColorBar(color_mapper=colours, ticker=LogTicker(), width=10, title="ξ_c"), "right")
+        edges = _lines(plane)
+        plane.scatter("x", "y", source=dots, size=9, fill_color="colour", line_color="white")
+        # On a canvas of its own, as it moves with every frame.
+        plane.scatter("x", "y", source=mark, size=18, fill_color="white", fill_alpha=0.6, line_color="black", line_width=3, level="overlay")
 
-        self.maps = figure(name="maps", x_axis_label="q, variance", y_axis_label="F(q)", **look)
-        self.correlations = figure(
+        maps = figure(name="maps", x_axis_label="q, variance", y_axis_label="F(q)", x_range=Range1d(0, 2), y_range=Range1d(0, 2), **look)
+        correlations = figure(
             name="correlations", x_axis_label="c, correlation", y_axis_label="f(c)", x_range=Range1d(0, 1), y_range=Range1d(0, 1.02), **look
         )
-        self.trajectory = figure(name="trajectory", x_axis_label="layer", y_axis_type="log", **look)
-        self.trajectory.yaxis.ticker.desired_num_ticks = 5
-        self.maps.line("x", "y", source=self.sources[0]["identity"], line_color="#8a8a8a")
-        self.correlations.line([0, 1], [0, 1], line_color="#8a8a8a")
-        for source, colour, dash in zip(self.sources, (_FIRST, _SECOND), ("solid", "dashed"), strict=True):
-            for where, name in ((self.maps, "variance"), (self.correlations, "correlation")):
-                where.line("x", "y", source=source[name], line_color=colour, line_width=2, line_dash=dash)
-                where.line("x", "y", source=source[f"{name}_web"], line_color=colour, line_width=1, line_alpha=0.7)
-        for name, colour, label in (("epsilon", "#0b5cad", "1 − c"), ("gradient", "#b45309", "gradient²"), ("q1", "#4d7c0f", "q")):
-            for source, dash in zip(self.sources, ("solid", "dashed"), strict=True):
-                more = {"legend_label": label} if dash == "solid" else {}
-                self.trajectory.line("x", "y", source=source[name], line_color=colour, line_width=2, line_dash=dash, **more)
-        legend = self.trajectory.legend[0]
-        legend.update(orientation="horizontal", label_text_font_size="11px", padding=0, margin=0, border_line_color=None)
-        self.trajectory.center.remove(legend)
-        self.trajectory.add_layout(legend, "above")  # within, it would hide a line
-
-    def _listen(self) -> None:
-        held = {"plane": self.plane, "w": self.sigma_w, "b": self.sigma_b}
-        self.document.js_on_event("document_ready", CustomJS(args=held, code=_DRAG))
-        slide = CustomJS(args={"w": self.sigma_w, "b": self.sigma_b, "mark": self.mark}, code="mark.data = {x: [w.value], y: [b.value]}")
-        for slider in (self.sigma_w, self.sigma_b):
-            slider.js_on_change("value", slide)
-        self.link.js_on_change("text", CustomJS(args={"shown": self.shown}, code="history.replaceState(null, '', shown.data.query[0])"))
-        for text in (self.formula, self.other):
-            text.on_change("value_input", self._changed)
-            text.on_change("value", self._changed)
-        for slider in (self.sigma_w, self.sigma_b, self.depth):
-            slider.on_change("value", self._changed)
+        trajectory = figure(
+            name="trajectory", x_axis_label="layer", y_axis_type="log", x_range=Range1d(0, view.depth), y_range=Range1d(0.1, 10), **look
+        )
+        trajectory.yaxis.ticker.desired_num_ticks = 5
+        models = {
+            "plane": plane, "edge_lines": edges, "edge_dots": dots, "mark": mark, "maps": maps, "maps_lines": _lines(maps),
+            "correlations": correlations, "correlation_lines": _lines(correlations), "trajectory": trajectory,
+            "trajectory_lines": _lines(trajectory), "marks": marks, "asked": self.asked, "shown": _shown(),
+            **{f"told_{name}": source for name, source in self.told.items()},
+        }  # fmt: skip
+        trajectory.scatter("x", "y", source=marks, marker="shape", size=7, line_color="colour", fill_color="inside")
+        # What no figure draws belongs to the page too, or the browser never hears of its changes.
+        plane.tags = [model for name, model in models.items() if name not in ("plane", "maps", "correlations", "trajectory")]
+        for root in (plane, maps, correlations, trajectory):
+            self.document.add_root(root)
+        self.document.js_on_event("document_ready", CustomJS(args=models, code=SCRIPT))
 
     # ---- what happens ----------------------------------------------------------------------------------------------
 
     def _changed(self, attribute: str, old: Any, new: Any) -> None:
-        typed = [widget.value_input if attribute == "value_input" else widget.value for widget in (self.formula, self.other)]
-        if attribute == "value" and new not in typed:  # a slider: what is typed stays as it was understood last
-            typed = [self.wanted.activation, self.wanted.other]
-        self.wanted = View(typed[0].strip(), typed[1].strip(), float(self.sigma_w.value), float(self.sigma_b.value), int(self.depth.value))
+        """A view, as the query of its link: from a browser, so with the same care as a link."""
+        asked = parse_qs(str(new["query"][0])[1:], keep_blank_values=True)
+        found = view_from({name: [value.encode("utf-8", "replace") for value in values] for name, values in asked.items()}, self.wanted)
+        self.wanted = View(found.activation.strip(), found.other.strip(), found.sigma_w, found.sigma_b, found.depth)
         self._go()
 
     def _go(self) -> None:
@@ -196,9 +124,9 @@ class Page:
                 except Superseded:
                     continue
                 except MeanFieldError as error:
-                    self._later(partial(self._say, str(error)))
+                    self._tell("points", message_told(str(error)))
                     continue
-                self._later(partial(self._show_points, view, points))
+                self._tell("points", points_told(view, points))
                 self.understood = view
                 if not self.busy_behind:
                     self.busy_behind = True
@@ -236,76 +164,47 @@ class Page:
                     self.planes[formula] = await self._asked("plane_of", formula, wanted=wanted)
                 except MeanFieldError as error:
                     self.planes[formula] = str(error)
-        self._later(partial(self._show_planes, view))
+        self._tell_plane(view)
         if self.advised != (view.activation, view.depth):
             try:
                 advice = await self._asked("advice_for", view.activation, view.depth, wanted=wanted)
             except MeanFieldError as error:
                 advice = f"No advice: {error}"
             self.advised = (view.activation, view.depth)
-            self._later(partial(self._show_advice, advice))
+            self._tell("advice", advice_told(advice))
 
     async def _asked(self, task: str, *arguments: Any, wanted: Callable[[], bool]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(None, partial(self.ask, task, *arguments, wanted=wanted))
 
-    def _later(self, callback: Callable[[], None]) -> None:
-        def in_one_message() -> None:
-            self.document.hold("collect")
-            try:
-                callback()
-            finally:
-                self.document.unhold()
-
-        self.document.add_next_tick_callback(in_one_message)
-
     # ---- what is shown ---------------------------------------------------------------------------------------------
 
-    def _say(self, text: str) -> None:
-        self.message.text = html.escape(text)
+    def _tell(self, what: str, text: str) -> None:
+        def in_turn() -> None:
+            self.told[what].data = {"json": [text]}
 
-    def _show_points(self, view: View, points: list[Point]) -> None:
-        none = np.empty(0)
-        for source, point in zip(self.sources, [*points, *[None] * (2 - len(points))], strict=True):
-            if point is None:
-                for line in source.values():
-                    line.data = {"x": none, "y": none}
-                continue
-            ends = np.array([0.0, max(one.q[-1] for one in points)])
-            columns = {
-                "identity": (ends, ends),
-                "variance": (point.q, point.variance),
-                "variance_web": point.variance_web,
-                "correlation": (point.c, point.correlation),
-                "correlation_web": point.correlation_web,
-                **{name: (point.layer, getattr(point, name)) for name in ("epsilon", "gradient", "q1")},
-            }
-            for name, (x, y) in columns.items():
-                source[name].data = {"x": x, "y": y}
-        self._say(f"No correlation map: {points[0].no_map}" if points[0].no_map else "")
-        self.verdict.text = "".join(f"<p><strong>{html.escape(point.name)}</strong> · {html.escape(point.verdict)}</p>" for point in points)
-        self.table.text = _table(points)
-        self.lines.text = points[0].lines
-        self.shown.data = {"query": [view.query], "plane": self.shown.data["plane"]}
-        self.link.text = f'<a href="{html.escape(view.query)}">Link to this view</a> · start: q = {START_Q:g}, c = {START_C:g}'
+        self.document.add_next_tick_callback(in_turn)
 
-    def _show_planes(self, view: View) -> None:
-        formulas = _formulas(view)
-        none: dict[str, Any] = {"x": np.empty(0), "y": np.empty(0)}
-        for edge, formula in zip(self.edges, [*formulas, *[""] * (2 - len(formulas))], strict=True):
-            plane = self.planes.get(formula)
-            for kind, source in edge.items():
-                x, y = getattr(plane, kind) if isinstance(plane, Plane) else (none["x"], none["y"])
-                source.data = {"x": x, "y": y}
-        plane = self.planes[view.activation]
-        if isinstance(plane, Plane):
-            self.cells.data = {"image": [plane.xi_c]}
-        else:
-            self.cells.data = {"image": [np.full((2, 2), np.nan)]}
-            self._say(f"No phase diagram: {plane}")
-        self.shown.data = {"query": self.shown.data["query"], "plane": [view.activation]}
+    def _tell_plane(self, view: View) -> None:
+        planes = [self.planes[formula] for formula in _formulas(view)]
+        image = planes[0].xi_c if isinstance(planes[0], Plane) else np.full((2, 2), np.nan)
 
-    def _show_advice(self, advice: str) -> None:
-        self.advice.text = html.escape(advice)
+        def in_turn() -> None:
+            self.cells.data = {"image": [image]}
+
+        self.document.add_next_tick_callback(in_turn)
+        self._tell("plane", plane_told(view.activation, planes))
+
+
+def _lines(where: Any) -> ColumnDataSource:
+    """The lines of a figure: one source and one painter for all of them."""
+    source = ColumnDataSource({name: [] for name in ("xs", "ys", "colour", "dash", "width", "alpha")})
+    where.multi_line("xs", "ys", source=source, line_color="colour", line_width="width", line_alpha="alpha", line_dash={"field": "dash"})
+    return source
+
+
+def _shown() -> ColumnDataSource:
+    """What stands on the page, for whoever watches it."""
+    return ColumnDataSource({"query": [""], "plane": [""]}, name="shown")
 
 
 def _formulas(view: View) -> list[str]:
@@ -317,16 +216,3 @@ def _formulas(view: View) -> list[str]:
 def _whole(view: View) -> tuple[str, str, int]:
     """What the phase diagram and the advice depend on."""
     return view.activation, view.other, view.depth
-
-
-def _table(points: list[Point]) -> str:
-    """The numbers of one or two points, a column each."""
-    names = list(dict.fromkeys(name for point in points for name, _ in point.rows))
-    head = "".join(f"<th>{html.escape(point.name)}</th>" for point in points)
-    lines = [
-        f"<tr><th>{html.escape(name)}</th>"
-        + "".join(f"<td>{html.escape(dict(point.rows).get(name, '—'))}</td>" for point in points)
-        + "</tr>"
-        for name in names
-    ]
-    return f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"

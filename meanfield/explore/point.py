@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import MeanFieldError
+from meanfield.explore.round_end import round_end
 from meanfield.explore.verdict import verdict_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _GRID = 161  # values of q and of c: as many as a figure has pixels to tell apar
 _STEPS = 24  # of a cobweb; more are a blot
 _SHOWN_LAYERS = 240
 _WILD = 1e3  # variances past this are followed no further: they only grow, and each such layer is dear
+_BESIDE = 1e-12  # of q*: to the eye the same
 _HIGHEST_Q = 30.0  # the picture of F ends here, whatever q* is
 
 
@@ -84,10 +86,10 @@ def point_of(activation: Any, sigma_w: float, sigma_b: float, depth: int) -> Poi
     from meanfield.theory.mean_field import MeanField
 
     net = MeanField(activation, sigma_w, sigma_b)
-    top = min(max(2.0 * START_Q, 1.5 * net.q_star if math.isfinite(net.q_star) else 2.0 * START_Q), _HIGHEST_Q)
+    top = round_end(min(max(2.0 * START_Q, 1.5 * net.q_star if math.isfinite(net.q_star) else 2.0 * START_Q), _HIGHEST_Q))
     q = np.linspace(0.0, top, _GRID)
-    c, correlation, web, no_map = _correlations(net)
     way = _way(net, depth)
+    c, correlation, web, no_map = _correlations(net)
     verdict, rows, lines = verdict_of(net, way, depth)
     shown = np.unique(np.linspace(0, way.depth, min(way.depth + 1, _SHOWN_LAYERS)).round().astype(np.int64))
     return Point(
@@ -124,11 +126,14 @@ def _correlations(net: MeanField) -> tuple[Array, Array, tuple[Array, Array], st
 
 def _map(net: MeanField, c: Array) -> Array:
     """f at q*, by the profile that recursions keep for that q: an integral for each c takes a hundred times as long."""
+    from meanfield.expectation.held_profiles import held_near
     from meanfield.solve.angle_recursion import recursion_at
 
     if net.sigma_w == 0.0 or not 0.0 < net.q_star < math.inf:
         return np.asarray(net.correlation_map(c), dtype=np.float64)
-    recursion = recursion_at(net.activation, net.q_star, net.sigma_w**2 / net.q_star)
+    # The trajectory has made such a profile already, where it came to stand some units in the last place beside q*.
+    q = held_near(net.activation, net.q_star, _BESIDE)
+    recursion = recursion_at(net.activation, q, net.sigma_w**2 / q)
     values: Array = 1.0 - recursion.gain * recursion.profile.decorrelation(np.arccos(c))
     return values
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import importlib.util
 import socket
 import threading
 from collections.abc import Callable
@@ -59,10 +60,9 @@ def explore(activation: Any = None, *, port: int = 0, open_browser: bool | None 
     """
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise DomainError(f"port = {port!r} is out of range: it must be a whole number in [0, 65535]")
-    try:
-        import bokeh.server.server  # noqa: F401
-    except ImportError as error:
-        raise MeanFieldError('explore needs bokeh, which can\'t be imported here: pip install "meanfield-nets[explore]"') from error
+    # Looked up, not imported: that takes a second, in which the worker can load its kernels.
+    if importlib.util.find_spec("bokeh") is None:
+        raise MeanFieldError('explore needs bokeh, which can\'t be imported here: pip install "meanfield-nets[explore]"')
     given: dict[str, Activation] = {}
     view = View()
     if activation is not None:
@@ -192,9 +192,9 @@ def _server(document: Callable[[Any], None], loop: Any, sockets: list[Any], orig
         check_unused_sessions_milliseconds=5000,
         unused_session_lifetime_milliseconds=30000,
     )
-    # Without the scripts for tables, formulas and WebGL, which are most of what a browser would have to read.
+    # Without the scripts for widgets, tables, formulas and WebGL, which are most of what a browser would have to read.
     every = pages.resources
-    pages.resources = lambda absolute_url=None: every(absolute_url).clone(components=["bokeh", "bokeh-widgets"])
+    pages.resources = lambda absolute_url=None: every(absolute_url).clone(components=["bokeh"])
     http = HTTPServer(pages)
     http.add_sockets(sockets)
     server = BaseServer(loop, pages, http)

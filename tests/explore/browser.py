@@ -152,11 +152,15 @@ class Browser:
         return float(self.ask("window.pictured - window.asked"))
 
     def text(self, name: str) -> str:
-        """What a Div of the page says."""
-        return str(self.ask(f"Bokeh.documents[0].get_model_by_name('{name}').text"))
+        """What a part of the page says, as markup."""
+        return str(self.ask(f"document.getElementById('{name}').innerHTML"))
+
+    def value(self, name: str) -> float:
+        """Where a slider stands."""
+        return float(self.ask(f"Number(document.getElementById('{name}').value)"))
 
     def box(self, name: str) -> tuple[float, float, float, float]:
-        """Where a figure or a widget lies: left, top, width, height."""
+        """Where a figure lies: left, top, width, height."""
         left, top, width, height = self.ask(
             f"(() => {{ const b = {_view(name)}.el.getBoundingClientRect(); return [b.left, b.top, b.width, b.height] }})()"
         )
@@ -164,8 +168,9 @@ class Browser:
 
     def focus(self, name: str) -> None:
         """Put the keyboard on a widget; what a text field holds is selected."""
-        field = f"{_view(name)}.el.shadowRoot.querySelector('input, .noUi-handle')"
-        self.ask(f"(() => {{ const field = {field}; field.focus(); if (field.select) field.select() }})()")
+        self.ask(
+            f"(() => {{ const field = document.getElementById('{name}'); field.focus(); if (field.type == 'text') field.select() }})()"
+        )
 
     def close(self) -> None:
         """End it."""

@@ -36,6 +36,16 @@ def test_a_point_is_what_the_library_says():
     assert point.correlation_web[1][-1] == pytest.approx(net.c_star, abs=1.5e-2)  # a step of 1e-3 is where it stops
 
 
+def test_a_profile_is_shared_only_where_the_eye_sees_no_difference():
+    from meanfield.expectation.held_profiles import angle_profile, held_near
+
+    act = mf.activation("x*tanh(exp(x)) + 0.001*x")
+    assert held_near(act, 2.0, 1e-12) == 2.0  # none is held
+    angle_profile(act, 2.0)
+    assert held_near(act, 2.0 * (1 + 1e-13), 1e-12) == 2.0
+    assert held_near(act, 2.0 * (1 + 1e-11), 1e-12) == 2.0 * (1 + 1e-11)
+
+
 def test_pasted_lines_give_the_sigmas():
     lines = point_of("gelu", 1.234, 0.05, 10).lines
     assert "std=1.234 / module.in_features**0.5" in lines
@@ -95,6 +105,51 @@ def test_a_plane_is_what_the_library_says():
     assert np.isfinite(silu.dashed[0]).any()
     assert np.isnan(silu.xi_c).any()  # where the variance grows without bound
     assert not np.isfinite(plane_of("softplus").solid[0]).any()
+
+
+def test_what_the_browser_is_told_is_the_point():
+    import json
+
+    from meanfield.explore.drawn import plane_told, points_told
+
+    points = [point_of("tanh", 1.7, 0.3, 40), point_of("silu", 3.0, 0.2, 40)]
+    told = json.loads(points_told(View("tanh", "<b>", 1.7, 0.3, 40), points))
+    assert told["query"] == "?phi=tanh&with=%3Cb%3E&sigma_w=1.7&sigma_b=0.3&depth=40"
+    maps = told["maps"]["lines"]
+    np.testing.assert_allclose(maps["ys"][1], points[0].variance, rtol=1e-4)
+    np.testing.assert_allclose(maps["ys"][3], points[1].variance, rtol=1e-4)
+    assert maps["dash"][1:] == ["solid", "solid", "dashed", "solid"]
+    way = told["trajectory"]["lines"]
+    np.testing.assert_allclose(way["ys"][1], points[0].gradient, rtol=1e-4)
+    low, high = told["trajectory"]["y"]
+    shown = np.concatenate([np.array(line, dtype=float) for line in way["ys"]])
+    assert low <= np.nanmin(shown) <= np.nanmax(shown) <= high
+    # Lines are told apart without their colour.
+    assert set(told["trajectory"]["marks"]["shape"]) == {"circle", "square", "triangle"}
+    assert "#ffffff" in told["trajectory"]["marks"]["inside"]
+    assert told["maps"]["y"][1] <= 5 * told["maps"]["x"][1]
+    silu = json.loads(plane_told("silu", [plane_of("silu"), "too <slow>"]))
+    assert {"solid", "dashed"} <= set(silu["lines"]["dash"])
+    assert json.loads(plane_told("x", ["too <slow>"]))["message"] == "No phase diagram: too &lt;slow&gt;"
+
+
+def test_one_step_of_a_drag_is_one_message():
+    """Each model that the server changes is a message and a repaint; so it changes one."""
+    bokeh = pytest.importorskip("bokeh", reason='bokeh is not installed: pip install ".[explore]"')
+    from bokeh.document import Document
+
+    from meanfield.explore.page import Page
+
+    assert bokeh
+    document = Document()
+    page = Page(document, View(), lambda *_, **__: None)
+    messages: list[object] = []
+    document.on_change(messages.append)
+    page._tell("points", "{}")
+    for callback in document.session_callbacks:
+        if callback.callback.__name__ == "in_turn":
+            callback.callback()
+    assert [message.attr for message in messages if hasattr(message, "attr")] == ["data"]
 
 
 def test_advice():

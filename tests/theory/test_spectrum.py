@@ -460,6 +460,35 @@ def test_an_edge_beside_an_atom_keeps_its_digits():
     np.testing.assert_allclose(s.log_density(levels), 1.0 / (2.0 * math.pi * np.tan(0.5 * phi)), rtol=3e-9)
 
 
+@pytest.mark.parametrize(("name", "sigma_w", "depth", "weights"), [("tanh", 1.3, 3, "gaussian"), ("erf", 1.5, 4, "orthogonal")])
+def test_the_lower_tail_along_a_trajectory_keeps_its_mass(name, sigma_w, depth, weights):
+    """Beside m = −1, where log m no longer tells 1 + m."""
+    s = mf.jacobian_spectrum(name, sigma_w, 0.2, depth, weights, "trajectory")
+    assert integrals(s, 0, order=14, panels=13)[0] == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_lower_end_of_very_many_layers_keeps_its_mass():
+    """Of 10⁵ orthogonal layers the curve ends within the reach of Z: 2·10⁻⁵ of the mass lies on its last bend."""
+    s = critical("tanh", 100_000, "orthogonal", 0.1)
+    low = float(s._curve._tables[0][2][0])
+    assert integrals(s, 0)[0] == pytest.approx(1.0, abs=1e-8)
+    assert 1.0 - float(s._curve.above(np.array([low + 1e-4]))[0]) < 1e-8
+
+
+def test_newton_arrives_beside_a_pole():
+    """Half of the slopes of SELU are one number: of two layers the density goes to infinity at its square like |log s² − pole|^(−1/2)."""
+    from meanfield.theory.spectrum.kernels import at_levels
+
+    s = critical("selu", 2, "orthogonal", 100.0)
+    law, (grid, angle, level, _) = s._curve.law, s._curve._tables[0]
+    pole, off = 2.0 * math.log(float(law.atoms[-1])), np.array([1e-6, 1e-8, 1e-10])
+    for side in (-1.0, 1.0):
+        rows = np.empty((3, 2))
+        assert at_levels(pole + side * off, grid, angle, level, 2.0, 0.0, law.packed, True, rows) == 0  # none by brackets
+        assert rows[:, 0] * np.sqrt(off) == pytest.approx(rows[1, 0] * math.sqrt(off[1]), rel=2e-3)
+        assert abs(rows[0, 1] - rows[2, 1]) == pytest.approx(2.0 * rows[0, 0] * off[0] - 2.0 * rows[2, 0] * off[2], rel=1e-2)
+
+
 def test_the_lower_tail_keeps_its_mass():
     """Where |φ'| is nearly constant Gaussian layers are nearly linear: cdf against Fuss–Catalan's own, down to 1e-9."""
     near = mf.jacobian_spectrum("tanh", 1.0, 0.0, 2, "gaussian", 1e-10)

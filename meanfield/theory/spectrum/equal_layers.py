@@ -125,11 +125,10 @@ class EqualLayers:
         for (low, high, over_low, over_high), levels in self._ends:
             edge = math.log(high)
             top = self._visible(edge, low)
-            if low > 0.0:
-                bottom = math.log(low)
-                grid = bottom + (top - bottom) * 0.5 * (1.0 - np.cos(np.linspace(0.0, math.pi, POINTS)))
-            else:
-                grid = (top - self._fall(top, left) * np.linspace(0.0, 1.0, POINTS) ** 2)[::-1]
+            bottom, ends = (math.log(low), True) if low > 0.0 else self._bottom(top, left)
+            part = np.linspace(0.0, 1.0, POINTS)
+            # Points crowd where θ goes to 0 like a square root.
+            grid = (top - (top - bottom) * (0.5 * (1.0 - np.cos(math.pi * part)) if ends else part**2))[::-1]
             rows = self._trace(grid[::-1])[::-1]  # from the upper edge down
             angle, level, above = rows[:, 0].copy(), rows[:, 1].copy(), rows[:, 6].copy()
             if top < edge:
@@ -139,6 +138,8 @@ class EqualLayers:
             level[-1], angle[-1], above[-1], there[-1] = levels[-1], 0.0, over_high, True
             if low > 0.0:
                 level[0], angle[0], above[0], there[0] = levels[0], 0.0, over_low, True
+            elif ends:
+                angle[0], there[0] = 0.0, True
             # From the top down for as long as log λ falls: deep in a tail that doubles no longer resolve it need not.
             fine = there[::-1] & np.concatenate([[True], np.diff(level[::-1]) < 0.0])
             count = int(np.argmin(fine)) if not fine.all() else fine.size
@@ -172,16 +173,29 @@ class EqualLayers:
                 start = middle
         return bottom
 
-    def _fall(self, top: float, left: float) -> float:
-        """How many e-folds of |ζ| below the upper edge a band goes on, until the mass below is negligible."""
-        fall = 1.0
+    def _bottom(self, top: float, left: float) -> tuple[float, bool]:
+        """log|ζ| down to which a band without a lower end goes, until the mass below is negligible; and whether it ends there.
+
+        Of many layers the reach of Z shows: the curve then ends above the least slope within it, and with a square root.
+        """
+        before, fall = 0.0, 1.0
         everything = 1.0 - self.law.zero_mass
         while top - fall > DEEPEST:
             row = self._trace(np.array([top - fall]))[0]
-            if everything - row[6] < left or not row[0] > 0.0:
+            if not row[0] > 0.0:
                 break
-            fall *= 1.25
-        return min(fall, top - DEEPEST)
+            if everything - row[6] < left:
+                return top - fall, False
+            before, fall = fall, 1.25 * fall
+        else:
+            return DEEPEST, False
+        for _ in range(60):
+            middle = 0.5 * (before + fall)
+            if self._trace(np.array([top - middle]))[0, 0] > FAINT:
+                before = middle
+            else:
+                fall = middle
+        return top - before, True
 
     def density(self, levels: Array) -> Array:
         """The density of log λ at values of it."""

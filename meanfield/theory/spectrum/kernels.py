@@ -29,6 +29,7 @@ CLOSE = 0.5  # a panel is cut while ζ is nearer to its values of d than this pa
 DEEP = 50  # cuts of one panel
 SQRT_2PI = math.sqrt(2.0 * math.pi)
 STEPS = 90  # of a bracketed root
+ATTEMPTS = 40  # steps of Newton's method: beside a pole of the density, where z is a square, each halves the distance only
 
 _LAW = "Tuple((f8[:,::1], f8[:,::1], f8[:,::1], f8[:,::1], f8[:,::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1]))"
 M, N, C, S = 0, 2, 4, 6  # places of the real parts of m, 1 + m, E[(d − 1)d/(ζ − d)], E[dζ/(ζ − d)²]; then E arg(1 − d/ζ)
@@ -327,7 +328,7 @@ def newton(
     w[1] = theta
     slack = 1e-9 + 0.1 * (high - low)
     before = math.inf
-    for _ in range(12):
+    for _ in range(ATTEMPTS):
         curve_at(w[0], w[1], depth, gaussian, law, False, t, logs, out)
         size = out[2] * out[2] + out[3] * out[3]
         if not size > 0.0:
@@ -341,7 +342,9 @@ def newton(
         w[0] -= step_r
         w[1] = after
         step = math.sqrt(step_r * step_r + step_t * step_t) / min(1.0, min(after, math.pi - after))
-        if step < 1e-13 or (step < 1e-8 and step > 0.25 * before):  # the next one would be smaller still, or is rounding already
+        # The next one would be smaller still, or is rounding already: of θ, or beside a pole of the density that of log z.
+        met = math.sqrt(real * real + imaginary * imaginary) < 1e-15 * max(1.0, abs(target))
+        if step < 1e-13 or ((step < 1e-8 or met) and step > 0.25 * before):
             return True
         before = step
     return False

@@ -11,6 +11,7 @@ edge down: at log z = log λ_max − t² by Newton's method in log m and all log
 
 from __future__ import annotations
 
+import cmath
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,7 @@ LEFT = 1e-10  # of the mass: the curve is followed until no more is below
 LEFT_OF_BLOCKS = 1e-8  # the same of residual blocks, whose 1 + m = (1 + m_X) + b loses its digits towards λ = 0
 MOST = 4000  # points
 SETTLED = 1e-12
+BESIDE = 0.5  # of |1 + m|: nearer to m = −1 the unknown is log(1 + m) in place of log m
 ENDS = 1e-3  # of the mass: with less below, a curve that can't be followed on has come to its lower edge
 
 
@@ -59,13 +61,43 @@ class Factor:
 
 
 class _Seen(NamedTuple):
-    """Of every factor at its log ζ: its log m and log w, their slopes by log ζ, and Im ∫ m d log w."""
+    """Of every factor at its log ζ: its log m, log(1 + m) and log w, their slopes by log ζ, and Im ∫ m d log w."""
 
     log_m: Any
+    log_n: Any
     speed: Any  # ∂log ζ/∂log m
     log_w: Any
     slope_w: Any  # ∂log w/∂log ζ
     angle: Any
+
+
+class _Place(NamedTuple):
+    """log m and log(1 + m): beside m = −1, towards λ = 0, only the latter tells 1 + m to all its digits."""
+
+    log_m: complex
+    log_n: complex
+
+    @property
+    def beside(self) -> bool:
+        return abs(self.m_and_n[1]) < BESIDE
+
+    @property
+    def m_and_n(self) -> tuple[complex, complex]:
+        n = cmath.exp(self.log_n)
+        return (n - 1.0, n) if abs(n) < BESIDE else (cmath.exp(self.log_m), n)
+
+    @classmethod
+    def at(cls, log_m: complex) -> _Place:
+        m = cmath.exp(log_m)
+        return cls(complex(log_m), complex(np.log1p(m)) if abs(m) < 0.5 else complex(_below(1.0 + m)))
+
+    def moved(self, step: complex) -> _Place:
+        """With log m changed by this much, to first order at least."""
+        if not self.beside:
+            return _Place.at(self.log_m + step)
+        m, n = self.m_and_n
+        log_n = self.log_n + step * m / n
+        return _Place(complex(_below(cmath.exp(log_n) - 1.0)), log_n)
 
 
 def _below(z: Any) -> Any:
@@ -119,10 +151,11 @@ class UnequalLayers:
             transforms_at(zeta[i : i + 1].real.copy(), zeta[i : i + 1].imag.copy(), factor.law.packed, rows[i : i + 1])
         return rows
 
-    def _see(self, u: complex, zeta: Any) -> _Seen:
+    def _see(self, place: _Place, zeta: Any) -> _Seen:
         rows = self._transforms(zeta)
         m, n, s = rows[:, 0] + 1j * rows[:, 1], rows[:, 2] + 1j * rows[:, 3], rows[:, 6] + 1j * rows[:, 7]
         log_m, slope_m = _below(m), -s / m  # log M(ζ + δ) = log M − (s/m) δ
+        log_over = _below(n)
         log_w, slope_w, angle = zeta.astype(complex), np.ones(m.shape, dtype=complex), rows[:, 8].copy()
         there = self.branches > 0.0
         if there.any():
@@ -138,11 +171,12 @@ class UnequalLayers:
             root = np.sqrt(1.0 + 4.0 * a)
             first, second = 2.0 * a / (1.0 + root), -0.5 * (1.0 + root)
             # b is the transform of ±1; of the two roots the one that m − m_X is.
-            wanted = np.exp(u) - m
+            wanted = place.m_and_n[0] - m
             b = np.where(np.abs(first - wanted) <= np.abs(second - wanted), first, second)
             whole = m + b
             slope = -s + a * slope_a / (1.0 + 2.0 * b)
             log_m[there], slope_m[there] = _below(whole), slope / whole
+            log_over[there] = _below(n + b)
             log_w[there] = 2.0 * _below(1.0 + whole) - log_a - np.log1p(x)  # E w m → 1 + x
             slope_w[there] = 2.0 * slope / (1.0 + whole) - slope_a
             inner = angle[there] + g * (m.imag - log_n.imag)  # of ∫ m_X d log z_X
@@ -150,44 +184,51 @@ class UnequalLayers:
             of_signs = np.log(1.0 + b).imag
             of_signs -= 2.0 * math.pi * np.round((of_signs - 0.5 * log_a.imag - 0.5 * math.pi) / (2.0 * math.pi))
             angle[there] = inner + log_z.imag + of_signs - log_w[there].imag
-        return _Seen(log_m, 1.0 / slope_m, log_w, slope_w, angle)
+        return _Seen(log_m, log_over, 1.0 / slope_m, log_w, slope_w, angle)
 
-    def _solve(self, u: complex, zeta: Any, target: float | None) -> tuple[complex, Any, _Seen] | None:
-        """u = log m and log ζ_l with log z = target, by Newton's method; with no target at this u. None where it does not settle."""
+    def _solve(self, place: _Place, zeta: Any, target: float | None) -> tuple[_Place, Any, _Seen] | None:
+        """m and log ζ_l with log z = target, by Newton's method; with no target at this m. None where it does not settle."""
         last = math.inf
         for _ in range(40):
-            seen = self._see(u, zeta)
-            gap = u + self.log_ratios - seen.log_m
+            seen = self._see(place, zeta)
+            m, n = place.m_and_n
+            beside = place.beside and not np.any(self.branches > 0.0)  # blocks have no more digits of 1 + m than of m
+            finer = m / n if beside else 1.0
+            gap = place.log_m + self.log_ratios - seen.log_m
             gap = gap.real + 1j * (np.mod(gap.imag + math.pi, 2.0 * math.pi) - math.pi)
+            if beside:
+                gap = np.where(self.ratios == 1.0, (place.log_n - seen.log_n) / finer, gap)
             step_u = 0.0 + 0.0j
-            value, slope = self._level(u, seen, gap)
+            value, slope = self._level(place, seen, gap)
             if target is not None:
                 step_u = (target - value) / slope
             change = seen.speed * (gap + step_u)
-            size = max(abs(step_u), float(np.max(np.abs(change))))
+            size = max(abs(step_u * finer), float(np.max(np.abs(change))))
             if not math.isfinite(size):
                 return None
             limit = min(1.0, 0.5 / size) if size > 0.5 else 1.0
-            u, zeta = u + limit * step_u, zeta + limit * change
-            if not (-math.pi - 1e-12 <= u.imag <= 1e-12) or np.any(zeta.imag < -1e-12) or np.any(zeta.imag > self.widest):
+            after = place.log_n + limit * step_u * finer if beside else place.log_m + limit * step_u
+            if not (-math.pi - 1e-12 <= after.imag <= 1e-12) or np.any(zeta.imag + limit * change.imag < -1e-12):
+                return None
+            place, zeta = place.moved(limit * step_u) if beside else _Place.at(after), zeta + limit * change
+            if np.any(zeta.imag > self.widest):
                 return None
             if size < SETTLED or (size < 1e-9 and size > 0.25 * last):
-                return u, zeta, self._see(u, zeta)
+                return place, zeta, self._see(place, zeta)
             last = size
         return None
 
-    def _level(self, u: complex, seen: _Seen, gap: Any = 0.0) -> tuple[complex, complex]:
+    def _level(self, place: _Place, seen: _Seen, gap: Any = 0.0) -> tuple[complex, complex]:
         """log z and ∂log z/∂log m, each log ζ_l moved by its gap."""
+        u, (whole, n) = place.log_m, place.m_and_n
         moved = seen.log_w + seen.slope_w * seen.speed * gap
         value = -u + np.sum(self.counts * (moved + self.log_ratios + u))
         slope = -1.0 + np.sum(self.counts * (seen.slope_w * seen.speed + 1.0))
         for ratio, times in self.over:
-            m = ratio * np.exp(u)
-            log_over = np.log1p(m) if abs(m) < 0.5 else np.log(1.0 + m)
-            if log_over.imag > 1.0:
-                log_over -= 2j * math.pi
+            m = ratio * whole
+            log_over, over = (place.log_n, n) if ratio == 1.0 else (_Place.at(u + math.log(ratio)).log_n, 1.0 + m)
             value += times * log_over
-            slope += times * m / (1.0 + m)
+            slope += times * m / over
         return complex(value), complex(slope)
 
     # ---- the edges ---------------------------------------------------------------------------------------------------
@@ -216,12 +257,13 @@ class UnequalLayers:
             low, high = -32.0, max(60.0, 10.0 - wanted) + (abs(math.log(x)) if x > 0.0 else 0.0)
             v = low if excess(low) < 0.0 else float(brentq(excess, low, high, xtol=1e-13, maxiter=1000))
             found[i] = math.log(top) + math.log1p(math.exp(v))
-        value, slope = self._level(complex(u), self._see(complex(u), found.astype(complex)))
+        place = _Place.at(u)
+        value, slope = self._level(place, self._see(place, found.astype(complex)))
         return value.real, slope.real, found
 
     @cached_property
-    def _edge(self) -> tuple[complex, float, Array, float]:
-        """u = log m, log λ, log ζ_l and ∂²log z/∂u² at the upper edge of the band."""
+    def _edge(self) -> tuple[_Place, float, Array, float]:
+        """m, log λ, log ζ_l and ∂²log z/∂u² at the upper edge of the band."""
         from scipy.optimize import brentq
 
         if self._isolated is not None:
@@ -233,9 +275,9 @@ class UnequalLayers:
         second = (self._on_axis(u + step)[1] - self._on_axis(u - step)[1]) / (2.0 * step)
         if not second > 0.0:
             raise MeanFieldError("the upper edge of this spectrum is not that of a square root: it is not followed")
-        return complex(u), level, zeta.astype(complex), second
+        return _Place.at(u), level, zeta.astype(complex), second
 
-    def _edge_below(self, places: list[int]) -> tuple[complex, float, Array, float]:
+    def _edge_below(self, places: list[int]) -> tuple[_Place, float, Array, float]:
         """The same below an isolated atom, where z falls from m = −∞ on, and each ζ_l from its own atom."""
         from scipy.optimize import brentq
 
@@ -247,7 +289,7 @@ class UnequalLayers:
         state = [np.array(start, dtype=complex)]
 
         def slope(at: float) -> float:
-            found = self._solve(complex(at, -math.pi), state[0], None)
+            found = self._solve(_Place.at(complex(at, -math.pi)), state[0], None)
             if found is None:
                 raise MeanFieldError(
                     "the upper edge of the band below the isolated singular value was not found; give one q for all layers"
@@ -262,17 +304,17 @@ class UnequalLayers:
         v = float(brentq(slope, v, above, xtol=1e-13))
         second = (slope(v + 1e-4) - slope(v - 1e-4)) / 2e-4
         slope(v)
-        u = complex(v, -math.pi)
-        return u, self._level(u, self._see(u, state[0]))[0].real, state[0], second
+        place = _Place.at(complex(v, -math.pi))
+        return place, self._level(place, self._see(place, state[0]))[0].real, state[0], second
 
-    def _lower_edge(self, u: complex, zeta: Any) -> tuple[complex, float, Any, float] | None:
+    def _lower_edge(self, u: complex, zeta: Any) -> tuple[_Place, float, Any, float] | None:
         """The same at the lower end of a band above 0, from a point of the curve beside it; there m < 0, and each ζ_l is real."""
         from scipy.optimize import brentq
 
         state = [zeta.real + 1j * math.pi * np.round(zeta.imag / math.pi)]
 
         def slope(v: float) -> float:
-            found = self._solve(complex(v, -math.pi), state[0], None)
+            found = self._solve(_Place.at(complex(v, -math.pi)), state[0], None)
             if found is None:
                 return math.nan
             state[0] = found[1]
@@ -282,8 +324,11 @@ class UnequalLayers:
         for _ in range(16):
             a, b = slope(here - step), slope(here + step)
             if math.isfinite(a * b) and a * b < 0.0:
-                v = float(brentq(slope, here - step, here + step, xtol=1e-13))
-                found = self._solve(complex(v, -math.pi), state[0], None)
+                try:
+                    v = float(brentq(slope, here - step, here + step, xtol=1e-13))
+                except ValueError:  # between the two some place was not solved for
+                    return None
+                found = self._solve(_Place.at(complex(v, -math.pi)), state[0], None)
                 if found is None:
                     return None
                 second = (slope(v + 1e-4) - slope(v - 1e-4)) / 2e-4
@@ -294,28 +339,28 @@ class UnequalLayers:
     # ---- the curve ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _curve(self) -> tuple[Array, Any, Any, Array, Array]:
-        """log z ascending, log m, log ζ_l, density and mass above."""
-        u_e, top, zeta_e, second = self._edge
-        speed = self._see(u_e, zeta_e).speed
-        side = 1j if u_e.imag < 0.0 else -1j  # into Im m < 0
+    def _curve(self) -> tuple[Array, tuple[_Place, ...], Array, Array, Array]:
+        """log z ascending, m, log ζ_l, density and mass above."""
+        edge, top, zeta_e, second = self._edge
+        speed = self._see(edge, zeta_e).speed
+        side = 1j if edge.log_m.imag < 0.0 else -1j  # into Im m < 0
         over = 0.0 if self._isolated is None else self._isolated[1]
-        points: list[tuple[float, complex, Any, float, float]] = [(top, u_e, zeta_e, 0.0, over)]
+        points: list[tuple[float, _Place, Any, float, float]] = [(top, edge, zeta_e, 0.0, over)]
         everything = 1.0 - self.zero_mass
         left = LEFT_OF_BLOCKS if np.any(self.branches > 0.0) else LEFT
         t, step = 0.0, 0.5 * STEP
-        self.low_edge: tuple[complex, float, Any, float] | None = None
+        self.low_edge: tuple[_Place, float, Any, float] | None = None
         while len(points) < MOST:
             after = t + step
             if t == 0.0:  # log z = top + ½ second (u − u_e)²
                 du = side * math.sqrt(2.0 * after * after / abs(second))
-                guess = u_e + du, zeta_e + speed * du
+                guess = edge.moved(du), zeta_e + speed * du
             else:
-                _, u, zeta, *_ = points[-1]
-                seen = self._see(u, zeta)
-                du = (t * t - after * after) / self._level(u, seen)[1]
-                guess = u + du, zeta + seen.speed * du
-            found = self._solve(complex(guess[0]), guess[1], top - after * after)
+                _, place, zeta, *_ = points[-1]
+                seen = self._see(place, zeta)
+                du = (t * t - after * after) / self._level(place, seen)[1]
+                guess = place.moved(du), zeta + seen.speed * du
+            found = self._solve(*guess, top - after * after)
             density, above = self._read(found) if found is not None else (0.0, 0.0)
             if (
                 found is None
@@ -334,23 +379,24 @@ class UnequalLayers:
             t, step = after, min(1.3 * step, max(STEP, 0.03 * after))
         self.reached = points[-1][4]
         if left <= everything - self.reached < ENDS and len(points) > 2:
-            self.low_edge = self._lower_edge(points[-1][1], points[-1][2])
+            self.low_edge = self._lower_edge(points[-1][1].log_m, points[-1][2])
             if self.low_edge is not None and self.low_edge[1] < points[-1][0]:
                 points.append((self.low_edge[1], self.low_edge[0], self.low_edge[2], 0.0, everything))
                 self.reached = everything
             else:
                 self.low_edge = None
-        columns = list(zip(*points[::-1], strict=True))
-        return tuple(np.array(c) for c in columns)  # type: ignore[return-value]
+        levels, places, zetas, densities, masses = zip(*points[::-1], strict=True)
+        return np.array(levels), places, np.array(zetas), np.array(densities), np.array(masses)
 
-    def _read(self, found: tuple[complex, Any, _Seen]) -> tuple[float, float]:
+    def _read(self, found: tuple[_Place, Any, _Seen]) -> tuple[float, float]:
         """−Im m/π and the mass above, Im G/π with G = ∫ m d log z: ∫ m d log(ρm) = m, and (ρm − log(1 + ρm))/ρ for log(1 + ρm)."""
-        u, _, seen = found
-        m = np.exp(u)
+        place, _, seen = found
+        m, n = place.m_and_n
         total = -m.imag + float(np.sum(self.counts * (seen.angle / self.ratios + m.imag)))
         for ratio, times in self.over:
             part = ratio * m
-            total += times * (part.imag - math.atan2(part.imag, 1.0 + part.real)) / ratio
+            over = n if ratio == 1.0 else 1.0 + part
+            total += times * (part.imag - math.atan2(part.imag, over.real)) / ratio
         return float(-m.imag / math.pi), float(total / math.pi)
 
     @cached_property
@@ -379,7 +425,7 @@ class UnequalLayers:
         return ((float(levels[0]) if self.low_edge is not None else -math.inf, self._edge[1]),)
 
     def _at(self, level: float) -> tuple[float, float]:
-        levels, u, zeta, density, above = self._curve
+        levels, places, zeta, density, above = self._curve
         if level >= levels[-1]:
             return 0.0, self._isolated[1] if self._isolated is not None and level < self._isolated[0] else 0.0
         if level <= levels[0]:
@@ -392,15 +438,15 @@ class UnequalLayers:
         i = int(np.searchsorted(levels, level))
         for j in (i, i - 1, min(i + 1, levels.size - 1)):
             if j == levels.size - 1:  # the edge itself: from its square root
-                u_e, top, zeta_e, second = self._edge
-                du = (1j if u_e.imag < 0.0 else -1j) * math.sqrt(2.0 * (top - level) / abs(second))
-                found = self._solve(u_e + du, zeta_e + self._see(u_e, zeta_e).speed * du, level)
+                edge, top, zeta_e, second = self._edge
+                du = (1j if edge.log_m.imag < 0.0 else -1j) * math.sqrt(2.0 * (top - level) / abs(second))
+                found = self._solve(edge.moved(du), zeta_e + self._see(edge, zeta_e).speed * du, level)
             elif j == 0 and self.low_edge is not None:
-                u_e, bottom, zeta_e, second = self.low_edge
+                edge, bottom, zeta_e, second = self.low_edge
                 du = 1j * math.sqrt(2.0 * (level - bottom) / abs(second))
-                found = self._solve(u_e + du, zeta_e + self._see(u_e, zeta_e).speed * du, level)
+                found = self._solve(edge.moved(du), zeta_e + self._see(edge, zeta_e).speed * du, level)
             else:
-                found = self._solve(complex(u[j]), zeta[j], level)
+                found = self._solve(places[j], zeta[j], level)
             if found is not None:
                 here = self._read(found)
                 if min(above[i - 1], above[i]) - 1e-9 <= here[1] <= max(above[i - 1], above[i]) + 1e-9:
@@ -449,8 +495,8 @@ class UnequalLayers:
 
     def top_edge(self) -> tuple[float, float] | None:
         """s and K as `EqualLayers.top_edge`, by the first layer's ζ: −Im m = m √(2τ/K_u), K_u = ∂²log z/∂u²."""
-        u, _, _, second = self._edge
-        return (math.exp(u.real), second) if self._isolated is None else None
+        edge, _, _, second = self._edge
+        return (math.exp(edge.log_m.real), second) if self._isolated is None else None
 
 
 def mean_log_of(factors: Sequence[Factor], gaussian: bool, over: Sequence[tuple[float, float]], zero: float) -> float:

@@ -89,14 +89,13 @@ def mass_of_bands(s: mf.JacobianSpectrum) -> tuple[float, float]:
         below, over = (1.0 - float(s._curve.above(np.array([end]))[0]) for end in (low, high))
         cuts = np.clip(s._curve.quantile(below + (over - below) * part), low, high)
         cuts = np.unique(np.concatenate([cuts, [high], [low] if math.isfinite(low) else []]))
-        finest = 1e-13 * max(1.0, abs(s.log_mean))
         a, b = cuts[:-1], cuts[1:]
         # All panels at once, then the halves of those that the distribution function does not confirm.
         while a.size:
             rise = s._curve.above(a) - s._curve.above(b)
             z = 0.5 * (a + b)[:, None] + 0.5 * (b - a)[:, None] * nodes
             mass = 0.5 * (b - a) * (s._curve.density(z.ravel()).reshape(z.shape) @ weights)
-            narrow = b - a < finest
+            narrow = b - a < 1e-13 * np.maximum(np.maximum(np.abs(a), np.abs(b)), max(1.0, abs(s.log_mean)))
             told += float(np.sum(rise[narrow]))
             fine = ~narrow & (np.abs(mass - rise) <= 1e-11 + 1e-15 * s.depth)
             off = float(np.sum(np.abs(mass - rise)[~narrow & ~fine]))

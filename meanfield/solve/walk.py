@@ -103,10 +103,11 @@ def walk(layers: tuple[Layer, ...], start: State) -> Walk:
 
 
 def _warn_of_infinity(moments: Moments, log_gradient: Array) -> None:
+    """One warning; where c is lost the layer that lost it has told."""
     infinite = ~(np.isfinite(moments.q1) & np.isfinite(moments.q2))
-    followed = {"c": moments.epsilon, "the mean": moments.mean1 + moments.mean2, "the gradient": log_gradient}
+    followed = {"the mean": moments.mean1 + moments.mean2, "the gradient": log_gradient}
     lost = [name for name, values in followed.items() if np.isnan(values).any()]
-    if infinite.any() and lost:
+    if infinite.any() and lost and not np.isnan(moments.epsilon).any():
         place = f"the variance passes the largest number at layer {int(np.argmax(infinite))}"
         warnings.warn(f"{place}: {' and '.join(lost)} can't be followed there, nan", AccuracyWarning, stacklevel=4)
 

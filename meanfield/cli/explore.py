@@ -29,7 +29,7 @@ def explore(
         from meanfield.cli.parameter import named_activation
 
         given = named_activation(activation, parameter)
-    page = serve(given, port=port, open_browser=not no_browser)
-    typer.echo(f"{page.url}\nCtrl-C ends it.")
-    sys.stdout.flush()
-    page.wait()
+    with serve(given, port=port, open_browser=not no_browser) as page:  # whatever Ctrl-C meets, the worker is ended
+        typer.echo(f"{page.url}\nCtrl-C ends it.")
+        sys.stdout.flush()
+        page.wait()

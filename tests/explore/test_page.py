@@ -293,4 +293,7 @@ def test_command_line(tmp_path):
         assert address.startswith("http://127.0.0.1:")
         assert "?phi=gelu&" in address
         program.send_signal(signal.SIGINT)
-        assert program.wait(timeout=60) in (0, 130)  # 130: before it had begun to wait
+        try:
+            assert program.wait(timeout=60) in (0, 130)  # 130: before it had begun to wait
+        finally:
+            program.kill()

@@ -92,26 +92,15 @@ def plane_told(activation: str, planes: Sequence[Plane | str]) -> str:
     )
 
 
-def message_told(text: str) -> str:
-    """Words alone: the picture stays as it is.
+def words_told(place: str, text: str) -> str:
+    """Words alone, as a "message" or as "advice": the picture stays as it is.
 
     Examples
     --------
-    >>> message_told("a < b")
+    >>> words_told("message", "a < b")
     '{"message":"a &lt; b"}'
     """
-    return _json({"message": html.escape(text)})
-
-
-def advice_told(text: str) -> str:
-    """Where to begin at a depth.
-
-    Examples
-    --------
-    >>> advice_told("At 50 layers")
-    '{"advice":"At 50 layers"}'
-    """
-    return _json({"advice": html.escape(text)})
+    return _json({place: html.escape(text)})
 
 
 def _json(told: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from bokeh.models import ColorBar, ColumnDataSource, CustomJS, LogColorMapper, L
 from bokeh.plotting import figure
 
 from meanfield.errors import MeanFieldError
-from meanfield.explore.drawn import advice_told, message_told, plane_told, points_told
+from meanfield.explore.drawn import plane_told, points_told, words_told
 from meanfield.explore.plane import Plane
 from meanfield.explore.point import Point
 from meanfield.explore.view import DEPTH, LONGEST, SIGMA_B, SIGMA_W, View, view_from
@@ -124,7 +124,7 @@ class Page:
                 except Superseded:
                     continue
                 except MeanFieldError as error:
-                    self._tell("points", message_told(str(error)))
+                    self._tell("points", words_told("message", str(error)))
                     continue
                 self._tell("points", points_told(view, points))
                 self.understood = view
@@ -171,7 +171,7 @@ class Page:
             except MeanFieldError as error:
                 advice = f"No advice: {error}"
             self.advised = (view.activation, view.depth)
-            self._tell("advice", advice_told(advice))
+            self._tell("advice", words_told("advice", advice))
 
     async def _asked(self, task: str, *arguments: Any, wanted: Callable[[], bool]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(None, partial(self.ask, task, *arguments, wanted=wanted))

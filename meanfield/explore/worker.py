@@ -19,7 +19,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any, BinaryIO, cast
 
 from meanfield.errors import ActivationError, MeanFieldError
 
@@ -32,8 +33,12 @@ _ENDED = "the process that computes ended; it is being started anew"
 _TASKS = ("point_of", "plane_of", "advice_for")
 # While nobody asks: kernels and functions that the first picture doesn't need, and the next ones do.
 _WARMING = (
-    ("tanh", 1.5, 0.1, 50), ("tanh", 2.4, 0.3, 50), ("relu", 1.5, 0.1, 50), ("x*erf(x)", 1.2, 0.1, 20), ("x + cos(2*x)", 1.2, 0.4, 20),
-)  # fmt: skip
+    ("tanh", 1.5, 0.1, 50),
+    ("tanh", 2.4, 0.3, 50),
+    ("relu", 1.5, 0.1, 50),
+    ("x*erf(x)", 1.2, 0.1, 20),
+    ("x + cos(2*x)", 1.2, 0.4, 20),
+)
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from meanfield.explore.worker import serve; serve()"
 
 
@@ -117,6 +122,8 @@ class _Process:
             _write(self._process.stdin, (task, arguments))
         except OSError:
             raise MeanFieldError(_ENDED) from None
+        while self._message(None, lambda: True) != "begun":  # what it still warms, and compiles for that, is no fault of the formula
+            pass
         while True:
             answer = self._message(budget, wanted)
             if answer == "compiling":  # once for each installation: no fault of the formula
@@ -125,8 +132,7 @@ class _Process:
             return answer
 
     def _message(self, budget: float | None, wanted: Callable[[], bool]) -> Any:
-        pipe = self._process.stdout
-        assert pipe is not None
+        pipe = cast(BufferedReader, self._process.stdout)
         begun, used = time.monotonic(), _processor_time(self._process.pid)
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
@@ -138,7 +144,7 @@ class _Process:
                 if budget is not None and worked > _STALE and not wanted():
                     raise Superseded
         try:
-            return _read(pipe)
+            return _read(pipe.raw)  # past the buffer: of a message that waits in it the selector knows nothing
         except EOFError:
             raise MeanFieldError(_ENDED) from None
 
@@ -167,11 +173,18 @@ def _write(pipe: BinaryIO | Any, message: Any) -> None:
 
 
 def _read(pipe: BinaryIO | Any) -> Any:
-    head = pipe.read(8)
-    if len(head) < 8:
-        raise EOFError
-    body = pipe.read(struct.unpack("!Q", head)[0])
-    return pickle.loads(body)
+    (length,) = struct.unpack("!Q", _exactly(pipe, 8))
+    return pickle.loads(_exactly(pipe, length))
+
+
+def _exactly(pipe: BinaryIO | Any, count: int) -> bytes:
+    found = bytearray()
+    while len(found) < count:
+        more = pipe.read(count - len(found))
+        if not more:
+            raise EOFError
+        found += more
+    return bytes(found)
 
 
 def serve() -> None:
@@ -209,10 +222,12 @@ def _serve() -> None:
     logger.setLevel(logging.INFO)
     warming = list(_WARMING)
     while True:
-        announce_again()
         while warming and not _asked():
-            answer("point_of", warming.pop(0))
+            with contextlib.suppress(Exception):  # nobody has asked for it
+                answer("point_of", warming.pop(0))
         task, arguments = _read(sys.stdin.buffer)
+        _write(answers, "begun")
+        announce_again()
         try:
             message = answer(task, arguments)
         except MeanFieldError as error:

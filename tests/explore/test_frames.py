@@ -231,3 +231,27 @@ def test_without_bokeh_the_error_says_what_to_install():
 def test_ports(port):
     with pytest.raises(mf.DomainError, match=r"port = .* must be a whole number in \[0, 65535\]"):
         mf.explore(port=port)
+
+
+def test_what_is_compiled_while_nobody_asks_lends_no_time(monkeypatch):
+    """A formula has its own budget, whatever the process did before it began with it."""
+    program = """
+import json, sys, time
+sys.path[:] = json.loads(sys.argv[1])
+from meanfield.explore.worker import _read, _write
+for message in ("ready", "compiling"):
+    _write(sys.stdout.buffer, message)
+_read(sys.stdin.buffer)
+_write(sys.stdout.buffer, "begun")
+begun = time.process_time()
+while time.process_time() < begun + 3.0:
+    pass
+_write(sys.stdout.buffer, "late")
+"""
+    monkeypatch.setattr("meanfield.explore.worker._PROGRAM", program)
+    made = Worker(budget=0.2)
+    try:
+        with pytest.raises(TooSlow):
+            made.ask("point_of", "tanh", 1.3, 0.2, 50)
+    finally:
+        made.close()

@@ -287,7 +287,13 @@ def test_command_line(tmp_path):
     import sys
 
     words = [sys.executable, "-m", "meanfield", "explore", "gelu", "--no-browser"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as program:
+    # Where this run was started with Ctrl-C ignored, as a shell's background job, the program would ignore it too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        program = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with program:
         assert program.stdout
         address = program.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")

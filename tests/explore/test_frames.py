@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import meanfield as mf
+from meanfield.explore.drawn import plane_told, points_told
 from meanfield.explore.plane import advice_for, plane_of
 from meanfield.explore.point import cobweb, point_of
 from meanfield.explore.view import View, view_from
@@ -108,10 +111,6 @@ def test_a_plane_is_what_the_library_says():
 
 
 def test_what_the_browser_is_told_is_the_point():
-    import json
-
-    from meanfield.explore.drawn import plane_told, points_told
-
     points = [point_of("tanh", 1.7, 0.3, 40), point_of("silu", 3.0, 0.2, 40)]
     told = json.loads(points_told(View("tanh", "<b>", 1.7, 0.3, 40), points))
     assert told["query"] == "?phi=tanh&with=%3Cb%3E&sigma_w=1.7&sigma_b=0.3&depth=40"
@@ -255,3 +254,42 @@ _write(sys.stdout.buffer, "late")
             made.ask("point_of", "tanh", 1.3, 0.2, 50)
     finally:
         made.close()
+
+
+def test_two_messages_at_once_are_both_seen(monkeypatch):
+    """The answer may come with the word that the question has begun: a buffer must not keep it."""
+    program = """
+import json, pickle, struct, sys
+sys.path[:] = json.loads(sys.argv[1])
+from meanfield.explore.worker import _read, _write
+_write(sys.stdout.buffer, "ready")
+_read(sys.stdin.buffer)
+bodies = [pickle.dumps(message) for message in ("begun", "the answer")]
+sys.stdout.buffer.write(b"".join(struct.pack("!Q", len(body)) + body for body in bodies))
+sys.stdout.buffer.flush()
+sys.stdin.buffer.read()
+"""
+    monkeypatch.setattr("meanfield.explore.worker._PROGRAM", program)
+    made = Worker(budget=0.5)
+    try:
+        assert made.ask("point_of", "tanh", 1.3, 0.2, 50) == "the answer"
+    finally:
+        made.close()
+
+
+def test_axes_and_webs():
+    """A steep F does not flatten the rest, a flat trajectory has a decade, and each map has its own cobweb."""
+    steep = point_of("x + 0.3*x**3", 2.0, 0.1, 5)
+    told = json.loads(points_told(View("x + 0.3*x**3"), [steep]))
+    assert steep.variance[np.isfinite(steep.variance)].max() > 10.0 * steep.q[-1]
+    assert told["maps"]["y"][1] <= 5.0 * steep.q[-1]
+    flat = point_of("relu", math.sqrt(2.0), 0.0, 1)
+    low, high = json.loads(points_told(View("relu"), [flat]))["trajectory"]["y"]
+    assert high >= 10.0 * low
+    still = replace(flat, epsilon=np.ones(2), gradient=np.ones(2), q1=np.ones(2))
+    assert json.loads(points_told(View("relu"), [still]))["trajectory"]["y"] == [1.0, 10.0]
+    tanh = point_of("tanh", 1.5, 0.3, 30)
+    lines = json.loads(points_told(View(), [tanh]))
+    for figure, web in (("maps", tanh.variance_web), ("correlations", tanh.correlation_web)):
+        np.testing.assert_allclose(lines[figure]["lines"]["xs"][2], web[0], rtol=1e-4)
+        np.testing.assert_allclose(lines[figure]["lines"]["ys"][2], web[1], rtol=1e-4)

@@ -185,3 +185,17 @@ def test_bad_questions_are_named(arguments: tuple[str, str, dict[str, object]], 
 def test_a_black_box_has_no_enclosure() -> None:
     with pytest.raises(mf.ActivationError, match="no formula"):
         mf.enclose("second_moment", lambda x: x, q=1)
+
+
+def test_a_bound_on_a_part_of_the_line_leaves_out_a_pole_beyond_a_piece() -> None:
+    """softsign is x/(1 + x) for x > 0 only: its pole at −1, in the same cell as 0, is no pole of softsign."""
+    from fractions import Fraction
+
+    from meanfield.proof.balls import ball
+    from meanfield.proof.function import function_of
+    from meanfield.proof.integrals import largest
+
+    pieces = function_of(mf.activation("softsign")).pieces
+    for low, high in ((-40, 40), (-100, 2)):
+        most = largest(pieces, lambda jet, _: jet[0], 0, ball(Fraction(low)), ball(Fraction(high)))
+        assert max(-low, high) / (1 + max(-low, high)) <= most < 1.5

@@ -90,7 +90,8 @@ def enclose(what: str, activation: Any, *, digits: int = 30, **arguments: Any) -
     ----------
     what : str
         With its arguments: "second_moment" (q, derivative=0), "covariance" (q1, q2, c, derivative=0), "decorrelation" (q, epsilon,
-        derivative=0), "chi_1" (sigma_w, sigma_b), "fixed_point" (sigma_w, sigma_b), "edge_of_chaos" (sigma_b), "half_stable".
+        derivative=0), "standardisation" (q="1"), "chi_1" (sigma_w, sigma_b), "fixed_point" (sigma_w, sigma_b), "c_star" (sigma_w, sigma_b),
+        "edge_of_chaos" (sigma_b), "half_stable".
     activation : str, SymPy expression or Activation
         Anything `meanfield.activation` accepts that has a formula.
     digits : int
@@ -102,7 +103,8 @@ def enclose(what: str, activation: Any, *, digits: int = 30, **arguments: Any) -
     -------
     Enclosure
         Its ends differ by about one unit in the last digit. For "fixed_point" an `Enclosures` of q, variance_slope and chi_1; for
-        "edge_of_chaos" of sigma_w, q and variance_slope; for "half_stable" of q, sigma_w, sigma_b, sigma_w2 and sigma_b2.
+        "edge_of_chaos" of sigma_w, q and variance_slope; for "half_stable" of q, sigma_w, sigma_b, sigma_w2 and sigma_b2; for
+        "standardisation" of mean, std, rms and gain.
 
     Raises
     ------
@@ -117,8 +119,9 @@ def enclose(what: str, activation: Any, *, digits: int = 30, **arguments: Any) -
     -----
     Integrals: Johansson (2018), rigorous integration in Arb, between the kinks and jumps of φ, with bounds of the tails. Solutions of
     equations: a sign change between two points. "fixed_point" is a fixed point of F for certain; that it is where the recursion from
-    q = 1 goes, and that "edge_of_chaos" is the solution with the smallest q, is read off a grid. φ^(k) is that almost everywhere; where
-    φ^(k−1) jumps the second moment of φ^(k) is "inf".
+    q = 1 goes, and that "edge_of_chaos" is the solution with the smallest q, is read off a grid. "c_star" is the limit of f from any c
+    in [0, 1) at that fixed point: f is convex there, so that χ₁ tells whether it has a root below 1, and that there is one. φ^(k) is
+    that almost everywhere; where φ^(k−1) jumps the second moment of φ^(k) is "inf".
 
     Examples
     --------
@@ -248,8 +251,10 @@ def _second_moment(subject: _Subject, digits: int, q: Any, derivative: Any = 0) 
     for extra in (2, 12, 40):
         with precision(int((digits + extra) * 3.4) + 60):
             value = subject.moment(k, ball(variance), digits + extra)
-            if good(value, digits) or value.is_zero():
+            if good(value, digits) or value.is_zero() or not value.is_finite():
                 break
+    if value.is_finite() and not good(value, digits) and not value.is_zero():
+        raise ProofError("the integral has fewer digits than were asked for: q is too small or too large for this formula")
     with precision(int((digits + extra) * 3.4) + 60):
         return enclosed(value, digits)
 
@@ -339,6 +344,37 @@ def _fixed_point(subject: _Subject, digits: int, sigma_w: Any, sigma_b: Any) -> 
     return _named(fixed_point(subject, positive(sigma_w, "sigma_w"), positive(sigma_b, "sigma_b", zero=True), digits), digits)
 
 
+def _c_star(subject: _Subject, digits: int, sigma_w: Any, sigma_b: Any) -> Enclosure:
+    from meanfield.proof.equations import c_star
+
+    found = c_star(subject, positive(sigma_w, "sigma_w"), positive(sigma_b, "sigma_b", zero=True), digits)
+    with precision(int((digits + 30) * 3.4) + 60):
+        bounds = enclosed(found, digits)
+    return Enclosure("0", bounds.upper) if bounds.lower.startswith("-") else bounds  # c* ≥ 0
+
+
+def _standardisation(subject: _Subject, digits: int, q: Any = 1) -> Enclosures:
+    from meanfield.proof.covariances import mean, side_of
+
+    variance = positive(q, "q")
+    for more in (10, 40, 2 * digits + 60):
+        n = digits + more
+        with precision(int((n + 14) * 3.4) + 60):
+            try:
+                average = mean(side_of(subject.function, 0, ball(variance), False), n)
+            except ProofError:  # φ outgrows the bound there; this one looks for a mean that is not 0
+                average = subject.expectations.mean(lambda jet, x: jet[0], 0, ball(variance), n)
+            square = subject.moment(0, ball(variance), n)
+            spread = square - average * average
+            if good(spread, digits) and (good(average, digits) or average.contains(0)):
+                break
+    if not spread > 0:
+        raise ProofError(f"whether {subject.act.name} is more than a constant can't be told")
+    with precision(int((n + 14) * 3.4) + 60):
+        values = {"mean": average, "std": spread.sqrt(), "rms": square.sqrt(), "gain": 1 / spread.sqrt()}
+    return _named(values, digits)
+
+
 def _edge_of_chaos(subject: _Subject, digits: int, sigma_b: Any) -> Enclosures:
     from meanfield.proof.equations import edge_of_chaos
 
@@ -362,8 +398,10 @@ _QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[..., Encl
     "second_moment": (("q",), ("derivative",), _second_moment),
     "covariance": (("q1", "q2", "c"), ("derivative",), _covariance),
     "decorrelation": (("q", "epsilon"), ("derivative",), _decorrelation),
+    "standardisation": ((), ("q",), _standardisation),
     "chi_1": (("sigma_w", "sigma_b"), (), _chi_1),
     "fixed_point": (("sigma_w", "sigma_b"), (), _fixed_point),
+    "c_star": (("sigma_w", "sigma_b"), (), _c_star),
     "edge_of_chaos": (("sigma_b",), (), _edge_of_chaos),
     "half_stable": ((), (), _half_stable),
 }

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.proof.balls import Ball, ProofError, ball, flint, precision
+from meanfield.proof.balls import Ball, ProofError, ball, flint, fraction, precision
 from meanfield.proof.search import DoubleMoments, first_change, tightened
 
 _STEPS = 9
+_LOST = 1e-6  # where F(q) − q of an odd φ on the edge of chaos is as small as rounding, or nearly
+_ROUNDING = 1e-14  # of sums of doubles
 _GRID = 2.0 ** np.arange(-60.0, 60.5, 0.25)
 
 
@@ -89,7 +91,7 @@ def edge_of_chaos(subject: Any, sigma_b: Fraction, digits: int) -> dict[str, Bal
     bias = float(square)
 
     def roughly(q: float) -> float:
-        return (q - bias) * doubles("v1", q) - doubles("v", q)
+        return (q - bias) * doubles("v1", q) - doubles("v", q) * (1.0 + _ROUNDING)  # ReLU's is 0 but for σ_b²: no root at 2^50
 
     found = first_change(roughly, _GRID[bias / 2 < _GRID] if bias else _GRID, lambda a, b: a < 0 < b)
     if found is None:
@@ -121,18 +123,66 @@ def fixed_point(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int)
         grid, wanted = 2.0 ** np.arange(0.0, -60.0, -0.125), (lambda a, b: a <= 0 < b)
     found = first_change(roughly, grid, wanted)
     with precision(int((digits + 20) * 3.4) + 60):
+        right, left = one_sided(subject.function, 1)
+        still = bool(right[0].is_zero() and left[0].is_zero())
+        chi = ball(weight) * (right[1] ** 2 + left[1] ** 2) / 2
+        at_zero = {"q": flint.arb(0), "variance_slope": chi, "chi_1": chi}
         if found is None:
-            right, left = one_sided(subject.function, 1)
-            if bias == 0 and right[0].is_zero() and left[0].is_zero() and grid[1] < 1:
-                chi = ball(weight) * (right[1] ** 2 + left[1] ** 2) / 2
-                return {"q": flint.arb(0), "variance_slope": chi, "chi_1": chi}
+            if bias == 0 and still and grid[1] < 1:
+                return at_zero
             raise ProofError("no fixed point was found where the recursion from q = 1 goes, up to 2^60")
     near = grid[0] if roughly(1.0) == 0.0 else tightened(roughly, *found)
-    q = enclosed_root(rest, float(near), digits + 5)
+    try:
+        q = enclosed_root(rest, float(near), digits + 5)
+    except ProofError:
+        if bias or near > _LOST or not still:
+            raise
+        return at_zero  # F(q) < q down to where doubles no longer tell
     with precision(int((digits + 20) * 3.4) + 60):
         slope = ball(weight) * m.rise(q, digits + 8) / q
         chi = flint.arb("inf") if subject.jumps(1) else ball(weight) * m.v1(q, digits + 8)
         return {"q": q, "variance_slope": slope, "chi_1": chi}
+
+
+def c_star(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int) -> Ball:
+    """The correlation that any two inputs with c ≥ 0 come to, at the fixed point of F that the recursion from q = 1 comes to.
+
+    f is convex on [0, 1], f(1) = 1 and f'(1) = χ₁: where χ₁ < 1 there is f(c) > c below 1, where χ₁ > 1 one root of f(c) = c in [0, 1).
+    """
+    from meanfield.proof.covariances import correlated, mean, side_of
+
+    point = fixed_point(subject, sigma_w, sigma_b, digits + 20)
+    q, chi = point["q"], point["chi_1"]
+    if not q > 0:
+        raise ProofError("at q* = 0 there is no correlation")
+    if chi < 1:
+        return flint.arb(1)
+    if not chi > 1:
+        raise ProofError("whether χ₁ is above 1 can't be told: the point is on the edge of chaos, or nearly")
+
+    def rest(c: Ball, n: int) -> Ball:
+        """q(f(c) − c): σ_b² + σ_w² C(q, q, c) − q c, at an exact c in [0, 1)."""
+        with precision(int((n + 14) * 3.33) + 20):
+            side = side_of(subject.function, 0, q, False)
+            found = mean(side, n) ** 2 if c.is_zero() else correlated(side, side, fraction(c), True, n)
+            return ball(sigma_b**2) + ball(sigma_w**2) * found - q * c
+
+    with precision(int((digits + 20) * 3.4) + 60):
+        if not rest(flint.arb(0), digits + 14) > 0:
+            least = (flint.arb(10) ** (-digits)).mid()
+            if rest(least, 2 * digits + 14) < 0:
+                return flint.arb(0).union(least)
+            raise ProofError("c* is 0, or too close to it to be told apart")
+
+    def roughly(c: float) -> float:
+        return float(rest(flint.arb(c), 14).mid())
+
+    low, high = 0.0, 0.5
+    while roughly(high) >= 0.0:
+        low, high = high, (1.0 + high) / 2
+        if high == 1.0:
+            raise ProofError("c* is too close to 1 to be told apart")
+    return enclosed_root(rest, tightened(roughly, low, high), digits + 5)
 
 
 def half_stable(subject: Any, digits: int) -> dict[str, Ball]:

@@ -13,6 +13,8 @@ from meanfield.proof.pieces import Piece, Pieces
 
 Combination = Callable[[Jet, Any], Any]  # of a jet and x, by sums and products: the same for numbers and for expansions
 _EVALUATIONS = 1_500_000
+_HALVINGS = 60  # of a cell
+_FOLLOWED = 8  # stretches on which a function is not seen to be finite
 _LONGEST = 12  # times the reach is widened, for functions that live far out
 
 
@@ -58,6 +60,8 @@ class Expectations:
                 continue
             low, high = (-end if low < -end else low), (end if high > end else high)
             total = total + integral(piece, h, order, low, high, lambda x: (-(x * x) / (2 * q)).exp())
+            if not total.is_finite():
+                break
         return total * scale
 
     def beyond(self, h: Combination, order: int, q: Ball, end: Ball) -> Ball:
@@ -94,11 +98,24 @@ def largest(pieces: Pieces, h: Combination, order: int, low: Ball, high: Ball) -
             if (piece.low is not None and piece.low.ball() > cell) or (piece.high is not None and piece.high.ball() < cell):
                 continue
             inside = _clipped(piece, cell)  # beyond its ends a piece may have a pole
-            value = h(real(piece.tree, inside, order), inside)
-            if not value.is_finite():
-                raise ProofError("φ has no bound on a part of the line")
-            most = most.max(value.abs_upper())
+            most = most.max(_bound(piece, h, order, inside.lower(), inside.upper()))
     return most
+
+
+def _bound(piece: Piece, h: Combination, order: int, low: Ball, high: Ball) -> Ball:
+    """A bound of |h| on one cell, halved where a ball so wide says nothing: 1/(1 + x²) on one around 0."""
+    most, cells = flint.arb(0), [(low, high)]
+    for _ in range(_HALVINGS):
+        found = [(a, b, h(real(piece.tree, a.union(b), order), a.union(b))) for a, b in cells]
+        for _, _, ball_of in found:
+            if ball_of.is_finite():
+                most = most.max(ball_of.abs_upper())
+        cells = [half for a, b, ball_of in found if not ball_of.is_finite() for half in _halves(a, b)]
+        if not cells:
+            return most
+        if len(cells) > 2 * _FOLLOWED:
+            break
+    raise ProofError("φ has no bound on a part of the line")
 
 
 def _clipped(piece: Piece, cell: Ball) -> Ball:
@@ -119,6 +136,28 @@ def integral(piece: Piece, h: Combination, order: int, low: Ball, high: Ball, we
         value = h(run(x, order, fields[bool(analytic)]), x)
         return value * weight(x)
 
+    if _stuck(lambda x: integrand(flint.acb(x), False).real, low, high):
+        return flint.arb.nan()
     tiny = flint.arb(2) ** (-40 * flint.ctx.prec)
     found = flint.acb.integral(integrand, low, high, abs_tol=tiny, eval_limit=_EVALUATIONS)
     return found.real
+
+
+def _stuck(value: Callable[[Any], Any], low: Ball, high: Ball) -> bool:
+    """Whether halving comes to an end at a point with no finite ball around it, as at a pole: the integration would halve in vain there.
+
+    False where more than a few points would have to be followed.
+    """
+    cells = [(low, high)]
+    for _ in range(2 * flint.ctx.prec + 20):
+        cells = [(a, b) for cell in cells for a, b in _halves(*cell) if not value(a.union(b)).is_finite()]
+        if not cells:
+            return False
+        if len(cells) > _FOLLOWED:
+            return False
+    return True
+
+
+def _halves(low: Ball, high: Ball) -> tuple[tuple[Ball, Ball], ...]:
+    middle = ((low + high) / 2).mid()
+    return ((low, middle), (middle, high)) if low < middle < high else ((low, high),)  # no number of this precision is between

@@ -261,7 +261,12 @@ def _sigmoid(g: Any) -> Any:
 def _softplus(field: Any, g: Any) -> Any:
     if g.real > 0:
         return g + (-g).exp().log1p()  # |exp(−g)| < 1: off the cut
-    return _log_of_one_plus(field, g.exp())
+    found = _log_of_one_plus(field, g.exp())
+    if found.is_finite() or field is not REALS or not g.is_finite():
+        return found
+    # The ball of exp on a long stretch reaches below -1: softplus rises from one end to the other.
+    low, high = (_softplus(field, end) if end.rad().is_zero() else found for end in (g.lower(), g.upper()))
+    return low.union(high)
 
 
 def _exp(field: Any, g: Any) -> Jet:

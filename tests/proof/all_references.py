@@ -58,7 +58,7 @@ def _solution(label: str, kind: str, activation: str, ask: Any, value: str) -> Q
 def questions(tiny: bool = False) -> Iterator[Question]:
     """All of them: one and two inputs, decorrelations, fixed points, points of the edge, half-stable points; below 1e-280 if asked."""
     for case in cases(tiny=tiny):
-        value, slack = _exact(case.value), max(_exact(case.error), _half_a_unit(case.value))
+        value, slack = _exact(case.value), max(_exact(case.error), _half_a_unit(case.value, case.scale))
         yield Question(
             case.label, case.quantity, case.name, lambda case=case: _expectation(case), value - slack, value + slack, _exact(case.scale)
         )
@@ -116,6 +116,13 @@ def _fixed_points(name: str, entry: dict[str, Any]) -> Iterator[Question]:
                 )[there],  # type: ignore[index]
                 record[here],
             )
+        yield _solution(
+            f"{name} fixed point ({key}) c_star",
+            "c_star",
+            name,
+            lambda sigma_w=sigma_w, sigma_b=sigma_b: mf.enclose("c_star", _activation(name), sigma_w=sigma_w, sigma_b=sigma_b),
+            record["c_star"],
+        )
 
 
 def _edges(name: str, entry: dict[str, Any]) -> Iterator[Question]:
@@ -185,9 +192,11 @@ def _mean(act: Any, quantity: str, q: Fraction, zeros: int) -> mf.Enclosure:
         return enclosed(found / ball(q) if quantity == "dVdq" else found, 32)
 
 
-def _half_a_unit(value: Any) -> Fraction:
-    """In the 30th digit: the claimed errors leave the rounding of what is printed out."""
+def _half_a_unit(value: Any, scale: Any) -> Fraction:
+    """In the 30th digit: the claimed errors leave the rounding of what is printed out. Nothing beside a far larger scale."""
     with mp.workdps(50):
+        if abs(value) < scale * mp.mpf(10) ** -300:  # a power of 20 million would be written out
+            return Fraction(0)
         return Fraction(10) ** (int(mp.floor(mp.log10(abs(value)))) - 29) / 2 if value else Fraction(0)
 
 
@@ -199,7 +208,9 @@ def _exact(number: Any) -> Fraction:
 def main(arguments: list[str]) -> int:
     """Ask them, print those that fail, and what each kind takes."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof.all_references")
-    parser.add_argument("--kinds", nargs="*", help="V, V1, V2, V1_ae, mean, dVdq, C, C1, D, D1, fixed_point, edge_of_chaos, half_stable")
+    parser.add_argument(
+        "--kinds", nargs="*", help="V, V1, V2, V1_ae, mean, dVdq, C, C1, D, D1, fixed_point, c_star, edge_of_chaos, half_stable"
+    )
     parser.add_argument("--activations", nargs="*")
     parser.add_argument("--every", type=int, default=1, help="each n-th only")
     parser.add_argument("--slow", type=float, default=5.0, help="seconds from which on a question is named")

@@ -43,7 +43,7 @@ def sample() -> list[Question]:
     """Of each activation and quantity the seventh reference."""
     strata: dict[tuple[str, str], list[Question]] = {}
     for question in questions():
-        if question.kind in ("C", "D1", "V1_ae", "fixed_point", "edge_of_chaos"):
+        if question.kind in ("C", "D1", "V1_ae", "fixed_point", "c_star", "edge_of_chaos"):
             strata.setdefault((question.activation, question.kind), []).append(question)
     slow = {"softsign", "telu", "sin_5", "snake_2", "wavelet", "logish", "mish"}  # in all_references only
     return [asked[6 % len(asked)] for (name, _), asked in strata.items() if name not in slow]
@@ -172,6 +172,13 @@ def test_limits_at_zero() -> None:
         (("second_moment", "tanh", {"q": 1, "digits": 0}), "digits must be"),
         (("covariance", "tanh", {"q1": 1, "q2": 1, "c": "1.5"}), "c must be"),
         (("half_stable", "tanh", {}), "keeps its sign"),
+        (("standardisation", "tanh", {"q": 0}), "q must be a number > 0"),
+        (("standardisation", "0*x+1", {}), "more than a constant"),
+        (("c_star", "tanh", {"sigma_w": 2}), "needs sigma_b"),
+        (("c_star", "tanh", {"sigma_w": "0.9", "sigma_b": 0}), "no correlation"),
+        (("c_star", "relu", {"sigma_w": 2, "sigma_b": "0.1"}), "no fixed point"),
+        (("edge_of_chaos", "relu", {"sigma_b": "0.1"}), "no point on the edge of chaos was found"),
+        (("second_moment", "tanh", {"q": "1e-4000"}), "fewer digits"),
         (("edge_of_chaos", "sign", {"sigma_b": "0.1"}), "jumps"),
         (("second_moment", "exp(x**2)", {"q": 1}), "grows"),
     ],
@@ -182,9 +189,109 @@ def test_bad_questions_are_named(arguments: tuple[str, str, dict[str, object]], 
         mf.enclose(what, activation, **rest)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("name", "sigma_w", "sigma_b"), [("erf", "1.8", "0.3"), ("hardtanh", "2", "0.1"), ("sigmoid", "20", "0.5")])
+def test_c_star_is_the_root_of_the_correlation_map(name: str, sigma_w: str, sigma_b: str) -> None:
+    """Between its ends f(c) − c changes its sign: with covariances at rational q beside q*, and the float engine."""
+    found = mf.enclose("c_star", name, sigma_w=sigma_w, sigma_b=sigma_b, digits=15)
+    q = mf.enclose("fixed_point", name, sigma_w=sigma_w, sigma_b=sigma_b, digits=40).q
+    signs = []
+    for c in (Fraction(found.lower) - Fraction(1, 10**14), Fraction(found.upper) + Fraction(1, 10**14)):
+        covariance = mf.enclose("covariance", name, q1=q.lower, q2=q.lower, c=c)
+        signs.append(Fraction(sigma_b) ** 2 + Fraction(sigma_w) ** 2 * Fraction(covariance.lower) - Fraction(q.lower) * c > 0)
+    assert signs == [True, False]
+    assert float(found) == pytest.approx(mf.MeanField(name, sigma_w=float(sigma_w), sigma_b=float(sigma_b)).c_star, rel=1e-11)
+
+
+def test_c_star_where_the_map_has_no_root_below_one_or_is_odd() -> None:
+    assert mf.enclose("c_star", "tanh", sigma_w="1.3", sigma_b="0.3") == mf.Enclosure("1", "1")
+    odd = mf.enclose("c_star", "tanh", sigma_w=3, sigma_b=0, digits=10)
+    assert odd.lower == "0"
+    assert 0 < Fraction(odd.upper) < Fraction(2, 10**10)
+
+
+def test_standardisation_with_closed_forms() -> None:
+    """ReLU: mean √(q/2π), variance q(1/2 − 1/2π); an odd φ has mean 0, and SELU mean 0 and variance 1."""
+    with mpmath.workdps(40):
+        relu = mf.enclose("standardisation", "relu", q=3)
+        assert holds(relu.mean, mpmath.nstr(mpmath.sqrt(3 / (2 * mpmath.pi)), 38), "1e-36")
+        spread = mpmath.sqrt(3 * (mpmath.mpf(1) / 2 - 1 / (2 * mpmath.pi)))
+        assert holds(relu.std, mpmath.nstr(spread, 38), "1e-36")
+        assert holds(relu.gain, mpmath.nstr(1 / spread, 38), "1e-36")
+        assert holds(relu.rms, mpmath.nstr(mpmath.sqrt(mpmath.mpf(3) / 2), 38), "1e-36")
+    assert max(map(width, relu.values.values())) < 2.1e-29
+    assert 0 in mf.enclose("standardisation", "tanh").mean
+    selu = mf.enclose("standardisation", "selu", digits=20)
+    assert 1 in selu.std
+    assert abs(float(selu.mean)) < 1e-31  # its constants have 32 digits
+    for name in ("silu", "gelu", "softplus"):
+        assert float(mf.enclose("standardisation", name).gain) == pytest.approx(mf.standardisation(name).gain, rel=1e-13)
+
+
+def test_a_logarithm_of_one_plus_exp_on_a_long_stretch() -> None:
+    """Its ball is that of its ends: the ball of exp alone reaches below −1, and mish had no bound from q = 5000 on."""
+    from meanfield.proof.balls import flint, precision
+    from meanfield.proof.function import function_of
+    from meanfield.proof.jets import real
+
+    tree = function_of(mf.activation("softplus")).pieces.pieces[0].tree
+    with precision(200):
+        found = real(tree, flint.arb(-300).union(flint.arb(8000)), 0)[0]
+        assert found.contains(8000)
+        assert found.contains(flint.arb(-300).exp())
+        assert found.abs_upper() < 8010
+    found = mf.enclose("covariance", "softplus", q1="1e4", q2="1e4", c="0.5", digits=15)
+    assert float(found) == pytest.approx(mf.covariance("softplus", 1e4, 1e4, 0.5), rel=1e-12)
+
+
 def test_a_black_box_has_no_enclosure() -> None:
     with pytest.raises(mf.ActivationError, match="no formula"):
         mf.enclose("second_moment", lambda x: x, q=1)
+
+
+@pytest.mark.parametrize(
+    ("formula", "derivative"),
+    [("1/x", 0), ("1/x", 1), ("1/(x-1)", 0), ("1/(3*x-1)**2", 1), ("sqrt(abs(x))", 1), ("log(abs(x))", 0), ("x*sin(1/x)", 0)],
+)
+def test_a_pole_is_refused_after_few_evaluations(formula: str, derivative: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The integration would halve towards it for millions of evaluations: 48 s for 1/x."""
+    from meanfield.proof import integrals
+
+    flint = integrals.flint
+    monkeypatch.setattr(integrals, "flint", type("Flint", (), {"arb": flint.arb, "ctx": flint.ctx, "acb": _Acb(flint.acb)}))
+    with pytest.raises(mf.MeanFieldError, match="did not come to a finite enclosure"):
+        mf.enclose("second_moment", formula, q=1, derivative=derivative)
+
+
+class _Acb:
+    """Complex balls whose integration fails the test, where the answer is known to be infinite."""
+
+    def __init__(self, acb: object) -> None:
+        self.acb = acb
+
+    def __call__(self, *given: object) -> object:
+        return self.acb(*given)  # type: ignore[operator]
+
+    def integral(self, *_: object, **__: object) -> object:
+        raise AssertionError("the integration was begun")
+
+
+def test_steep_and_singular_but_integrable_functions_are_still_integrated() -> None:
+    """√|x| has no derivative at 0, its square has: V = √q √(2/π)."""
+    with mpmath.workdps(30):
+        assert holds(mf.enclose("second_moment", "sqrt(abs(x))", q=4, digits=20), mpmath.nstr(2 * mpmath.sqrt(2 / mpmath.pi), 25), "1e-22")
+    rounded = mf.enclose("second_moment", "sqrt(x*x+1e-100)", q=1, digits=20)  # balls of x·x reach below 0 until they are 1e-50 wide
+    assert 1 + Fraction(1, 10**100) in rounded or holds(rounded, "1", "1e-19")
+    steep = mf.enclose("second_moment", "tanh(100000*(x-1))", q=1, digits=15)
+    assert float(steep) == pytest.approx(mf.second_moment("tanh(100000*(x-1))", 1.0), rel=1e-12)
+
+
+def test_on_the_edge_of_chaos_the_limit_is_zero() -> None:
+    for name in ("tanh", "sin", "erf(sqrt(pi)*x/2)"):
+        found = mf.enclose("fixed_point", name, sigma_w=1, sigma_b=0, digits=12)
+        assert found.q == mf.Enclosure("0", "0")
+        assert 1 in found.chi_1
+    above = mf.enclose("fixed_point", "tanh", sigma_w="1.0000001", sigma_b=0, digits=12)
+    assert float(above.q) == pytest.approx(1.00000013e-7, rel=1e-8)
 
 
 def test_a_bound_on_a_part_of_the_line_leaves_out_a_pole_beyond_a_piece() -> None:

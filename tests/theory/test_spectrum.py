@@ -10,6 +10,7 @@ from pathlib import Path
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.optimize import brentq, minimize_scalar
 
 import meanfield as mf
 from meanfield.theory.spectrum.limit_laws import bernoulli_limit, smooth_limit_edges
@@ -282,6 +283,32 @@ def test_mean_is_chi_to_the_depth():
         assert net.jacobian_spectrum(depth).mean == pytest.approx(net.chi_1**depth, rel=1e-12)
     trajectory = net.propagate(12, q=1.0)
     assert net.jacobian_spectrum(12, q="trajectory").mean == pytest.approx(float(trajectory.gradient[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "sigma_w", "depth"), [("mish", 1.4, 30), ("gelu", 1.5, 32), ("tanh", 1.2, 12)])
+def test_the_edge_of_many_unequal_orthogonal_layers_is_the_least_real_z(name, sigma_w, depth):
+    """λ_max = min over m > 0 of z = (1 + m)/m Π σ_w² ζ_l m/(1 + m), with m = E[d/(ζ_l − d)] (S-transforms), by sums over a grid of x."""
+    net = mf.MeanField(name, sigma_w=sigma_w, sigma_b=0.1)
+    s = net.jacobian_spectrum(depth, "orthogonal", "trajectory")
+    q = net.propagate(depth, q=1.0).q1
+    x = np.linspace(-9.0, 9.0, 6001)
+    density = np.exp(-(x**2) / 2.0)
+    laws = []
+    for variance in q[:-1] if np.prod(sigma_w**2 * mf.second_moment(name, q[:-1], 1)) == pytest.approx(s.mean, rel=1e-9) else q[1:]:
+        laws.append(np.asarray(mf.activation(name).derivative(np.sqrt(variance) * x)) ** 2)
+    assert np.prod([sigma_w**2 * (d @ density) / density.sum() for d in laws]) == pytest.approx(s.mean, rel=1e-10)
+
+    def log_z(u):
+        total = -u + np.log1p(np.exp(u))
+        for d in laws:
+            zeta = brentq(
+                lambda v, d=d: np.log(((d / (d.max() * (1 + np.exp(v)) - d)) @ density) / density.sum()) - u, -8.0, 40.0, xtol=1e-13
+            )
+            total += np.log(sigma_w**2 * d.max() * (1 + np.exp(zeta))) + u - np.log1p(np.exp(u))
+        return total
+
+    found = minimize_scalar(log_z, bounds=(-8.0, 0.5), method="bounded", options={"xatol": 1e-7})
+    assert 2.0 * np.log(s.edges[1]) == pytest.approx(found.fun, abs=1e-9)
 
 
 def test_a_trajectory_that_stands_still_is_equal_layers():

@@ -269,7 +269,9 @@ class UnequalLayers:
         if self._isolated is not None:
             return self._edge_below(self._isolated[2])
         low, high = -60.0, 30.0
-        u = high if self._on_axis(high)[1] < 0.0 else float(brentq(lambda at: self._on_axis(at)[1], low, high, xtol=1e-12, maxiter=1000))
+        # Where layers have tops that doubles don't tell from their ζ, the slope at a large m is rounding: z rises there if it rises below.
+        rising = next((at for at in (high, 9.0, 6.0, 3.0, 1.5, 0.0, -1.5, -3.0, -5.0, -8.0) if self._on_axis(at)[1] > 0.0), None)
+        u = high if rising is None else float(brentq(lambda at: self._on_axis(at)[1], low, rising, xtol=1e-12, maxiter=1000))
         level, _, zeta = self._on_axis(u)
         step = 1e-3
         second = (self._on_axis(u + step)[1] - self._on_axis(u - step)[1]) / (2.0 * step)

@@ -13,7 +13,7 @@ from meanfield.activations.shaped import Shape, ShapedActivation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
 from meanfield.theory.recommend import checked_layers
-from meanfield.theory.shaping.equations import Equations, solved
+from meanfield.theory.shaping.equations import SAME, Equations, solved
 from meanfield.theory.shaping.landscape import landscape
 from meanfield.theory.shaping.rectified import (
     PARAMETER,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Graph = InARow | InNetwork
 
 METHODS = ("dks", "tat", "standard", "scale")
-SAME = 1e-7  # of log α and β/α: the same solution found twice
 EQUAL = 1e-9  # of γα: mirror images, of which the one with β > 0 comes first
 ALIKE = 1.05  # finite-width errors within so much of the smallest count as the smallest
 
@@ -158,7 +157,7 @@ def _dks(act: Activation, graph: Graph, zeta: float) -> ShapedActivation:
         order = sorted(shapes, key=lambda shape: (round(math.log(shape.slope) / EQUAL), -shape.input_shift))
         ranked = tuple(replace(shape, reason=f"γα = {shape.slope:.6g}; {why}") for shape in order)
         return ShapedActivation(act, ranked, targets, "dks", name)
-    return ShapedActivation(act, _all(act, (Equations("dks", target),), graph), targets, "dks", name)
+    return ShapedActivation(act, _all(act, Equations("dks", target), graph), targets, "dks", name)
 
 
 def _tat(act: Activation, graph: Graph, tau: float, eta: float) -> ShapedActivation:
@@ -178,32 +177,21 @@ def _tat(act: Activation, graph: Graph, tau: float, eta: float) -> ShapedActivat
         )
     target = graph.curvature(tau)
     targets = {"Q(1)": 1.0, "Q'(1)": 1.0, "C'(1)": 1.0, "C''(1)": target}
-    both = (Equations("tat", target, 1.0), Equations("tat", target, -1.0))
-    return ShapedActivation(act, _all(act, both, graph), targets, "tat", name)
+    return ShapedActivation(act, _all(act, Equations("tat", target), graph), targets, "tat", name)
 
 
-def _all(act: Activation, equations: tuple[Equations, ...], graph: Graph) -> tuple[Shape, ...]:
+def _all(act: Activation, equations: Equations, graph: Graph) -> tuple[Shape, ...]:
     """Every solution; they are kept with the activation."""
     if act not in _found:
         _found[act] = {}
-    kept, key = _found[act], (equations[0].name, equations[0].target)
+    kept, key = _found[act], (equations.name, equations.target)
     if key not in kept:
         view = landscape(act)
-        shapes: list[Shape] = []
-        for each in equations:
-            for alpha, beta in view.starts(each):
-                shape = solved(act, each, alpha, beta, view.scale)
-                if shape is not None and not any(_same(shape, other) for other in shapes):
-                    shapes.append(shape)
+        shapes = solved(act, equations, view.starts(equations), view.scale)
         if not shapes:
             raise DomainError(_nothing(act, equations, graph))
         kept[key] = tuple(shapes)
     return _ranked(list(kept[key]), graph.layers)
-
-
-def _same(a: Shape, b: Shape) -> bool:
-    near = abs(math.log(a.input_scale / b.input_scale)) < SAME and abs(a.input_shift - b.input_shift) < SAME * a.input_scale
-    return near and abs(a.output_shift - b.output_shift) < SAME * (1.0 + abs(a.output_shift))
 
 
 def _ranked(shapes: list[Shape], depth: int) -> tuple[Shape, ...]:
@@ -230,21 +218,24 @@ def _ranked(shapes: list[Shape], depth: int) -> tuple[Shape, ...]:
     return tuple(ranked)
 
 
-def _nothing(act: Activation, equations: tuple[Equations, ...], graph: Graph) -> str:
+def _nothing(act: Activation, equations: Equations, graph: Graph) -> str:
     """Why there is no solution, in words and numbers."""
-    method = equations[0].name
-    low, high = zip(*(landscape(act).balances(each) for each in equations), strict=True)
+    method, target = equations.name, equations.target
     quantity = "C'(1) − 1" if method == "dks" else "C''(1)"
     told = f"no input_scale and input_shift solve method = {method!r} for {act.name} at {graph}"
-    if math.isnan(min(low)):
-        return f"{told}: {quantity} = {equations[0].target:.6g} is not reached by any: φ is too close to a line, or too far from one"
-    parts = []
-    for a, b in zip(low, high, strict=True):
-        between = (
-            f"(Q'(1) − 1)/({quantity}) lies between {a:.6g} and {b:.6g} wherever {quantity} = {equations[0].target:.6g}, and 0 is asked"
-        )
-        parts.append(between if a * b > 0.0 else f"{between}, but it was met nowhere with φ's own accuracy")
-    apart = "; ".join(parts)
+    parts: list[list[str]] = []
+    for sign in equations.signs:
+        balances = landscape(act).balances(equations, sign)
+        if not balances.size:
+            return f"{told}: {quantity} = {target:.6g} is not reached by any: φ is too close to a line, or too far from one"
+        ranges = [
+            f"between {side.min():.6g} and {side.max():.6g}" for side in (balances[balances < 0.0], balances[balances >= 0.0]) if side.size
+        ]
+        if not parts or ranges != parts[-1]:  # of a φ with a symmetry both signs of TAT tell the same
+            parts.append(ranges)
+    apart = "; ".join(
+        f"(Q'(1) − 1)/({quantity}) lies {' or '.join(ranges)} wherever {quantity} = {target:.6g}, and 0 is asked" for ranges in parts
+    )
     curve = "φ''² + 2φ'φ'''" if method == "dks" else "φ'φ''' ± φ''|φ''|/√2"
     kinked = any(b.slope_jump != 0.0 for b in act.breakpoints)
     return f"{told}: {apart}" + ("" if kinked else f". At large depth solutions stand at the roots of {curve} only")

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from meanfield.expectation import shifted_kernels
 from meanfield.expectation.panels import gauss_legendre, within_sight
-from meanfield.expectation.shifted_kernels import moments_by_rests, moments_by_series
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -167,11 +167,11 @@ def _uncut(act: Activation, alpha: Array, beta: Array, level: int, curvature: bo
     with np.errstate(all="ignore"):
         values, slopes, bends = act.several((beta[:, None] + alpha[:, None] * nodes).ravel(), (0, 1, 2))
         found, short = np.empty((len(ShiftedMoments._fields), alpha.size)), np.empty(alpha.size, dtype=np.bool_)
-        moments_by_series(values, slopes, bends, weights, rows, alpha, TAIL, short, found)
+        shifted_kernels.moments_by_series(values, slopes, bends, weights, rows, alpha, TAIL, short, found)
         if not short.all():
             long = np.flatnonzero(~short)
             rests = np.empty((len(found), long.size))
-            moments_by_rests(values, slopes, bends, nodes.size * long, 1, nodes[None], weights[None], alpha[long], rests)
+            shifted_kernels.moments_by_rests(values, slopes, bends, nodes.size * long, 1, nodes[None], weights[None], alpha[long], rests)
             found[:, long] = rests
     return ShiftedMoments(*found)
 
@@ -183,7 +183,7 @@ def _node_by_node(act: Activation, alpha: Array, beta: Array, nodes: Array, weig
         values, slopes = act.several(x, (0, 1))
         bends = act.values(x, 2) if curvature and not kinked else np.full(x.size, math.inf if kinked else math.nan)
         found = np.empty((len(ShiftedMoments._fields), alpha.size))
-        moments_by_rests(values, slopes, bends, nodes.shape[1] * np.arange(alpha.size), 1, nodes, weights, alpha, found)
+        shifted_kernels.moments_by_rests(values, slopes, bends, nodes.shape[1] * np.arange(alpha.size), 1, nodes, weights, alpha, found)
     return ShiftedMoments(*found)
 
 

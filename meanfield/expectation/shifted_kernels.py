@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 @kernel(
     "void(float64[::1], float64[::1], float64[::1], int64[::1], int64, float64[:,::1], float64[:,::1], float64[::1], float64[:,::1])",
-    allow=("contract", "reassoc"),
 )
 def moments_by_rests(
     values: Array, slopes: Array, bends: Array, start: Integers, stride: int, z: Array, weights: Array, alpha: Array, out: Array
@@ -58,7 +57,6 @@ def moments_by_rests(
 
 @kernel(
     "void(float64[::1], float64[::1], float64[::1], float64[::1], float64[:,::1], float64[::1], float64, boolean[::1], float64[:,::1])",
-    allow=("contract", "reassoc"),
 )
 def moments_by_series(
     values: Array, slopes: Array, bends: Array, weights: Array, rows: Array, alpha: Array, tail: float, short: Mask, out: Array

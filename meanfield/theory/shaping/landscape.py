@@ -20,9 +20,9 @@ from numpy.polynomial import hermite_e
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
+from meanfield.expectation import shifted_kernels
 from meanfield.expectation.moments import moment_table
 from meanfield.expectation.shifted import ShiftedMoments
-from meanfield.expectation.shifted_kernels import moments_by_rests
 from meanfield.theory.shaping.equations import Places
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _grid_of_kink(act: Activation, alphas: Array, kink: float) -> Grid:
 def _windows(table: tuple[Array, Array, Array], start: Integers, stride: int, z: Array, weights: Array, alpha: float) -> Array:
     """Moments of φ(αZ + β), a column for each window of the table."""
     found = np.empty((len(ShiftedMoments._fields), start.size))
-    moments_by_rests(*table, start, stride, z[None], weights[None], np.full(start.size, alpha), found)
+    shifted_kernels.moments_by_rests(*table, start, stride, z[None], weights[None], np.full(start.size, alpha), found)
     return found
 
 

@@ -20,7 +20,7 @@ from meanfield.activations import Activation
 from meanfield.activations.shaped import Shape
 from meanfield.errors import DomainError
 from meanfield.expectation.shifted import shifted_moments
-from meanfield.theory.shaping.rectified_kernels import followed
+from meanfield.theory.shaping import rectified_kernels
 
 PARAMETER = {"leaky_relu": "negative_slope", "prelu": "init"}
 FOLLOWED = 20_000  # layers, one by one
@@ -58,7 +58,7 @@ def kappa_for_slope(excess: float) -> float:
 def leaky_map(kappa: float) -> Callable[[float], float]:
     """1 − c ↦ 1 − f(c)."""
 
-    return lambda epsilon: followed(kappa, epsilon, 1)
+    return lambda epsilon: rectified_kernels.followed(kappa, epsilon, 1)
 
 
 def decorrelation_after(kappa: float, depth: int) -> float:
@@ -80,10 +80,10 @@ def decorrelation_after(kappa: float, depth: int) -> float:
             return 4.5 * (math.pi / total) ** 2  # the flow's end, small
         shorter = [max(1000, math.ceil(2.0 * total)) << i for i in range(4)]  # their error falls like (1/L)⁴
         steps = [1.0 / layers for layers in shorter]
-        values = [followed(total / layers, 1.0, layers) for layers in shorter]
+        values = [rectified_kernels.followed(total / layers, 1.0, layers) for layers in shorter]
         parts = [math.prod((h - b) / (a - b) for b in steps if b != a) for a in steps]  # Lagrange
         return math.fsum(part * value for part, value in zip(parts, values, strict=True))
-    return followed(kappa, 1.0, depth)
+    return rectified_kernels.followed(kappa, 1.0, depth)
 
 
 @functools.lru_cache(maxsize=256)

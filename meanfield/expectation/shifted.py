@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from meanfield.errors import ActivationError
 from meanfield.expectation import shifted_kernels
 from meanfield.expectation.panels import gauss_legendre, within_sight
 
@@ -191,7 +192,28 @@ def _kinked(act: Activation, alpha: Array, beta: Array) -> bool:
     return any(b.slope_jump != 0.0 and np.any(np.abs(b.location - beta) < REACH * alpha) for b in act.breakpoints)
 
 
-def fourth_moments(act: Activation, alpha: Array, beta: Array, gamma: Array, delta: Array, level: int = 1) -> tuple[Array, Array]:
+def slope_noise(act: Activation, x: Array) -> Array:
+    """How far φ' is off at x, relative, where derivatives are numerical; else 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanfield import activation
+    >>> slope_noise(activation("tanh"), np.array([0.0, 1.0]))
+    array([0., 0.])
+    """
+    if not act.costly:
+        return np.zeros(x.size)
+    try:
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(np.abs(act.noise(x, 1) / act.values(x, 1)), nan=0.0, posinf=1.0)
+    except ActivationError:
+        return np.zeros(x.size)
+
+
+def fourth_moments(
+    act: Activation, alpha: Array, beta: Array, gamma: Array, delta: Array, level: int = 1, extra: Array | None = None
+) -> tuple[Array, Array]:
     """E φ̂⁴ and Q''(1) = ¼E[φ̂² He₄(Z)] of φ̂(Z) = γ(φ(αZ + β) + δ): what a finite width acts through.
 
     Examples
@@ -203,7 +225,7 @@ def fourth_moments(act: Activation, alpha: Array, beta: Array, gamma: Array, del
     >>> round(float(fourth[0]), 12), bool(abs(curvature[0]) < 1e-14)
     (3.0, True)
     """
-    cuts = _cuts(act, alpha, beta)
+    cuts = _cuts(act, alpha, beta, extra)
     if cuts.shape[1]:
         z, weights = _panels(cuts, level)
     else:

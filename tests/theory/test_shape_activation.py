@@ -14,6 +14,7 @@ import pytest
 import meanfield as mf
 from meanfield import layers as L
 from meanfield.activations.shaped import ShapedActivation
+from meanfield.theory.shaping.rectified import two_line_excess
 from meanfield.theory.shaping.subnetworks import maximal_correlation, maximal_curvature, maximal_slope
 
 REFERENCE = json.loads((Path(__file__).parent.parent / "reference" / "shaping.json").read_text())
@@ -211,6 +212,38 @@ def test_existence_is_decided():
         mf.shape_activation("x**2", depth=1000)
     with pytest.raises(mf.DomainError, match="sign jumps at x = 0"):
         mf.shape_activation("sign", depth=100)
+
+
+def test_far_from_the_bend_is_a_shape_too():
+    """Of softshrink, lines beyond ±λ, the solutions' α grows with the depth: found where nothing nearer is."""
+    for depth in (20, 1000, 10**6):
+        a = mf.shape_activation("softshrink", depth=depth)
+        assert a.input_scale > 0.5 * depth
+        assert a.residual <= 1e-11
+        assert mf.second_moment(a, 1.0, derivative=1) == pytest.approx(a.targets["C'(1)"], abs=1e-12)
+        assert mf.MeanField(a, 1.0, 0.0).variance_slope(1.0) == pytest.approx(1.0, abs=1e-11)
+
+
+def test_two_lines_that_meet_anywhere():
+    """The kink moved by t and the height with it: β moves, all else stays."""
+    plain, moved = (mf.shape_activation(spec, depth=30) for spec in ("abs(x)/3 + x", "abs(x - 2)/3 + x + 1"))
+    assert moved.input_shift - plain.input_shift == pytest.approx(2.0, rel=1e-13)
+    assert (moved.input_scale, moved.output_scale) == pytest.approx((plain.input_scale, plain.output_scale), rel=1e-12)
+    box = mf.shape_activation(mf.activation(lambda x: np.where(x > 0, 4 * x / 3, 2 * x / 3), name="two lines"), depth=30)
+    assert box.input_scale == pytest.approx(plain.input_scale, rel=1e-10)
+    with mpmath.workdps(40):  # X = d²nw(B + nw), Var ψ by integrals
+        b, s, t = mpmath.mpf(-3), mpmath.mpf(1) / 5, mpmath.mpf(13) / 10
+        line = lambda z: (t if z > -b else s) * (z + b)  # noqa: E731
+        mean = _moment(line, (-b,))
+        var = _moment(lambda z: line(z) ** 2, (-b,)) - mean**2
+        slopes = _moment(lambda z: (t if z > -b else s) ** 2, (-b,))
+        assert two_line_excess(0.2, 1.3, -3.0) == pytest.approx(float((slopes - var) / var), rel=1e-10)
+
+
+def test_why_there_is_none_below_the_grid():
+    """At a million layers α is smaller than any of the grid."""
+    with pytest.raises(mf.DomainError, match=r"lies between 1.707.. and 1.707.. wherever C''"):
+        mf.shape_activation("exp", depth=10**6, method="tat")
 
 
 def test_relu_is_asked_for_the_slope_alone():

@@ -19,7 +19,7 @@ import numpy as np
 
 from meanfield.activations.shaped import Shape
 from meanfield.errors import ActivationError
-from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, hidden, shifted_moments
+from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, hidden, shifted_moments, slope_noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ CLOSE = 1e-12  # residual, relative to the target, that counts as solved
 WORST = 1e-9  # with which a solution is handed on: where φ or its derivatives are no better than that
 FAR_ENOUGH = 2e-13  # with which a search by one rule ends
 NEARLY = 1e-3  # residual by one rule with which a finer one goes on
+NOISIEST = 1e-5  # residual that is handed on where the noise of numerical derivatives makes it
 SAME = 1e-7  # of log α and β/α: the same solution found twice
 LOST = 1e7  # γ|E ψ|: with more φ̂ itself, evaluated in double precision, is not good to 1e-9
 
@@ -105,11 +106,13 @@ class Equations:
         return {**found, "C'(1)": gamma**2 * float(m.slopes[index]) / q, "C''(1)": float(self.size(m)[index])}
 
 
-def solved(act: Activation, equations: Equations, starts: Places, scale: float) -> list[Shape]:
-    """Newton's method in (log α, β) from all starts side by side; the solutions, each once."""
+def solved(act: Activation, equations: Equations, starts: Places, scale: float, cuts: Array | None = None) -> list[Shape]:
+    """Newton's method in (log α, β) from all starts side by side; the solutions, each once. `cuts`: of x, beside φ's breakpoints."""
     shapes: list[Shape] = []
-    search = _Search(act, equations, scale)
-    first = np.clip(np.ceil(np.log2(starts.alpha / (4.0 * scale))), 0, 2)  # where φ bends within a step, a coarser rule leads astray
+    search = _Search(act, equations, scale, cuts)
+    first = (
+        np.zeros(starts.alpha.size) if cuts is not None else np.clip(np.ceil(np.log2(starts.alpha / (4.0 * scale))), 0, 2)
+    )  # where φ bends within a step, a coarser rule leads astray
     for level in range(DEEPEST + 1):
         search.join(starts.at(first == level))
         search.improve(level)
@@ -118,12 +121,13 @@ def solved(act: Activation, equations: Equations, starts: Places, scale: float) 
         if not search.best.size:
             continue
         # The verdict is that of a finer rule than the one solved with.
-        fine = _moments(act, search.places, level + 1, equations.curvature)
+        fine = _moments(act, search.places, level + 1, equations.curvature, cuts)
         residual = np.max(np.abs(equations.residuals(fine, search.places.sign)), axis=0)
-        good = residual <= (CLOSE if level < DEEPEST else WORST)
+        noise = slope_noise(act, search.places.beta) / equations.target  # of a residual
+        good = residual <= (np.maximum(CLOSE, 0.01 * noise) if level < DEEPEST else np.maximum(WORST, np.minimum(30.0 * noise, NOISIEST)))
         if good.any():
             part = ShiftedMoments(*(m[good] for m in fine))
-            found = _shapes(act, equations, search.places.at(good), part, residual[good], level + 1)
+            found = _shapes(act, equations, search.places.at(good), part, residual[good], level + 1, cuts)
             shapes += [shape for shape in found if not any(_same(shape, other) for other in shapes)]
         search.keep(~good)
     return shapes
@@ -134,18 +138,21 @@ def _same(a: Shape, b: Shape) -> bool:
     return near and abs(a.output_shift - b.output_shift) < SAME * (1.0 + abs(a.output_shift))
 
 
-def _shapes(act: Activation, equations: Equations, found: Places, fine: ShiftedMoments, residual: Array, level: int) -> Iterator[Shape]:
+def _shapes(
+    act: Activation, equations: Equations, found: Places, fine: ShiftedMoments, residual: Array, level: int, cuts: Array | None
+) -> Iterator[Shape]:
     """What was found, without what turns out not to be φ's, or lost in double precision."""
     for index, extra in enumerate(hidden(act, found.alpha, found.beta)):
-        if extra.size:  # something narrow: what was solved is not φ's
+        if extra.size and cuts is None:  # something narrow: what was solved is not φ's
             here = found.at([index])
             again = shifted_moments(act, here.alpha, here.beta, 1, equations.curvature, extra)
             residual[index] = float(np.max(np.abs(equations.residuals(again, here.sign))))
             for whole, part in zip(fine, again, strict=True):
                 whole[index] = part[0]
     gamma, delta = equations.outer(fine, found.sign)
-    kept = (residual <= WORST) & (gamma * np.abs(fine.mean) <= LOST)
-    fourth, curvature_of_q = fourth_moments(act, found.alpha, found.beta, gamma, delta, level)
+    noise = slope_noise(act, found.beta) / equations.target
+    kept = (residual <= np.maximum(WORST, np.minimum(30.0 * noise, NOISIEST))) & (gamma * np.abs(fine.mean) <= LOST)
+    fourth, curvature_of_q = fourth_moments(act, found.alpha, found.beta, gamma, delta, level, cuts)
     for i in np.flatnonzero(kept):
         yield Shape(
             output_scale=float(gamma[i]),
@@ -168,16 +175,17 @@ def _first_of_equals(found: Places) -> Mask:
     return first
 
 
-def _moments(act: Activation, places: Places, level: int, curvature: bool) -> ShiftedMoments:
+def _moments(act: Activation, places: Places, level: int, curvature: bool, cuts: Array | None) -> ShiftedMoments:
     """nan where φ can't be evaluated."""
     alpha, beta = places.alpha, places.beta
     try:
-        return shifted_moments(act, alpha, beta, level, curvature)
+        return shifted_moments(act, alpha, beta, level, curvature, cuts)
     except ActivationError:
         found = ShiftedMoments(*(np.full(alpha.size, math.nan) for _ in ShiftedMoments._fields))
         for i in range(alpha.size):
             with contextlib.suppress(ActivationError):  # the search went where φ can't be evaluated
-                for into, part in zip(found, shifted_moments(act, alpha[i : i + 1], beta[i : i + 1], level, curvature), strict=True):
+                one = shifted_moments(act, alpha[i : i + 1], beta[i : i + 1], level, curvature, cuts)
+                for into, part in zip(found, one, strict=True):
                     into[i] = part[0]
         return found
 
@@ -193,8 +201,8 @@ class _Search:
     best : their residuals
     """
 
-    def __init__(self, act: Activation, equations: Equations, scale: float) -> None:
-        self.act, self.equations, self.scale = act, equations, scale
+    def __init__(self, act: Activation, equations: Equations, scale: float, cuts: Array | None) -> None:
+        self.act, self.equations, self.scale, self.cuts = act, equations, scale, cuts
         self.places = Places(np.empty(0), np.empty(0), np.empty(0))
         self.best = np.empty(0)
         self._matrix = np.empty((2, 2, 0))  # ∂(both residuals)/∂(log α, β)
@@ -239,7 +247,7 @@ class _Search:
                 damping = np.maximum(1.0, np.maximum(np.abs(step_a) / 0.7, np.abs(step_b) / np.maximum(here.alpha, 0.25 * self.scale)))
                 alpha[live] = np.where(wait, here.alpha, here.alpha * np.exp(step_a / damping))
                 beta[live] = np.where(wait, here.beta, here.beta + step_b / damping)
-                on &= (alpha[live] > 1e-12 * self.scale) & (alpha[live] < 1e4 * self.scale) & (np.abs(beta[live]) < 1e6 * self.scale)
+                on &= (alpha[live] > 1e-12 * self.scale) & (alpha[live] < 1e9 * self.scale) & (np.abs(beta[live]) < 1e10 * self.scale)
             live = live[on]
         self.places, self.best = reached, best
 
@@ -252,7 +260,7 @@ class _Search:
             np.concatenate([here.beta, beta, beta + shift]),
             np.concatenate([here.sign, sign, sign]),
         )
-        found = self.equations.residuals(_moments(self.act, points, level, self.equations.curvature), points.sign)
+        found = self.equations.residuals(_moments(self.act, points, level, self.equations.curvature, self.cuts), points.sign)
         r, (a, b) = found[:, : live.size], np.split(found[:, live.size :], 2, axis=1)
         with np.errstate(all="ignore"):
             self._matrix[:, :, live[fresh]] = np.stack([(a - r[:, fresh]) / DIFFERENCE, (b - r[:, fresh]) / shift], axis=1)

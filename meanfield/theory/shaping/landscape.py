@@ -22,7 +22,7 @@ from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
 from meanfield.expectation import shifted_kernels
 from meanfield.expectation.moments import moment_table
-from meanfield.expectation.shifted import ShiftedMoments
+from meanfield.expectation.shifted import ShiftedMoments, shifted_moments, slope_noise
 from meanfield.theory.shaping.equations import Places
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ OFF = 0.47  # of the spacing: no node falls on a breakpoint, where derivatives m
 NEAR, FAR = np.arange(61), np.rint(60.0 * np.geomspace(1.1, 8.0, 16)).astype(np.int64)
 PLACES = np.concatenate([-FAR[::-1], -NEAR[:0:-1], NEAR, FAR])  # β in units of SPACING
 KINK_PLACES, KINK_SPACING = np.arange(-35, 36), 0.2  # (β − t)/α
+FAR_ALPHAS = np.exp2(np.arange(3.0, 27.0, 2.0))  # of the grid that is asked last
+FAR_PLACES = np.arange(-5.0, 5.01, 0.25) + 0.01  # β/α there
 KINKS = 6  # breakpoints that get a grid of their own, those nearest to 0
 BLOCK = 16  # entries of a table that are given up together where φ can't be evaluated
 NOISE = 1e-14  # of size: below it the grid's own rounding speaks
@@ -54,12 +56,14 @@ class Grid:
     column : array (columns,)
     kink : t, or nan
     moments : ShiftedMoments of arrays (rows, columns)
+    noise : array (columns,), of φ', relative, where derivatives are numerical; 0 else
     """
 
     alpha: Array
     column: Array
     kink: float
     moments: ShiftedMoments
+    noise: Array
 
     def beta(self, alpha: Any, column: Any) -> Any:
         """β at a place of the grid."""
@@ -79,14 +83,24 @@ class Landscape:
         rows = [row for rows in found for row in rows]
         return Places(*np.array(rows).reshape(-1, 3).T.copy())
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The largest α and |β| looked at."""
+        alpha = max(float(grid.alpha[-1]) for grid in self.grids)
+        return alpha, max(float(np.max(np.abs(grid.beta(grid.alpha[-1], grid.column)))) for grid in self.grids)
+
     def balances(self, equations: Equations, sign: float) -> Array:
-        """(Q'(1) − 1)/(size) along the contour size = target, ascending; empty where there is no such contour."""
+        """(Q'(1) − 1)/(size) along the contour size = target, ascending; empty where there is no such contour.
+
+        Where the contour is below the grid, it is that of the grid's smallest α: the ratio does not depend on a small α.
+        """
         seen: list[Array] = []
         for grid in self.grids:
             height, ratio = _fields(grid, equations, sign)
             with np.errstate(all="ignore"):
                 crossing = height[:-1] * height[1:] <= 0.0
-            seen += [ratio[:-1][crossing], ratio[1:][crossing]]
+                below = (height[0] > 0.0) & (height[1] > height[0])
+            seen += [ratio[:-1][crossing], ratio[1:][crossing], ratio[0][below]]
         values = np.concatenate(seen) if seen else np.empty(0)
         return np.sort(values[np.isfinite(values)])
 
@@ -108,6 +122,32 @@ def landscape(act: Activation) -> Landscape:
         grids += [_grid_of_kink(act, grids[0].alpha, b.location) for b in nearest]
         _kept[act] = Landscape(scale, tuple(grids))
     return _kept[act]
+
+
+def far_landscape(act: Activation, scale: float) -> tuple[Landscape, Array]:
+    """Where α is large against φ's scale and φ tends to a line on each side, and the points of x to cut at there; no grids elsewhere.
+
+    Such φ are nearly a line, or two, once more: x ∓ λ beyond a bend. What is small beside α needs panels of its own.
+    """
+    x = scale * np.array([2.0**30, 2.0**34])
+    try:
+        with np.errstate(all="ignore"):
+            ends = [act.values(side * x, 1) for side in (-1.0, 1.0)]
+    except ActivationError:
+        return Landscape(scale, ()), np.empty(0)
+    lines = all(bool(np.isfinite(each).all()) and abs(each[1] - each[0]) <= 1e-3 * abs(each[1]) for each in ends)
+    if not lines or not any(each[1] != 0.0 for each in ends):
+        return Landscape(scale, ()), np.empty(0)
+    sides = scale * np.exp2(np.arange(-1.0, 7.0))
+    cuts = np.unique(np.concatenate([-sides, [0.0], sides]))
+    alphas, columns = FAR_ALPHAS * scale, FAR_PLACES
+    a = np.repeat(alphas, columns.size)
+    try:
+        found = shifted_moments(act, a, a * np.tile(columns, alphas.size), 0, True, cuts)
+    except ActivationError:
+        return Landscape(scale, ()), np.empty(0)
+    moments = ShiftedMoments(*(m.reshape(alphas.size, columns.size) for m in found))
+    return Landscape(scale, (Grid(alphas, columns, 0.0, moments, slope_noise(act, scale * columns)),)), cuts
 
 
 def own_scale(act: Activation, centre: float = 0.0) -> float:
@@ -176,7 +216,8 @@ def _grid(act: Activation, scale: float, centre: float) -> Grid:
     for alpha, stride, half in zip(LARGE, strides, halves, strict=True):
         z, weights = _trapezoid(SPACING * stride / alpha, half)
         moments.append(_windows(table, PLACES + edge - half * stride, stride, z, weights, alpha * scale))
-    return Grid(np.concatenate([SMALL, LARGE]) * scale, column, math.nan, ShiftedMoments(*np.stack(moments, axis=1)))
+    alphas = np.concatenate([SMALL, LARGE]) * scale
+    return Grid(alphas, column, math.nan, ShiftedMoments(*np.stack(moments, axis=1)), slope_noise(act, column))
 
 
 def _small_row(act: Activation, alpha: float, column: Array) -> Array:
@@ -191,7 +232,9 @@ def _grid_of_kink(act: Activation, alphas: Array, kink: float) -> Grid:
     for alpha in alphas:
         table = _evaluated(act, kink + alpha * KINK_SPACING * (np.arange(-edge, edge + 1) + 0.5))
         moments.append(_windows(table, KINK_PLACES + edge - half, 1, *_trapezoid(KINK_SPACING, half), alpha))
-    return Grid(alphas, np.asarray(KINK_SPACING * (KINK_PLACES + 0.5), dtype=np.float64), kink, ShiftedMoments(*np.stack(moments, axis=1)))
+    column = np.asarray(KINK_SPACING * (KINK_PLACES + 0.5), dtype=np.float64)
+    noise = slope_noise(act, kink + alphas[alphas.size // 2] * column)
+    return Grid(alphas, column, kink, ShiftedMoments(*np.stack(moments, axis=1)), noise)
 
 
 def _windows(table: tuple[Array, Array, Array], start: Integers, stride: int, z: Array, weights: Array, alpha: float) -> Array:
@@ -231,7 +274,7 @@ def _fields(grid: Grid, equations: Equations, sign: float) -> tuple[Array, Array
         size = equations.size(grid.moments)
         # e is known to ε|E ψ|, which is to be a hundredth of √(E e²) at most; ψ' − a₁ to ε|a₁|.
         rounding = 1e-27 * grid.moments.mean**2 / grid.moments.slopes
-        size = np.where(size > np.maximum(NOISE, rounding), size, np.nan)
+        size = np.where(size > np.maximum(np.maximum(NOISE, 100.0 * grid.noise), rounding), size, np.nan)
         return np.log(size / equations.target), equations.balance(grid.moments, sign) / size
 
 

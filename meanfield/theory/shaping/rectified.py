@@ -133,25 +133,32 @@ def leaky_excess(shape: Shape) -> float:
 
 
 def slopes_only(act: Activation) -> bool:
-    """Whether φ is one line on x < 0 and another on x > 0 that meet in 0.
+    """Whether φ is two lines that meet.
 
     Examples
     --------
     >>> from meanfield import activation
-    >>> [slopes_only(activation(name)) for name in ("relu", "abs", "selu", "hardtanh", "linear")]
-    [True, True, False, False, False]
+    >>> [slopes_only(activation(name)) for name in ("relu", "abs", "selu", "hardtanh", "linear", "abs(x - 2) + x/3")]
+    [True, True, False, False, False, True]
     """
-    if [b.location for b in act.breakpoints] != [0.0] or act.breakpoints[0].value_jump != 0.0:
+    if len(act.breakpoints) != 1 or act.breakpoints[0].value_jump != 0.0:
         return False
+    kink = act.breakpoints[0].location
     x = np.exp2(np.arange(-40.0, 41.0, 2.0))
-    return all(bool(np.all(np.abs(act.values(s * x, 0) - s * x * act.one_sided(0.0, int(s), 1)) <= 1e-14 * x)) for s in (-1.0, 1.0))
+    for side in (-1.0, 1.0):
+        there = act.values(kink + side * x, 0) - float(act(kink))
+        line = x * (float(act(kink + side)) - float(act(kink)))
+        if not np.all(np.abs(there - line) <= 1e-14 * (x + 4.0 * abs(kink) + abs(float(act(kink))))):
+            return False
+    return True
 
 
 def slopes_only_shapes(act: Activation, target: float) -> list[Shape]:
     """Every β/α with C'(1) − 1 = target, at δ = −E ψ: the scale α is free, and Q'(1) = 1 can't be asked as well."""
     from scipy.optimize import brentq
 
-    left, right = (act.one_sided(0.0, side, 1) for side in (-1, 1))
+    kink = act.breakpoints[0].location
+    left, right = float(act(kink) - act(kink - 1.0)), float(act(kink + 1.0) - act(kink))
 
     def height(b: float) -> float:
         return math.log(max(two_line_excess(left, right, b), 1e-300) / target)
@@ -163,7 +170,7 @@ def slopes_only_shapes(act: Activation, target: float) -> list[Shape]:
         if low * high >= 0.0:
             continue
         root = brentq(height, a, b, xtol=1e-15, rtol=1e-15)
-        alpha, beta = (1.0 / abs(root), math.copysign(1.0, root)) if root else (1.0, 0.0)
+        alpha, beta = (1.0 / abs(root), kink + math.copysign(1.0, root)) if root else (1.0, kink)
         m = shifted_moments(act, np.array([alpha]), np.array([beta]), 2, curvature=False)
         gamma, size = 1.0 / math.sqrt(float(m.variance[0])), float(m.excess[0] / m.variance[0])
         reached = {"Q(1)": 1.0, "C(0)": 0.0, "C'(1)": 1.0 + size}

@@ -14,7 +14,7 @@ from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
 from meanfield.theory.recommend import checked_layers
 from meanfield.theory.shaping.equations import SAME, Equations, solved
-from meanfield.theory.shaping.landscape import landscape
+from meanfield.theory.shaping.landscape import far_landscape, landscape
 from meanfield.theory.shaping.rectified import (
     PARAMETER,
     kappa_for_slope,
@@ -189,6 +189,9 @@ def _all(act: Activation, equations: Equations, graph: Graph) -> tuple[Shape, ..
         view = landscape(act)
         shapes = solved(act, equations, view.starts(equations), view.scale)
         if not shapes:
+            view, cuts = far_landscape(act, view.scale)
+            shapes = solved(act, equations, view.starts(equations), view.scale, cuts) if view.grids else []
+        if not shapes:
             raise DomainError(_nothing(act, equations, graph))
         kept[key] = tuple(shapes)
     return _ranked(list(kept[key]), graph.layers)
@@ -238,7 +241,9 @@ def _nothing(act: Activation, equations: Equations, graph: Graph) -> str:
     )
     curve = "φ''² + 2φ'φ'''" if method == "dks" else "φ'φ''' ± φ''|φ''|/√2"
     kinked = any(b.slope_jump != 0.0 for b in act.breakpoints)
-    return f"{told}: {apart}" + ("" if kinked else f". At large depth solutions stand at the roots of {curve} only")
+    roots = "" if kinked else f". At large depth solutions stand at the roots of {curve} only"
+    most, furthest = landscape(act).reach
+    return f"{told}: {apart}{roots}. Looked for with input_scale up to {most:.3g} and input_shift within ±{furthest:.3g}"
 
 
 def _leaky(act: Activation, shape: Shape, targets: Mapping[str, float], method: str, name: str) -> ShapedActivation:

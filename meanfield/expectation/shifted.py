@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 REACH = 10.0  # standard deviations: e⁻⁵⁰ beyond, and φ̂ grows no faster than a power where shaping has an answer
-STEP, PANEL = 0.5, 1.5  # of the rules of level 0; each level halves them
+STEP, PANEL = 0.5, 2.5  # of the rules of level 0; each level halves them
 TERMS = 32  # Hermite coefficients: the rule of level 0 has those to 1e-20
 TAIL = 3e-9  # of the last coefficients beside the largest: its square is what the series leave out
 DEEPEST = 5  # levels

@@ -34,6 +34,7 @@ WORST = 1e-9  # with which a solution is handed on: where φ or its derivatives 
 FAR_ENOUGH = 2e-13  # with which a search by one rule ends
 NEARLY = 1e-3  # residual by one rule with which a finer one goes on
 NOISIEST = 1e-5  # residual that is handed on where the noise of numerical derivatives makes it
+NEAR = 0.02  # of residual, log α and β/α: on the way to the same solution
 SAME = 1e-7  # of log α and β/α: the same solution found twice
 LOST = 1e7  # γ|E ψ|: with more φ̂ itself, evaluated in double precision, is not good to 1e-9
 
@@ -166,11 +167,11 @@ def _shapes(
         )
 
 
-def _first_of_equals(found: Places) -> Mask:
+def _first_of_equals(found: Places, same: float = SAME) -> Mask:
     """Those to which no start before them led."""
     with np.errstate(all="ignore"):
         size, shift = np.log(found.alpha[:, None] / found.alpha), (found.beta[:, None] - found.beta) / found.alpha
-        near = (np.abs(size) < SAME) & (np.abs(shift) < SAME) & (found.sign[:, None] == found.sign)
+        near = (np.abs(size) < same) & (np.abs(shift) < same) & (found.sign[:, None] == found.sign)
     first: Mask = ~np.tril(near, -1).any(axis=1)
     return first
 
@@ -249,6 +250,10 @@ class _Search:
                 beta[live] = np.where(wait, here.beta, here.beta + step_b / damping)
                 on &= (alpha[live] > 1e-12 * self.scale) & (alpha[live] < 1e9 * self.scale) & (np.abs(beta[live]) < 1e10 * self.scale)
             live = live[on]
+            if live.size > 1:  # two that are close to a root and to each other will end there together
+                alone = _first_of_equals(Places(alpha[live], beta[live], sign[live]), NEAR) | (last[live] > NEAR)
+                best[live[~alone]] = math.inf
+                live = live[alone]
         self.places, self.best = reached, best
 
     def _residuals(self, here: Places, live: Indices, fresh: Mask, level: int) -> Array:

@@ -39,6 +39,7 @@ OFF = 0.47  # of the spacing: no node falls on a breakpoint, where derivatives m
 NEAR, FAR = np.arange(61), np.rint(60.0 * np.geomspace(1.1, 8.0, 16)).astype(np.int64)
 PLACES = np.concatenate([-FAR[::-1], -NEAR[:0:-1], NEAR, FAR])  # β in units of SPACING
 KINK_PLACES, KINK_SPACING = np.arange(-35, 36), 0.2  # (β − t)/α
+KINK_ALPHAS = np.arange(-8.0, 5.01)
 FAR_ALPHAS = np.exp2(np.arange(3.0, 27.0, 2.0))  # of the grid that is asked last
 FAR_PLACES = np.arange(-5.0, 5.01, 0.25) + 0.01  # β/α there
 KINKS = 6  # breakpoints that get a grid of their own, those nearest to 0
@@ -119,7 +120,7 @@ def landscape(act: Activation) -> Landscape:
             grids.append(_grid(act, narrow, centre))
             scale = min(scale, narrow)
         nearest = sorted(act.breakpoints, key=lambda b: abs(b.location))[:KINKS]
-        grids += [_grid_of_kink(act, grids[0].alpha, b.location) for b in nearest]
+        grids += [_grid_of_kink(act, np.exp2(KINK_ALPHAS) * scale, b.location) for b in nearest]
         _kept[act] = Landscape(scale, tuple(grids))
     return _kept[act]
 
@@ -207,7 +208,7 @@ def _far_centre(act: Activation, scale: float) -> float | None:
 
 def _grid(act: Activation, scale: float, centre: float) -> Grid:
     column = centre + SPACING * (PLACES + OFF) * scale
-    moments = [_small_row(act, alpha * scale, column) for alpha in SMALL]
+    moments = _small_rows(act, SMALL * scale, column)
     # β + αz of every row falls on one table of x, every `stride` entries of it.
     strides = [max(1, round(STEP * alpha / SPACING)) for alpha in LARGE]
     halves = [math.ceil(REACH * alpha / SPACING / stride) for alpha, stride in zip(LARGE, strides, strict=True)]
@@ -220,18 +221,20 @@ def _grid(act: Activation, scale: float, centre: float) -> Grid:
     return Grid(alphas, column, math.nan, ShiftedMoments(*np.stack(moments, axis=1)), slope_noise(act, column))
 
 
-def _small_row(act: Activation, alpha: float, column: Array) -> Array:
+def _small_rows(act: Activation, alphas: Array, column: Array) -> list[Array]:
     z, weights = _gauss_hermite()
-    table = _evaluated(act, (column[:, None] + alpha * z).ravel())
-    return _windows(table, z.size * np.arange(column.size), 1, z, weights, alpha)
+    table = _evaluated(act, (column[:, None] + alphas[:, None, None] * z).ravel())
+    first = z.size * np.arange(column.size)
+    return [_windows(table, first + z.size * column.size * row, 1, z, weights, alpha) for row, alpha in enumerate(alphas)]
 
 
 def _grid_of_kink(act: Activation, alphas: Array, kink: float) -> Grid:
-    half, moments = math.ceil(REACH / KINK_SPACING), []  # the kink midway between nodes: each side has the midpoint rule
-    edge = int(KINK_PLACES[-1]) + half
-    for alpha in alphas:
-        table = _evaluated(act, kink + alpha * KINK_SPACING * (np.arange(-edge, edge + 1) + 0.5))
-        moments.append(_windows(table, KINK_PLACES + edge - half, 1, *_trapezoid(KINK_SPACING, half), alpha))
+    half = math.ceil(REACH / KINK_SPACING)
+    edge = int(KINK_PLACES[-1]) + half + 1
+    unit = KINK_SPACING * (np.arange(-edge, edge) + 0.5)  # the kink midway between nodes: each side has the midpoint rule
+    table = _evaluated(act, (kink + alphas[:, None] * unit).ravel())
+    first, rule = KINK_PLACES + edge - half, _trapezoid(KINK_SPACING, half)
+    moments = [_windows(table, first + unit.size * row, 1, *rule, alpha) for row, alpha in enumerate(alphas)]
     column = np.asarray(KINK_SPACING * (KINK_PLACES + 0.5), dtype=np.float64)
     noise = slope_noise(act, kink + alphas[alphas.size // 2] * column)
     return Grid(alphas, column, kink, ShiftedMoments(*np.stack(moments, axis=1)), noise)

@@ -350,3 +350,35 @@ def test_a_network_where_no_shape_fits():
         mf.shape_activation("tanh", network=mf.Network(L.Dense(1.0), L.Dropout(0.1), "tanh", L.Dense(1.0)))
     with pytest.raises(mf.DomainError, match="shaped already"):
         mf.shape_activation(mf.shape_activation("tanh", depth=10), depth=10)
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments", "message"),
+    [
+        ("tanh(x) + 1e9", {"depth": 10}, "subtract a constant"),
+        ("1e200*tanh(x)", {"depth": 10}, "divide φ by that"),
+        ("sqrt(abs(x))", {"depth": 10}, "φ' of sqrt.* has no mean square beside x = 0"),
+        ("tanh", {"depth": 10, "zeta": 1.0 + 1e-15}, "less than double precision tells from 0"),
+        ("tanh", {"depth": 1, "method": "tat", "tau": 1e5}, "not reached by any.*Looked for with input_scale up to"),
+        ("hardtanh", {"depth": 100}, "lies between -.* and -.*Looked for"),
+        ("1/x", {"depth": 10}, "jumps at x = 0"),
+    ],
+)
+def test_what_is_told_where_there_is_none(spec, arguments, message):
+    with pytest.raises(mf.DomainError, match=message):
+        mf.shape_activation(spec, **arguments)
+
+
+def test_bends_far_out_and_steps():
+    """A φ that only bends at 10⁴, and a target that only a step has: α tends to a million."""
+    far, near = (mf.shape_activation(spec, depth=10) for spec in ("tanh(x - 1e4)", "tanh"))
+    assert far.input_scale == pytest.approx(near.input_scale, rel=1e-9)
+    assert abs(far.input_shift - 1e4) == pytest.approx(near.input_shift, rel=1e-7)
+    step = mf.shape_activation("tanh", depth=1, zeta=1e6)
+    assert step.residual <= 1e-11
+    assert step.input_scale > 1e6
+    # E tanh'(αZ + β)² → ∫ tanh'² n(β/α)/α = (4/3)n(β/α)/α, and the variance is that of a sign.
+    b = step.input_shift / step.input_scale
+    p = 0.5 * math.erfc(-b / math.sqrt(2.0))
+    slopes = step.input_scale * 4.0 / 3.0 * math.exp(-0.5 * b * b) / math.sqrt(2.0 * math.pi)
+    assert slopes / (4.0 * p * (1.0 - p)) == pytest.approx(1e6, rel=1e-5)

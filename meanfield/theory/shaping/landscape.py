@@ -134,10 +134,12 @@ def far_landscape(act: Activation, scale: float) -> tuple[Landscape, Array]:
     try:
         with np.errstate(all="ignore"):
             ends = [act.values(side * x, 1) for side in (-1.0, 1.0)]
+            middle = act.values(scale * np.array([-1.0, -0.3, 0.3, 1.0]), 1)
     except ActivationError:
         return Landscape(scale, ()), np.empty(0)
-    lines = all(bool(np.isfinite(each).all()) and abs(each[1] - each[0]) <= 1e-3 * abs(each[1]) for each in ends)
-    if not lines or not any(each[1] != 0.0 for each in ends):
+    steepest = float(np.max(np.abs(middle)))
+    lines = all(bool(np.isfinite(each).all()) and abs(each[1] - each[0]) <= 1e-3 * abs(each[1]) + 1e-12 * steepest for each in ends)
+    if not lines:
         return Landscape(scale, ()), np.empty(0)
     sides = scale * np.exp2(np.arange(-1.0, 7.0))
     cuts = np.unique(np.concatenate([-sides, [0.0], sides]))
@@ -191,14 +193,19 @@ def _outwards(act: Activation, centre: float, side: float) -> tuple[Array, Array
 def _far_centre(act: Activation, scale: float) -> float | None:
     """Where φ bends most, if that is so far out and so narrow that the grid about 0 has no point there: tanh(x − 50)."""
     partition = moment_table(act).partition
-    try:
-        panels = partition.within(math.floor(math.log2(scale)) - 6, min(math.ceil(math.log2(scale)) + 8, 20))
-        with np.errstate(all="ignore"):
-            slopes, bends = act.several(np.ascontiguousarray(panels.nodes.ravel()), (1, 2))
-    except ActivationError:
-        return None
-    nodes, size = panels.nodes.ravel(), np.where(np.isfinite(bends), np.abs(bends), 0.0)
-    if not size.any():
+    lowest = math.floor(math.log2(scale))
+    for highest in (min(lowest + 9, 20), 20):  # to where φ does something
+        try:
+            panels = partition.within(lowest - 6, highest)
+            nodes = np.ascontiguousarray(panels.nodes.ravel())
+            with np.errstate(all="ignore"):
+                slopes, bends = act.several(nodes, (1, 2))
+        except ActivationError:
+            return None
+        size = np.where(np.isfinite(bends), np.abs(bends), 0.0)
+        if size.any():
+            break
+    else:
         return None
     near = np.flatnonzero(size >= 0.5 * size.max())
     place = near[np.argmin(np.abs(nodes[near]))]

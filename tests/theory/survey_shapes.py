@@ -126,7 +126,9 @@ def panels(kinks: list[float], count: int = PANELS) -> tuple[np.ndarray, np.ndar
 
 def departures(a: Any) -> dict[str, float]:
     """Of the shaped activation from its targets, absolute; C^L(0) by the map of its own correlations, layer by layer."""
-    z, w = panels([b.location for b in a.breakpoints])
+    bend = -a.input_shift / a.input_scale  # where x = 0 is: narrow where α is large
+    narrow = np.exp2(-np.arange(0.0, 40.0))
+    z, w = panels([*(b.location for b in a.breakpoints), bend, *(bend + narrow), *(bend - narrow)])
     value, slope = a(z), a.derivative(z)
     q = math.fsum(w * value**2)
     found = {
@@ -178,7 +180,7 @@ def another_search(act: Any, method: str, target: float, seed: int) -> tuple[flo
 
 
 def verdict(question: Case, search: bool = True) -> tuple[str, str]:
-    """("met", "none", "refused" or "WRONG") and what there is to say."""
+    """("met", "none", "beyond" where it was not looked for, "refused" or "WRONG") and what there is to say."""
     try:
         a = mf.shape_activation(question.spec, depth=question.depth, method=question.method, **question.options)
     except mf.DomainError as error:
@@ -190,7 +192,9 @@ def verdict(question: Case, search: bool = True) -> tuple[str, str]:
         target = math.expm1(math.log(question.options["zeta"]) / question.depth) if question.method == "dks" else 0.0
         target = target or question.options["tau"] / question.depth
         size, alpha, beta = another_search(mf.activation(question.spec), question.method, target, question.seed)
-        return ("WRONG" if size < 1e-7 else "none"), f"{message[:140]} | another search: {size:.1e} at {alpha:.4g}, {beta:.4g}"
+        most = float(message.rpartition("input_scale up to ")[2].partition(" ")[0])
+        kind = "none" if size >= 1e-7 else "WRONG" if alpha < most else "beyond"
+        return kind, f"{message[:140]} | another search: {size:.1e} at {alpha:.4g}, {beta:.4g}"
     worst = max(departures(a).items(), key=lambda item: item[1])
     place = f"α = {a.input_scale:.4g}, β = {a.input_shift:.4g}"
     told = f"{len(a.solutions)} solutions, residual {a.residual:.0e}, {worst[0]} off by {worst[1]:.1e}; {place}"
@@ -209,7 +213,7 @@ def main() -> None:
         question, begun = case(seed), time.perf_counter()
         kind, told = verdict(question)
         tally[kind] = tally.get(kind, 0) + 1
-        if kind == "WRONG" or given.all:
+        if kind in ("WRONG", "beyond") or given.all:
             print(f"{kind:<8}{question} ({time.perf_counter() - begun:.2f} s)\n        {told}", flush=True)
     print(tally)
 

@@ -126,29 +126,23 @@ def landscape(act: Activation) -> Landscape:
 
 
 def far_landscape(act: Activation, scale: float) -> tuple[Landscape, Array]:
-    """Where α is large against φ's scale and φ tends to a line on each side, and the points of x to cut at there; no grids elsewhere.
+    """Where α is large against φ's scale and φ' does not grow, and the points of x to cut at there; no grids elsewhere.
 
-    Such φ are nearly a line, or two, once more: x ∓ λ beyond a bend. What is small beside α needs panels of its own.
+    Such φ are nearly a line once more, or two, or a step, or a logarithm; what is small beside α needs panels of its own.
     """
-    x = scale * np.array([2.0**30, 2.0**34])
-    try:
-        with np.errstate(all="ignore"):
-            ends = [act.values(side * x, 1) for side in (-1.0, 1.0)]
-            middle = act.values(scale * np.array([-1.0, -0.3, 0.3, 1.0]), 1)
-    except ActivationError:
-        return Landscape(scale, ()), np.empty(0)
-    steepest = float(np.max(np.abs(middle)))
-    lines = all(bool(np.isfinite(each).all()) and abs(each[1] - each[0]) <= 1e-3 * abs(each[1]) + 1e-12 * steepest for each in ends)
-    if not lines:
-        return Landscape(scale, ()), np.empty(0)
-    sides = scale * np.exp2(np.arange(-1.0, 7.0))
-    cuts = np.unique(np.concatenate([-sides, [0.0], sides]))
+    nothing = Landscape(scale, ()), np.empty(0)
+    sides = scale * np.exp2(np.arange(-1.0, 33.0))
+    cuts = np.concatenate([-sides[::-1], [0.0], sides])
     alphas, columns = FAR_ALPHAS * scale, FAR_PLACES
     a = np.repeat(alphas, columns.size)
     try:
-        found = shifted_moments(act, a, a * np.tile(columns, alphas.size), 0, True, cuts)
+        with np.errstate(all="ignore"):
+            middle, ends = (np.abs(act.values(scale * np.array(x), 1)) for x in ([-1.0, -0.3, 0.3, 1.0], [-(2.0**30), 2.0**30]))
+            if not np.max(ends) <= 10.0 * np.max(middle):
+                return nothing
+            found = shifted_moments(act, a, a * np.tile(columns, alphas.size), 0, True, cuts)
     except ActivationError:
-        return Landscape(scale, ()), np.empty(0)
+        return nothing
     moments = ShiftedMoments(*(m.reshape(alphas.size, columns.size) for m in found))
     return Landscape(scale, (Grid(alphas, columns, 0.0, moments, slope_noise(act, scale * columns)),)), cuts
 

@@ -15,6 +15,7 @@ import meanfield as mf
 from meanfield import layers as L
 from meanfield.activations.shaped import ShapedActivation
 from meanfield.theory.shaping.rectified import two_line_excess
+from meanfield.theory.shaping.rectified_kernels import bend
 from meanfield.theory.shaping.subnetworks import maximal_correlation, maximal_curvature, maximal_slope
 
 REFERENCE = json.loads((Path(__file__).parent.parent / "reference" / "shaping.json").read_text())
@@ -170,6 +171,13 @@ def test_leaky_relu_by_closed_form(depth):
     a = mf.shape_activation("leaky_relu", depth=depth, method="dks")
     assert a.parameters["negative_slope"] == pytest.approx(float(REFERENCE["exact"][f"leaky_dks_{depth}"]), rel=1e-14)
     assert a.base.parameters["negative_slope"] == a.parameters["negative_slope"]
+
+
+@pytest.mark.parametrize("theta", [1e-8, 1e-3, 0.1, 0.299, 0.301, 1.0, 3.0])
+def test_what_a_leaky_relu_bends_by(theta):
+    with mpmath.workdps(40):
+        t = mpmath.mpf(theta)
+        assert bend(theta) == pytest.approx(float(mpmath.sin(t) - t * mpmath.cos(t)), rel=1e-13)
 
 
 def test_leaky_relu_at_a_hundred_million_layers():

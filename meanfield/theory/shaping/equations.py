@@ -258,10 +258,12 @@ class _Search:
                 beta[live] = np.where(wait, here.beta, here.beta + step_b / damping)
                 on &= (alpha[live] > 1e-12 * self.scale) & (alpha[live] < 1e9 * self.scale) & (np.abs(beta[live]) < 1e10 * self.scale)
             live = live[on]
-            if live.size > 1:  # two that are close to a root and to each other will end there together
-                alone = _first_of_equals(Places(alpha[live], beta[live], sign[live]), NEAR) | (last[live] > NEAR)
-                best[live[~alone]] = math.inf
-                live = live[alone]
+            close = live[last[live] <= NEAR]
+            if close.size > 1:  # two that are close to a root and to each other will end there together
+                twins = close[~_first_of_equals(Places(alpha[close], beta[close], sign[close]), NEAR)]
+                if twins.size:
+                    best[twins] = math.inf
+                    live = np.setdiff1d(live, twins, assume_unique=True)
         self.places, self.best = reached, best
 
     def _residuals(self, here: Places, live: Indices, fresh: Mask, level: int) -> Array:
@@ -274,7 +276,11 @@ class _Search:
             np.concatenate([here.sign, sign, sign]),
         )
         found = self.equations.residuals(_moments(self.act, points, level, self.equations.curvature, self.cuts), points.sign)
-        r, (a, b) = found[:, : live.size], np.split(found[:, live.size :], 2, axis=1)
-        with np.errstate(all="ignore"):
-            self._matrix[:, :, live[fresh]] = np.stack([(a - r[:, fresh]) / DIFFERENCE, (b - r[:, fresh]) / shift], axis=1)
+        first, more = live.size, alpha.size
+        r = found[:, :first]
+        if more:
+            rows, there = live[fresh], r[:, fresh]
+            with np.errstate(all="ignore"):
+                self._matrix[:, 0, rows] = (found[:, first : first + more] - there) / DIFFERENCE
+                self._matrix[:, 1, rows] = (found[:, first + more :] - there) / shift
         return r

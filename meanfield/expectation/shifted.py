@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from meanfield.errors import ActivationError
+from meanfield.expectation import shifted_kernels
 from meanfield.expectation.panels import gauss_legendre, within_sight
 
 if TYPE_CHECKING:
@@ -23,11 +25,10 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 REACH = 10.0  # standard deviations: e⁻⁵⁰ beyond, and φ̂ grows no faster than a power where shaping has an answer
-STEP, PANEL = 0.5, 1.5  # of the rules of level 0; each level halves them
+STEP, PANEL = 0.5, 2.5  # of the rules of level 0; each level halves them
 TERMS = 32  # Hermite coefficients: the rule of level 0 has those to 1e-20
 TAIL = 3e-9  # of the last coefficients beside the largest: its square is what the series leave out
 DEEPEST = 5  # levels
-AGREEMENT = 2e-14  # of two levels, relative: rounding leaves no less
 
 
 class ShiftedMoments(NamedTuple):
@@ -68,23 +69,29 @@ def _trapezoid(level: int) -> tuple[Array, Array, Array]:
     return nodes, weights, rows * weights
 
 
-def hidden(act: Activation, alpha: float, beta: float) -> Array:
+def hidden(act: Activation, alpha: Array, beta: Array) -> list[Array]:
     """Further points to cut at, where φ(αZ + β) within reach holds something too narrow for the nodes to see; none as a rule.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from meanfield import activation
     >>> narrow = activation("tanh(x) + exp(-((x - 0.5)/0.001)**2)")
-    >>> len(hidden(activation("tanh"), 0.1, 0.5)), len(hidden(narrow, 0.1, 0.5)) > 10
+    >>> alpha, beta = np.array([0.1]), np.array([0.5])
+    >>> len(hidden(activation("tanh"), alpha, beta)[0]), len(hidden(narrow, alpha, beta)[0]) > 10
     (0, True)
     """
-    edges = beta + alpha * np.arange(-REACH, REACH + 0.25, 0.5)
-    low, high, source, _ = within_sight(act, edges[:-1], edges[1:], np.arange(edges.size - 1))
-    extra = [low, high] if source.size > edges.size - 1 else []
+    edges = beta[:, None] + alpha[:, None] * np.arange(-REACH, REACH + 0.25, 0.5)
+    each = edges.shape[1] - 1
+    low, high, source, _ = within_sight(act, edges[:, :-1].ravel(), edges[:, 1:].ravel(), np.arange(alpha.size * each))
+    extra: list[list[Array]] = [[] for _ in alpha]
+    for index in np.flatnonzero(np.bincount(source // each, minlength=alpha.size) > each):
+        extra[index] = [low[source // each == index], high[source // each == index]]
     for feature in act.features:
-        if abs(feature.centre - beta) < REACH * alpha and feature.scale < 0.25 * alpha:
-            extra.append(feature.centre + feature.scale * np.concatenate([-np.exp2(np.arange(0.0, 12.0)), np.exp2(np.arange(0.0, 12.0))]))
-    return np.unique(np.concatenate(extra)) if extra else np.empty(0)
+        sides = feature.scale * np.exp2(np.arange(0.0, 12.0))
+        for index in np.flatnonzero((np.abs(feature.centre - beta) < REACH * alpha) & (feature.scale < 0.25 * alpha)):
+            extra[index].append(feature.centre + np.concatenate([-sides, sides]))
+    return [np.unique(np.concatenate(points)) if points else np.empty(0) for points in extra]
 
 
 def _cuts(act: Activation, alpha: Array, beta: Array, extra: Array | None = None) -> Array:
@@ -142,124 +149,88 @@ def shifted_moments(
     (0.0, 0.0)
     """
     cuts = _cuts(act, alpha, beta, extra)
+    if not cuts.shape[1]:
+        return _uncut(act, alpha, beta, level, curvature)
+    whole = np.all(np.abs(cuts) >= REACH, axis=1)
+    if whole.any():
+        found = np.empty((len(ShiftedMoments._fields), alpha.size))
+        found[:, whole] = _uncut(act, alpha[whole], beta[whole], level, curvature)
+        found[:, ~whole] = shifted_moments(act, alpha[~whole], beta[~whole], level, curvature, extra)
+        return ShiftedMoments(*found)
+    return _node_by_node(act, alpha, beta, *_panels(cuts, level), curvature)
+
+
+def _uncut(act: Activation, alpha: Array, beta: Array, level: int, curvature: bool) -> ShiftedMoments:
+    """By the series of ψ'' where its tail is short, node by node elsewhere."""
+    nodes, weights, rows = _trapezoid(level)
+    if act.costly:
+        return _node_by_node(act, alpha, beta, nodes[None], weights[None], curvature)
     with np.errstate(all="ignore"):
-        if not cuts.shape[1] and not act.costly:
-            nodes, weights, rows = _trapezoid(level)
-            x = beta[:, None] + alpha[:, None] * nodes
-            slopes, bends = (v.reshape(x.shape) for v in act.several(x.ravel(), (1, 2)))
-            series = (alpha**2)[:, None] * (bends @ rows.T)
-            size = np.max(np.abs(series), axis=1)
-            if np.all(np.max(np.abs(series[:, -4:]), axis=1) <= TAIL * size):
-                values = act.values(x.ravel(), 0).reshape(x.shape)
-                return _from_series(values @ weights, alpha * (slopes @ weights), series)
-            weights = np.broadcast_to(weights, x.shape)
-            nodes = np.broadcast_to(nodes, x.shape)
-        else:
-            if cuts.shape[1]:
-                nodes, weights = _panels(cuts, level)
-            else:
-                nodes, weights = (np.broadcast_to(row, (alpha.size, row.size)) for row in _trapezoid(level)[:2])
-            x = beta[:, None] + alpha[:, None] * nodes
-            slopes, bends = act.values(x.ravel(), 1).reshape(x.shape), None
-        values = act.values(x.ravel(), 0).reshape(x.shape)
-        found = _from_rests(nodes, weights, values, alpha[:, None] * slopes)
-        if curvature:
-            if _kinked(act, alpha, beta):
-                return found._replace(bends=np.full(alpha.size, math.inf))
-            if bends is None:
-                bends = act.values(x.ravel(), 2).reshape(x.shape)
-            found = found._replace(bends=alpha**4 * np.sum(weights * bends * bends, axis=1))
-        return found
+        values, slopes, bends = act.several((beta[:, None] + alpha[:, None] * nodes).ravel(), (0, 1, 2))
+        found, short = np.empty((len(ShiftedMoments._fields), alpha.size)), np.empty(alpha.size, dtype=np.bool_)
+        shifted_kernels.moments_by_series(values, slopes, bends, weights, rows, alpha, TAIL, short, found)
+        if not short.all():
+            long = np.flatnonzero(~short)
+            rests = np.empty((len(found), long.size))
+            shifted_kernels.moments_by_rests(values, slopes, bends, nodes.size * long, 1, nodes[None], weights[None], alpha[long], rests)
+            found[:, long] = rests
+    return ShiftedMoments(*found)
+
+
+def _node_by_node(act: Activation, alpha: Array, beta: Array, nodes: Array, weights: Array, curvature: bool) -> ShiftedMoments:
+    x = (beta[:, None] + alpha[:, None] * nodes).ravel()
+    kinked = curvature and _kinked(act, alpha, beta)
+    with np.errstate(all="ignore"):
+        values, slopes = act.several(x, (0, 1))
+        bends = act.values(x, 2) if curvature and not kinked else np.full(x.size, math.inf if kinked else math.nan)
+        found = np.empty((len(ShiftedMoments._fields), alpha.size))
+        shifted_kernels.moments_by_rests(values, slopes, bends, nodes.shape[1] * np.arange(alpha.size), 1, nodes, weights, alpha, found)
+    return ShiftedMoments(*found)
 
 
 def _kinked(act: Activation, alpha: Array, beta: Array) -> bool:
     return any(b.slope_jump != 0.0 and np.any(np.abs(b.location - beta) < REACH * alpha) for b in act.breakpoints)
 
 
-def _from_series(mean: Array, slope: Array, c: Array) -> ShiftedMoments:
-    """From a₀, a₁ and the Hermite coefficients cₙ of ψ'': aₙ₊₂ = cₙ/√((n+1)(n+2))."""
-    n = np.arange(TERMS)
-    squares = c * c
-    over = np.sqrt(n[2:] * (n[2:] - 1.0))
-    return ShiftedMoments(
-        mean,
-        slope,
-        slope**2 + squares @ (1.0 / ((n + 1.0) * (n + 2.0))),
-        slope**2 + squares @ (1.0 / (n + 1.0)),
-        squares @ (1.0 / (n + 2.0)),
-        slope * c[:, 1] + np.sum(c[:, :-2] * c[:, 2:] / over, axis=1),  # Σ aₙcₙ, n ≥ 1
-        c[:, 0],
-        np.sum(squares, axis=1),
-    )
+def slope_noise(act: Activation, x: Array) -> Array:
+    """How far φ' is off at x, relative, where derivatives are numerical; else 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanfield import activation
+    >>> slope_noise(activation("tanh"), np.array([0.0, 1.0]))
+    array([0., 0.])
+    """
+    if not act.costly:
+        return np.zeros(x.size)
+    try:
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(np.abs(act.noise(x, 1) / act.values(x, 1)), nan=0.0, posinf=1.0)
+    except ActivationError:
+        return np.zeros(x.size)
 
 
-def _from_rests(z: Array, weights: Array, values: Array, slopes: Array) -> ShiftedMoments:
-    """From e = ψ − a₀ − a₁Z and e' = ψ' − a₁ node by node; ψ'' by Stein: E[gψ''] = E[Zgψ'] − E[g'ψ']."""
-    mean = np.sum(weights * values, axis=1)
-    slope = np.sum(weights * slopes, axis=1)
-    rest = values - mean[:, None] - slope[:, None] * z
-    steep = slopes - slope[:, None]
-    rests, steeps = np.sum(weights * rest * rest, axis=1), np.sum(weights * steep * steep, axis=1)
-    radial = np.sum(weights * rest * steep * z, axis=1)
-    return ShiftedMoments(
-        mean,
-        slope,
-        slope**2 + rests,
-        slope**2 + steeps,
-        steeps - rests,
-        slope * np.sum(weights * (z * z - 1.0) * steep, axis=1) + radial - steeps,
-        np.sum(weights * z * steep, axis=1),
-        np.full(mean.size, math.nan),
-    )
-
-
-def fourth_moments(act: Activation, alpha: float, beta: float, gamma: float, delta: float, level: int = 1) -> tuple[float, float]:
+def fourth_moments(
+    act: Activation, alpha: Array, beta: Array, gamma: Array, delta: Array, level: int = 1, extra: Array | None = None
+) -> tuple[Array, Array]:
     """E φ̂⁴ and Q''(1) = ¼E[φ̂² He₄(Z)] of φ̂(Z) = γ(φ(αZ + β) + δ): what a finite width acts through.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from meanfield import activation
-    >>> fourth, curvature = fourth_moments(activation("linear"), 1.0, 0.0, 1.0, 0.0)
-    >>> round(fourth, 12), abs(curvature) < 1e-14
+    >>> one, none = np.ones(1), np.zeros(1)
+    >>> fourth, curvature = fourth_moments(activation("linear"), one, none, one, none)
+    >>> round(float(fourth[0]), 12), bool(abs(curvature[0]) < 1e-14)
     (3.0, True)
     """
-    a, b = np.array([alpha]), np.array([beta])
-    cuts = _cuts(act, a, b)
-    z, weights = (row[0] for row in _panels(cuts, level)) if cuts.shape[1] else _trapezoid(level)[:2]
+    cuts = _cuts(act, alpha, beta, extra)
+    if cuts.shape[1]:
+        z, weights = _panels(cuts, level)
+    else:
+        z, weights = (np.broadcast_to(row, (alpha.size, row.size)) for row in _trapezoid(level)[:2])
     with np.errstate(all="ignore"):
-        square = (gamma * (act.values(np.ascontiguousarray(beta + alpha * z), 0) + delta)) ** 2
-        return float(np.sum(weights * square * square)), float(np.sum(weights * square * ((z * z - 6.0) * z * z + 3.0))) / 4.0
-
-
-def level_for(act: Activation, alpha: float, beta: float) -> int:
-    """The first level whose moments the next one confirms.
-
-    Examples
-    --------
-    >>> from meanfield import activation
-    >>> level_for(activation("tanh"), 0.1, 0.5), level_for(activation("tanh"), 20.0, 0.5) > 2
-    (0, True)
-    """
-    a, b = np.array([alpha]), np.array([beta])
-    coarse = shifted_moments(act, a, b, 0)
-    for level in range(DEEPEST):
-        fine = shifted_moments(act, a, b, level + 1)
-        if agree(coarse, fine) <= AGREEMENT:
-            return level
-        coarse = fine
-    return DEEPEST
-
-
-def agree(coarse: ShiftedMoments, fine: ShiftedMoments) -> float:
-    """How far two rules differ, relative: what one of them leaves out of the small quantities."""
-    with np.errstate(all="ignore"):
-        size = np.abs(fine.excess) + np.abs(fine.coupling)
-        # a_1² is what e and e' are differences of where the series does not serve: its rounding is the least there is.
-        noise = fine.slopes * 1e-3
-        changes = (
-            np.abs(coarse.excess - fine.excess) / (size + noise),
-            np.abs(coarse.coupling - fine.coupling) / (size + noise),
-            np.abs(coarse.variance / fine.variance - 1.0),
-            np.where(np.isfinite(fine.bends), np.abs(coarse.bends / fine.bends - 1.0), 0.0),
-        )
-    return float(np.max(np.nan_to_num(np.array(changes), nan=math.inf)))
+        values = act.values((beta[:, None] + alpha[:, None] * z).ravel(), 0).reshape(z.shape)
+        square = (gamma[:, None] * (values + delta[:, None])) ** 2
+        return np.sum(weights * square * square, axis=1), np.sum(weights * square * ((z * z - 6.0) * z * z + 3.0), axis=1) / 4.0

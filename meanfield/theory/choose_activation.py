@@ -154,7 +154,7 @@ def choose_activation(depth: int, candidates: Iterable[Any] | None = None, *, wi
     size = within("width", width, 1, 10**9)
     if size.ndim or float(size) != int(size):
         raise DomainError(f"width = {width!r} must be one whole number")
-    if isinstance(candidates, (str, bytes)):
+    if candidates is not None and (isinstance(candidates, (str, bytes)) or not isinstance(candidates, Iterable)):
         raise DomainError(f"candidates = {candidates!r} must be a list of activations")
     given = [name for name in names() if name not in TWINS] if candidates is None else list(candidates)
     if not given:

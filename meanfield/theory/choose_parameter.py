@@ -141,6 +141,8 @@ def choose_parameter(
     target = 1.0 - float(wanted)
     values = _places(between, entry, parameter)
 
+    _one_works(make, values)
+
     @functools.cache
     def height(value: float) -> float:
         left = _left(make, value, layers)
@@ -153,7 +155,8 @@ def choose_parameter(
         choices = [choice for choice in choices if choice.stable]
     if not choices:
         reached = [1.0 - target * math.exp(h) for h in map(height, values) if h == h]
-        told = f"between {min(reached):.6g} and {max(reached):.6g}" if reached else "nowhere on an edge of chaos at q = 1"
+        least, most = (round(end, 12) + 0.0 for end in (min(reached, default=0.0), max(reached, default=0.0)))
+        told = f"between {least:.6g} and {most:.6g}" if reached else "nowhere on an edge of chaos at q = 1"
         attracting = " at a point that attracts" if stable else ""
         where = f"{parameter} of {activation} in [{values[0]:g}, {values[-1]:g}]"
         raise DomainError(f"no {where} brings c = 0 to {float(wanted):g} after {layers} layers{attracting}: it comes out {told}")
@@ -184,6 +187,11 @@ def _family(activation: Any, parameter: str, fixed: dict[str, Any]) -> tuple[Cal
             allowed = f"its parameters are {', '.join(numbers)}" if numbers else "it has none"
             raise ActivationError(f"{entry.name} has no parameter {parameter!r} that is a number: {allowed}")
         start = known[parameter]
+        for name in fixed:
+            if name not in known:
+                raise ActivationError(f"{entry.name} has no parameter {name!r}: it takes {', '.join(known)}")
+    if parameter in fixed:
+        raise DomainError(f"{parameter} is what is looked for: leave {parameter}={fixed[parameter]!r} out")
 
     def make(value: float) -> Activation:
         return find_activation(activation, **{**fixed, parameter: value})
@@ -207,6 +215,20 @@ def _places(between: Any, entry: Entry | None, parameter: str) -> list[float]:
     if not places.size:
         raise DomainError(f"between = {between!r} holds no value that {parameter} may have")
     return [float(value) for value in places]
+
+
+def _one_works(make: Callable[[float], Activation], values: list[float]) -> None:
+    """Raise what is wrong with the other parameters where no value makes a member."""
+    failed: ActivationError | None = None
+    for value in values:
+        try:
+            make(value)
+        except ActivationError as error:
+            failed = error
+        else:
+            return
+    if failed is not None:
+        raise failed
 
 
 def _left(make: Callable[[float], Activation], value: float, layers: int) -> float:

@@ -88,3 +88,14 @@ def test_ranking():
         mf.choose_activation(10, "tanh")
     with pytest.raises(mf.DomainError, match="width"):
         mf.choose_activation(10, ["tanh"], width=0)
+
+
+def test_what_is_wrong_with_other_parameters_is_told():
+    with pytest.raises(mf.ActivationError, match="elu has no parameter 'beta': it takes alpha"):
+        mf.choose_parameter("elu", "alpha", depth=10, beta=2.0)
+    with pytest.raises(mf.DomainError, match="alpha is what is looked for"):
+        mf.choose_parameter("elu", "alpha", depth=10, alpha=2.0)
+    with pytest.raises(mf.ActivationError, match="min_val of hardtanh must be a finite number"):
+        mf.choose_parameter("hardtanh", "max_val", depth=10, min_val="q")
+    with pytest.raises(mf.DomainError, match="candidates = 3 must be a list"):
+        mf.choose_activation(10, 3)

@@ -10,25 +10,45 @@ Both are solved divided by their small target, t = ζ_L − 1 or τ_L, so that a
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from meanfield.activations.shaped import Shape
 from meanfield.errors import ActivationError
-from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, hidden, shifted_moments
+from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, hidden, shifted_moments, slope_noise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Indices, Mask
 
 ROUNDS = 30  # of Newton's method
 DIFFERENCE = 1e-6  # of log α, and of β in units of α: the Jacobian comes out to 1e-6, and each round gains six digits
-CLOSE = 1e-12  # residual, relative to the target, that counts as solved; rounds go on while they gain
+CLOSE = 1e-12  # residual, relative to the target, that counts as solved
 WORST = 1e-9  # with which a solution is handed on: where φ or its derivatives are no better than that
+FAR_ENOUGH = 2e-13  # with which a search by one rule ends
+NEARLY = 1e-3  # residual by one rule with which a finer one goes on
+NOISIEST = 1e-5  # residual that is handed on where the noise of numerical derivatives makes it
+NEAR = 0.02  # of residual, log α and β/α: on the way to the same solution
+SAME = 1e-7  # of log α and β/α: the same solution found twice
 LOST = 1e7  # γ|E ψ|: with more φ̂ itself, evaluated in double precision, is not good to 1e-9
+
+
+class Places(NamedTuple):
+    """Pairs (α, β), arrays (n,), each with the sign of δ + E ψ that goes with it: 0 for DKS."""
+
+    alpha: Array
+    beta: Array
+    sign: Array
+
+    def at(self, which: Any) -> Places:
+        """Some of them."""
+        return Places(self.alpha[which], self.beta[which], self.sign[which])
 
 
 @dataclass(frozen=True)
@@ -39,105 +59,228 @@ class Equations:
     ----------
     name : "dks" or "tat"
     target : t = ζ_L − 1 of DKS, τ_L of TAT
-    sign : of δ + E ψ, for TAT
     """
 
     name: str
     target: float
-    sign: float = 0.0
+
+    @property
+    def signs(self) -> tuple[float, ...]:
+        """Of δ + E ψ."""
+        return (0.0,) if self.name == "dks" else (1.0, -1.0)
+
+    @property
+    def curvature(self) -> bool:
+        """Whether E ψ''² is asked for."""
+        return self.name == "tat"
 
     def size(self, m: ShiftedMoments) -> Array:
         """C'(1) − 1 (DKS) or C''(1) (TAT)."""
         return m.excess / m.variance if self.name == "dks" else m.bends / m.slopes
 
-    def balance(self, m: ShiftedMoments) -> Array:
+    def balance(self, m: ShiftedMoments, sign: Array | float) -> Array:
         """Q'(1) − 1."""
         if self.name == "dks":
             return (m.excess + m.coupling) / m.variance
-        return (m.coupling + self.sign * np.sqrt(np.maximum(m.excess, 0.0)) * m.bend) / m.slopes
+        return (m.coupling + sign * np.sqrt(np.maximum(m.excess, 0.0)) * m.bend) / m.slopes
 
-    def residuals(self, m: ShiftedMoments) -> Array:
+    def residuals(self, m: ShiftedMoments, sign: Array) -> Array:
         """Both, relative to the target: shape (2, n)."""
         with np.errstate(all="ignore"):
-            return np.array([self.size(m) / self.target - 1.0, self.balance(m) / self.target])
+            return np.array([self.size(m) / self.target - 1.0, self.balance(m, sign) / self.target])
 
-    def outer(self, m: ShiftedMoments) -> tuple[float, float]:
-        """γ and δ at the first pair."""
-        if self.name == "dks":
-            return 1.0 / math.sqrt(float(m.variance[0])), -float(m.mean[0])
-        return 1.0 / math.sqrt(float(m.slopes[0])), self.sign * math.sqrt(max(float(m.excess[0]), 0.0)) - float(m.mean[0])
+    def outer(self, m: ShiftedMoments, sign: Array) -> tuple[Array, Array]:
+        """γ and δ."""
+        with np.errstate(all="ignore"):
+            if self.name == "dks":
+                return 1.0 / np.sqrt(m.variance), -m.mean
+            return 1.0 / np.sqrt(m.slopes), sign * np.sqrt(np.maximum(m.excess, 0.0)) - m.mean
 
-    def reached(self, m: ShiftedMoments) -> dict[str, float]:
+    def reached(self, m: ShiftedMoments, sign: Array, index: int) -> dict[str, float]:
         """What φ̂ has where the method asks."""
-        gamma, delta = self.outer(m)
-        mean = float(m.mean[0]) + delta  # E(ψ + δ): exactly 0 in DKS
-        q = gamma**2 * (mean**2 + float(m.variance[0]))
-        found = {"Q(1)": q, "Q'(1)": 1.0 + float(self.balance(m)[0])}
+        gamma, delta = (float(each[index]) for each in self.outer(m, sign))
+        mean = float(m.mean[index]) + delta  # E(ψ + δ): exactly 0 in DKS
+        q = gamma**2 * (mean**2 + float(m.variance[index]))
+        found = {"Q(1)": q, "Q'(1)": 1.0 + float(self.balance(m, sign)[index])}
         if self.name == "dks":
-            return {**found, "C(0)": gamma**2 * mean**2 / q, "C'(1)": 1.0 + float(self.size(m)[0])}
-        return {**found, "C'(1)": gamma**2 * float(m.slopes[0]) / q, "C''(1)": float(self.size(m)[0])}
+            return {**found, "C(0)": gamma**2 * mean**2 / q, "C'(1)": 1.0 + float(self.size(m)[index])}
+        return {**found, "C'(1)": gamma**2 * float(m.slopes[index]) / q, "C''(1)": float(self.size(m)[index])}
 
 
-def solved(act: Activation, equations: Equations, alpha: float, beta: float, scale: float) -> Shape | None:
-    """Newton's method in (log α, β) from a start; None where it finds nothing."""
-    try:
-        return _solved(act, equations, alpha, beta, scale)
-    except ActivationError:  # the search went where φ can't be evaluated
-        return None
-
-
-def _solved(act: Activation, equations: Equations, alpha: float, beta: float, scale: float) -> Shape | None:
-    curvature = equations.name == "tat"
+def solved(act: Activation, equations: Equations, starts: Places, scale: float, cuts: Array | None = None) -> list[Shape]:
+    """Newton's method in (log α, β) from all starts side by side; the solutions, each once. `cuts`: of x, beside φ's breakpoints."""
+    shapes: list[Shape] = []
+    search = _Search(act, equations, scale, cuts)
+    first = (
+        np.zeros(starts.alpha.size) if cuts is not None else np.clip(np.ceil(np.log2(starts.alpha / (4.0 * scale))), 0, 2)
+    )  # where φ bends within a step, a coarser rule leads astray
     for level in range(DEEPEST + 1):
-        point = _newton(act, equations, alpha, beta, scale, level)
-        if point is None:
-            return None
-        alpha, beta = point
+        search.join(starts.at(first == level))
+        search.improve(level)
+        search.keep(search.best <= NEARLY)
+        search.keep(_first_of_equals(search.places))
+        if not search.best.size:
+            continue
         # The verdict is that of a finer rule than the one solved with.
-        fine = shifted_moments(act, np.array([alpha]), np.array([beta]), level + 1, curvature)
-        residual = float(np.max(np.abs(equations.residuals(fine))))
-        if residual <= CLOSE:
-            break
-    if not residual <= WORST:
-        return None
-    extra = hidden(act, alpha, beta)
-    if extra.size:  # something narrow: what was solved is not φ's
-        fine = shifted_moments(act, np.array([alpha]), np.array([beta]), 1, curvature, extra)
-        residual = float(np.max(np.abs(equations.residuals(fine))))
-        if not residual <= WORST:
-            return None
-    gamma, delta = equations.outer(fine)
-    if not gamma * abs(float(fine.mean[0])) <= LOST:
-        return None
-    fourth, curvature_of_q = fourth_moments(act, alpha, beta, gamma, delta, level + 1)
-    reached = equations.reached(fine)
-    return Shape(gamma, alpha, beta, delta, residual, reached, fourth_moment=fourth, variance_curvature=curvature_of_q)
+        fine = _moments(act, search.places, level + 1, equations.curvature, cuts)
+        residual = np.max(np.abs(equations.residuals(fine, search.places.sign)), axis=0)
+        noise = slope_noise(act, search.places.beta) / equations.target  # of a residual
+        good = residual <= (np.maximum(CLOSE, 0.01 * noise) if level < DEEPEST else np.maximum(WORST, np.minimum(30.0 * noise, NOISIEST)))
+        if good.any():
+            part = ShiftedMoments(*(m[good] for m in fine))
+            found = _shapes(act, equations, search.places.at(good), part, residual[good], level + 1, cuts)
+            shapes += [shape for shape in found if not any(_same(shape, other) for other in shapes)]
+        search.keep(~good)
+    return shapes
 
 
-def _newton(act: Activation, equations: Equations, alpha: float, beta: float, scale: float, level: int) -> tuple[float, float] | None:
-    curvature = equations.name == "tat"
-    best, where, stalled = math.inf, (alpha, beta), 0
-    for _ in range(ROUNDS):
+def _same(a: Shape, b: Shape) -> bool:
+    near = abs(math.log(a.input_scale / b.input_scale)) < SAME and abs(a.input_shift - b.input_shift) < SAME * a.input_scale
+    return near and abs(a.output_shift - b.output_shift) < SAME * (1.0 + abs(a.output_shift))
+
+
+def nearest(act: Activation, equations: Equations, starts: Places, scale: float) -> float:
+    """The smallest residual that a search from the starts comes to, by a fine rule: 1e-3 and more where they mean nothing."""
+    search = _Search(act, equations, scale, None)
+    search.join(starts)
+    search.improve(2)
+    return float(np.min(search.best, initial=math.inf))
+
+
+def _shapes(
+    act: Activation, equations: Equations, found: Places, fine: ShiftedMoments, residual: Array, level: int, cuts: Array | None
+) -> Iterator[Shape]:
+    """What was found, without what turns out not to be φ's, or lost in double precision."""
+    for index, extra in enumerate(hidden(act, found.alpha, found.beta)):
+        if extra.size and cuts is None:  # something narrow: what was solved is not φ's
+            here = found.at([index])
+            again = shifted_moments(act, here.alpha, here.beta, 1, equations.curvature, extra)
+            residual[index] = float(np.max(np.abs(equations.residuals(again, here.sign))))
+            for whole, part in zip(fine, again, strict=True):
+                whole[index] = part[0]
+    gamma, delta = equations.outer(fine, found.sign)
+    noise = slope_noise(act, found.beta) / equations.target
+    kept = (residual <= np.maximum(WORST, np.minimum(30.0 * noise, NOISIEST))) & (gamma * np.abs(fine.mean) <= LOST)
+    fourth, curvature_of_q = fourth_moments(act, found.alpha, found.beta, gamma, delta, level, cuts)
+    for i in np.flatnonzero(kept):
+        yield Shape(
+            output_scale=float(gamma[i]),
+            input_scale=float(found.alpha[i]),
+            input_shift=float(found.beta[i]),
+            output_shift=float(delta[i]),
+            residual=float(residual[i]),
+            reached=equations.reached(fine, found.sign, int(i)),
+            fourth_moment=float(fourth[i]),
+            variance_curvature=float(curvature_of_q[i]),
+        )
+
+
+def _first_of_equals(found: Places, same: float = SAME) -> Mask:
+    """Those to which no start before them led."""
+    with np.errstate(all="ignore"):
+        size, shift = np.log(found.alpha[:, None] / found.alpha), (found.beta[:, None] - found.beta) / found.alpha
+        near = (np.abs(size) < same) & (np.abs(shift) < same) & (found.sign[:, None] == found.sign)
+    first: Mask = ~np.tril(near, -1).any(axis=1)
+    return first
+
+
+def _moments(act: Activation, places: Places, level: int, curvature: bool, cuts: Array | None) -> ShiftedMoments:
+    """nan where φ can't be evaluated."""
+    alpha, beta = places.alpha, places.beta
+    try:
+        return shifted_moments(act, alpha, beta, level, curvature, cuts)
+    except ActivationError:
+        found = ShiftedMoments(*(np.full(alpha.size, math.nan) for _ in ShiftedMoments._fields))
+        for i in range(alpha.size):
+            with contextlib.suppress(ActivationError):  # the search went where φ can't be evaluated
+                one = shifted_moments(act, alpha[i : i + 1], beta[i : i + 1], level, curvature, cuts)
+                for into, part in zip(found, one, strict=True):
+                    into[i] = part[0]
+        return found
+
+
+class _Search:
+    """Newton's method in (log α, β) from many places at once.
+
+    A matrix of derivatives serves for as long as each step with it makes the residual ten times smaller: also on the next, finer rule.
+
+    Attributes
+    ----------
+    places : the best so far
+    best : their residuals
+    """
+
+    def __init__(self, act: Activation, equations: Equations, scale: float, cuts: Array | None) -> None:
+        self.act, self.equations, self.scale, self.cuts = act, equations, scale, cuts
+        self.places = Places(np.empty(0), np.empty(0), np.empty(0))
+        self.best = np.empty(0)
+        self._matrix = np.empty((2, 2, 0))  # ∂(both residuals)/∂(log α, β)
+
+    def join(self, starts: Places) -> None:
+        """Further places to go from."""
+        new = starts.alpha.size
+        self.places = Places(*(np.concatenate(pair) for pair in zip(self.places, starts, strict=True)))
+        self.best = np.concatenate([self.best, np.full(new, math.inf)])
+        self._matrix = np.concatenate([self._matrix, np.full((2, 2, new), math.nan)], axis=2)
+
+    def keep(self, which: Mask) -> None:
+        """Go on with some of them."""
+        self.places, self.best, self._matrix = self.places.at(which), self.best[which], self._matrix[:, :, which]
+
+    def improve(self, level: int) -> None:
+        """By the rule of one level, until all have come as far as they come."""
+        alpha, beta, sign = (each.copy() for each in self.places)
+        best, last = np.full(alpha.size, math.inf), np.full(alpha.size, math.inf)
+        reached = Places(*(each.copy() for each in self.places))
+        stalled = np.zeros(alpha.size, dtype=np.intp)
+        fresh: Mask = np.logical_not(np.isfinite(self._matrix).all(axis=(0, 1)))  # whether derivatives are wanted
+        live = np.arange(alpha.size)
+        for _ in range(ROUNDS):
+            if not live.size:
+                break
+            here = Places(alpha[live], beta[live], sign[live])
+            r = self._residuals(here, live, fresh[live], level)
+            with np.errstate(all="ignore"):
+                size = np.max(np.abs(r), axis=0)
+                stalled[live] = np.where(size < 0.5 * best[live], 0, stalled[live] + 1)
+                better = size < best[live]
+                best[live[better]] = size[better]
+                reached.alpha[live[better]], reached.beta[live[better]] = here.alpha[better], here.beta[better]
+                on = np.isfinite(size) & (best[live] > FAR_ENOUGH) & (stalled[live] <= np.where(best[live] <= WORST, 1, 3))
+                # Where a step with old derivatives gained little, they are taken anew, at the same place.
+                wait = ~fresh[live] & (size > 0.1 * last[live])
+                fresh[live], last[live] = wait | (size > 0.01), size
+                (p, u), (q, v) = self._matrix[:, :, live]
+                determinant = p * v - u * q
+                step_a, step_b = -(v * r[0] - u * r[1]) / determinant, -(p * r[1] - q * r[0]) / determinant
+                damping = np.maximum(1.0, np.maximum(np.abs(step_a) / 0.7, np.abs(step_b) / np.maximum(here.alpha, 0.25 * self.scale)))
+                alpha[live] = np.where(wait, here.alpha, here.alpha * np.exp(step_a / damping))
+                beta[live] = np.where(wait, here.beta, here.beta + step_b / damping)
+                on &= (alpha[live] > 1e-12 * self.scale) & (alpha[live] < 1e9 * self.scale) & (np.abs(beta[live]) < 1e10 * self.scale)
+            live = live[on]
+            close = live[last[live] <= NEAR]
+            if close.size > 1:  # two that are close to a root and to each other will end there together
+                twins = close[~_first_of_equals(Places(alpha[close], beta[close], sign[close]), NEAR)]
+                if twins.size:
+                    best[twins] = math.inf
+                    live = np.setdiff1d(live, twins, assume_unique=True)
+        self.places, self.best = reached, best
+
+    def _residuals(self, here: Places, live: Indices, fresh: Mask, level: int) -> Array:
+        """At these places; with the derivatives of some, by differences."""
+        alpha, beta, sign = here.at(fresh)
         shift = DIFFERENCE * alpha
-        a = np.array([alpha, alpha * math.exp(DIFFERENCE), alpha])
-        b = np.array([beta, beta, beta + shift])
-        r = equations.residuals(shifted_moments(act, a, b, level, curvature))
-        if not np.isfinite(r).all():
-            break
-        size = float(np.max(np.abs(r[:, 0])))
-        stalled = 0 if size < 0.5 * best else stalled + 1
-        if size < best:
-            best, where = size, (alpha, beta)
-        if best <= 0.1 * CLOSE or stalled > (1 if best <= WORST else 3):
-            break
-        (p, q), (u, v) = ((r[:, 1] - r[:, 0]) / DIFFERENCE), ((r[:, 2] - r[:, 0]) / shift)
-        determinant = p * v - u * q
-        if determinant == 0.0:
-            break
-        step = (-(v * r[0, 0] - u * r[1, 0]) / determinant, -(p * r[1, 0] - q * r[0, 0]) / determinant)
-        damping = max(1.0, abs(step[0]) / 0.7, abs(step[1]) / max(alpha, 0.25 * scale))
-        alpha *= math.exp(step[0] / damping)
-        beta += float(step[1] / damping)
-        if not (1e-12 * scale < alpha < 1e4 * scale and abs(beta) < 1e6 * scale):
-            break
-    return where if best <= 1e-3 else None
+        points = Places(
+            np.concatenate([here.alpha, alpha * math.exp(DIFFERENCE), alpha]),
+            np.concatenate([here.beta, beta, beta + shift]),
+            np.concatenate([here.sign, sign, sign]),
+        )
+        found = self.equations.residuals(_moments(self.act, points, level, self.equations.curvature, self.cuts), points.sign)
+        first, more = live.size, alpha.size
+        r = found[:, :first]
+        if more:
+            rows, there = live[fresh], r[:, fresh]
+            with np.errstate(all="ignore"):
+                self._matrix[:, 0, rows] = (found[:, first : first + more] - there) / DIFFERENCE
+                self._matrix[:, 1, rows] = (found[:, first + more :] - there) / shift
+        return r

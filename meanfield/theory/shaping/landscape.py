@@ -10,32 +10,41 @@ which are the sign changes along the grid's first row. A second grid, β = t + b
 
 from __future__ import annotations
 
-import contextlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.polynomial import hermite_e
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
+from meanfield.expectation import shifted_kernels
 from meanfield.expectation.moments import moment_table
-from meanfield.expectation.shifted import ShiftedMoments, _from_rests, _trapezoid
+from meanfield.expectation.shifted import ShiftedMoments, shifted_moments, slope_noise
+from meanfield.theory.shaping.equations import Places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from meanfield.activations import Activation
-    from meanfield.arrays import Array, Mask
+    from meanfield.arrays import Array, Integers, Mask
     from meanfield.theory.shaping.equations import Equations
 
-ALPHAS = np.exp2(np.arange(-8.0, 5.01, 0.5))  # in units of φ's scale
-NEAR, FAR = np.arange(0.0, 6.01, 0.1), 6.0 * np.geomspace(1.1, 8.0, 16)
-OFF = 0.0031  # so that no node falls on a breakpoint, where derivatives may be undefined
-BETAS = np.concatenate([-FAR[::-1], -NEAR[:0:-1], NEAR, FAR]) + OFF
-KINK_BETAS = np.arange(-7.0, 7.01, 0.2) + OFF  # in units of α
+SPACING = 0.1  # of β, in units of φ's scale; φ is tabled at that
+SMALL = np.exp2([-8.0, -7.0, -6.0, -5.0, -4.0, -3.5, -3.0, -2.5])  # α in those units: φ has a few nodes for each β
+LARGE = np.exp2(np.arange(-2.0, 5.01, 0.5))  # all β share one table, of which each α takes every so many entries
+STEP = 0.25  # between nodes, in standard deviations, for LARGE
+REACH = 8.0
+OFF = 0.47  # of the spacing: no node falls on a breakpoint, where derivatives may be undefined, and a kink at 0 stands midway
+NEAR, FAR = np.arange(61), np.rint(60.0 * np.geomspace(1.1, 8.0, 16)).astype(np.int64)
+PLACES = np.concatenate([-FAR[::-1], -NEAR[:0:-1], NEAR, FAR])  # β in units of SPACING
+KINK_PLACES, KINK_SPACING = np.arange(-35, 36), 0.2  # (β − t)/α
+KINK_ALPHAS = np.arange(-8.0, 5.01)
+FAR_ALPHAS = np.exp2(np.arange(3.0, 27.0, 2.0))  # of the grid that is asked last
+FAR_PLACES = np.arange(-5.0, 5.01, 0.25) + 0.01  # β/α there
 KINKS = 6  # breakpoints that get a grid of their own, those nearest to 0
-NOISE = 1e-11  # of size: below it the grid's own rounding speaks
+BLOCK = 16  # entries of a table that are given up together where φ can't be evaluated
+NOISE = 1e-14  # of size: below it the grid's own rounding speaks
 
 
 @dataclass(frozen=True)
@@ -48,14 +57,16 @@ class Grid:
     column : array (columns,)
     kink : t, or nan
     moments : ShiftedMoments of arrays (rows, columns)
+    noise : array (columns,), of φ', relative, where derivatives are numerical; 0 else
     """
 
     alpha: Array
     column: Array
     kink: float
     moments: ShiftedMoments
+    noise: Array
 
-    def beta(self, alpha: float, column: float) -> float:
+    def beta(self, alpha: Any, column: Any) -> Any:
         """β at a place of the grid."""
         return column if math.isnan(self.kink) else self.kink + column * alpha
 
@@ -67,30 +78,32 @@ class Landscape:
     scale: float
     grids: tuple[Grid, ...]
 
-    def starts(self, equations: Equations) -> list[tuple[float, float]]:
-        """(α, β) close to where the two contours cross, inner ones first."""
-        found: list[tuple[float, float]] = []
-        for grid in self.grids:
-            found.extend(_below(grid, equations))
-            found.extend(_crossings(grid, equations))
-        apart: list[tuple[float, float]] = []
-        for alpha, beta in found:  # neighbouring cells tell of one crossing
-            if not any(abs(math.log(alpha / a)) < 0.05 and abs(beta - b) < 0.05 * min(alpha, self.scale) for a, b in apart):
-                apart.append((alpha, beta))
-        return apart
+    def starts(self, equations: Equations) -> Places:
+        """Close to where the two contours cross."""
+        found = [_below(grid, equations, sign) + _crossings(grid, equations, sign) for grid in self.grids for sign in equations.signs]
+        rows = [row for rows in found for row in rows]
+        return Places(*np.array(rows).reshape(-1, 3).T.copy())
 
-    def balances(self, equations: Equations) -> tuple[float, float]:
-        """The least and the largest (Q'(1) − 1)/(size) along the contour size = target; nan where there is no such contour."""
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The largest α and |β| looked at."""
+        alpha = max(float(grid.alpha[-1]) for grid in self.grids)
+        return alpha, max(float(np.max(np.abs(grid.beta(grid.alpha[-1], grid.column)))) for grid in self.grids)
+
+    def balances(self, equations: Equations, sign: float) -> Array:
+        """(Q'(1) − 1)/(size) along the contour size = target, ascending; empty where there is no such contour.
+
+        Where the contour is below the grid, it is that of the grid's smallest α: the ratio does not depend on a small α.
+        """
         seen: list[Array] = []
         for grid in self.grids:
-            height, ratio = _fields(grid, equations)
+            height, ratio = _fields(grid, equations, sign)
             with np.errstate(all="ignore"):
                 crossing = height[:-1] * height[1:] <= 0.0
-            seen.append(ratio[:-1][crossing])
-            seen.append(ratio[1:][crossing])
+                below = (height[0] > 0.0) & (height[1] > height[0])
+            seen += [ratio[:-1][crossing], ratio[1:][crossing], ratio[0][below]]
         values = np.concatenate(seen) if seen else np.empty(0)
-        values = values[np.isfinite(values)]
-        return (float(values.min()), float(values.max())) if values.size else (math.nan, math.nan)
+        return np.sort(values[np.isfinite(values)])
 
 
 _kept: Kept[Landscape] = Kept("landscape of shapes")
@@ -100,17 +113,38 @@ def landscape(act: Activation) -> Landscape:
     """That of φ, made once."""
     if act not in _kept:
         scale = own_scale(act)
-        alpha = ALPHAS * scale
-        grids = [_grid(act, alpha, BETAS * scale, math.nan)]
+        grids = [_grid(act, scale, 0.0)]
         centre = _far_centre(act, scale)
         if centre is not None:
             narrow = own_scale(act, centre)
-            grids.append(_grid(act, ALPHAS * narrow, centre + BETAS * narrow, math.nan))
+            grids.append(_grid(act, narrow, centre))
             scale = min(scale, narrow)
         nearest = sorted(act.breakpoints, key=lambda b: abs(b.location))[:KINKS]
-        grids += [_grid(act, alpha, KINK_BETAS, b.location) for b in nearest]
+        grids += [_grid_of_kink(act, np.exp2(KINK_ALPHAS) * scale, b.location) for b in nearest]
         _kept[act] = Landscape(scale, tuple(grids))
     return _kept[act]
+
+
+def far_landscape(act: Activation, scale: float) -> tuple[Landscape, Array]:
+    """Where α is large against φ's scale and φ' does not grow, and the points of x to cut at there; no grids elsewhere.
+
+    Such φ are nearly a line once more, or two, or a step, or a logarithm; what is small beside α needs panels of its own.
+    """
+    nothing = Landscape(scale, ()), np.empty(0)
+    sides = scale * np.exp2(np.arange(-1.0, 33.0))
+    cuts = np.concatenate([-sides[::-1], [0.0], sides])
+    alphas, columns = FAR_ALPHAS * scale, FAR_PLACES
+    a = np.repeat(alphas, columns.size)
+    try:
+        with np.errstate(all="ignore"):
+            middle, ends = (np.abs(act.values(scale * np.array(x), 1)) for x in ([-1.0, -0.3, 0.3, 1.0], [-(2.0**30), 2.0**30]))
+            if not np.max(ends) <= 10.0 * np.max(middle):
+                return nothing
+            found = shifted_moments(act, a, a * np.tile(columns, alphas.size), 0, True, cuts)
+    except ActivationError:
+        return nothing
+    moments = ShiftedMoments(*(m.reshape(alphas.size, columns.size) for m in found))
+    return Landscape(scale, (Grid(alphas, columns, 0.0, moments, slope_noise(act, scale * columns)),)), cuts
 
 
 def own_scale(act: Activation, centre: float = 0.0) -> float:
@@ -127,7 +161,8 @@ def own_scale(act: Activation, centre: float = 0.0) -> float:
         x, slopes = _outwards(act, centre, side)
         with np.errstate(all="ignore"):
             changes = np.abs(slopes - act.one_sided(centre, int(side), 1))
-            ahead = np.array([np.max(changes[: i + 5], initial=0.0) for i in range(x.size)])  # as far as 4|x|
+            furthest = np.maximum.accumulate(changes)
+            ahead = np.concatenate([furthest[4:], np.repeat(furthest[-1:], 4)])  # the largest as far out as 4|x|
             told = np.isfinite(ahead) & (ahead > 1e-9 * np.abs(slopes[:1]) + 1e-300) & (np.arange(x.size) < x.size - 4)
             good = told & (changes >= 0.3 * ahead)
         if good.any() and not good[0]:
@@ -152,14 +187,19 @@ def _outwards(act: Activation, centre: float, side: float) -> tuple[Array, Array
 def _far_centre(act: Activation, scale: float) -> float | None:
     """Where φ bends most, if that is so far out and so narrow that the grid about 0 has no point there: tanh(x − 50)."""
     partition = moment_table(act).partition
-    try:
-        panels = partition.within(math.floor(math.log2(scale)) - 6, min(math.ceil(math.log2(scale)) + 8, 20))
-        with np.errstate(all="ignore"):
-            slopes, bends = act.several(np.ascontiguousarray(panels.nodes.ravel()), (1, 2))
-    except ActivationError:
-        return None
-    nodes, size = panels.nodes.ravel(), np.where(np.isfinite(bends), np.abs(bends), 0.0)
-    if not size.any():
+    lowest = math.floor(math.log2(scale))
+    for highest in (min(lowest + 9, 20), 20):  # to where φ does something
+        try:
+            panels = partition.within(lowest - 6, highest)
+            nodes = np.ascontiguousarray(panels.nodes.ravel())
+            with np.errstate(all="ignore"):
+                slopes, bends = act.several(nodes, (1, 2))
+        except ActivationError:
+            return None
+        size = np.where(np.isfinite(bends), np.abs(bends), 0.0)
+        if size.any():
+            break
+    else:
         return None
     near = np.flatnonzero(size >= 0.5 * size.max())
     place = near[np.argmin(np.abs(nodes[near]))]
@@ -167,43 +207,85 @@ def _far_centre(act: Activation, scale: float) -> float | None:
     return where if abs(where) > 5.0 * scale or (abs(where) > 5.0 * width and width < 0.1 * scale) else None
 
 
-def _grid(act: Activation, alpha: Array, column: Array, kink: float) -> Grid:
-    z, weights, _ = _trapezoid(1)
-    a = np.repeat(alpha, column.size)
-    b = np.tile(column, alpha.size) if math.isnan(kink) else kink + a * np.tile(column, alpha.size)
-    x = b[:, None] + a[:, None] * z
-    with np.errstate(all="ignore"):
-        values, slopes, bends = (v.reshape(x.shape) for v in _evaluated(act, x))
-        rest = _from_rests(np.broadcast_to(z, x.shape), np.broadcast_to(weights, x.shape), values, a[:, None] * slopes)
-        rest = rest._replace(bends=a**4 * np.sum(weights * bends * bends, axis=1))
-    shape = (alpha.size, column.size)
-    return Grid(alpha, column, kink, ShiftedMoments(*(m.reshape(shape) for m in rest)))
+def _grid(act: Activation, scale: float, centre: float) -> Grid:
+    column = centre + SPACING * (PLACES + OFF) * scale
+    moments = _small_rows(act, SMALL * scale, column)
+    # β + αz of every row falls on one table of x, every `stride` entries of it.
+    strides = [max(1, round(STEP * alpha / SPACING)) for alpha in LARGE]
+    halves = [math.ceil(REACH * alpha / SPACING / stride) for alpha, stride in zip(LARGE, strides, strict=True)]
+    edge = int(PLACES[-1]) + max(half * stride for half, stride in zip(halves, strides, strict=True))
+    table = _evaluated(act, centre + SPACING * (np.arange(-edge, edge + 1) + OFF) * scale)
+    for alpha, stride, half in zip(LARGE, strides, halves, strict=True):
+        z, weights = _trapezoid(SPACING * stride / alpha, half)
+        moments.append(_windows(table, PLACES + edge - half * stride, stride, z, weights, alpha * scale))
+    alphas = np.concatenate([SMALL, LARGE]) * scale
+    return Grid(alphas, column, math.nan, ShiftedMoments(*np.stack(moments, axis=1)), slope_noise(act, column))
 
 
-def _evaluated(act: Activation, x: Array) -> tuple[Array, ...]:
-    """φ, φ', φ''; nan on rows that reach where φ can't be evaluated."""
+def _small_rows(act: Activation, alphas: Array, column: Array) -> list[Array]:
+    z, weights = _gauss_hermite()
+    table = _evaluated(act, (column[:, None] + alphas[:, None, None] * z).ravel())
+    first = z.size * np.arange(column.size)
+    return [_windows(table, first + z.size * column.size * row, 1, z, weights, alpha) for row, alpha in enumerate(alphas)]
+
+
+def _grid_of_kink(act: Activation, alphas: Array, kink: float) -> Grid:
+    half = math.ceil(REACH / KINK_SPACING)
+    edge = int(KINK_PLACES[-1]) + half + 1
+    unit = KINK_SPACING * (np.arange(-edge, edge) + 0.5)  # the kink midway between nodes: each side has the midpoint rule
+    table = _evaluated(act, (kink + alphas[:, None] * unit).ravel())
+    first, rule = KINK_PLACES + edge - half, _trapezoid(KINK_SPACING, half)
+    moments = [_windows(table, first + unit.size * row, 1, *rule, alpha) for row, alpha in enumerate(alphas)]
+    column = np.asarray(KINK_SPACING * (KINK_PLACES + 0.5), dtype=np.float64)
+    noise = slope_noise(act, kink + alphas[alphas.size // 2] * column)
+    return Grid(alphas, column, kink, ShiftedMoments(*np.stack(moments, axis=1)), noise)
+
+
+def _windows(table: tuple[Array, Array, Array], start: Integers, stride: int, z: Array, weights: Array, alpha: float) -> Array:
+    """Moments of φ(αZ + β), a column for each window of the table."""
+    found = np.empty((len(ShiftedMoments._fields), start.size))
+    shifted_kernels.moments_by_rests(*table, start, stride, z[None], weights[None], np.full(start.size, alpha), found)
+    return found
+
+
+def _trapezoid(step: float, half: int) -> tuple[Array, Array]:
+    z = step * np.arange(-half, half + 1, dtype=np.float64)
+    return z, np.exp(-0.5 * z * z) * (step / math.sqrt(2.0 * math.pi))
+
+
+@lru_cache(maxsize=1)
+def _gauss_hermite() -> tuple[Array, Array]:
+    z, weights = hermite_e.hermegauss(9)
+    return z, weights / math.sqrt(2.0 * math.pi)
+
+
+def _evaluated(act: Activation, x: Array) -> tuple[Array, Array, Array]:
+    """φ, φ', φ''; nan about places where φ can't be evaluated."""
     try:
-        return act.several(x.ravel(), (0, 1, 2))
+        with np.errstate(all="ignore"):
+            values, slopes, bends = act.several(x, (0, 1, 2))
     except ActivationError:
-        found = np.full((3, *x.shape), np.nan)
-        for row, points in enumerate(x):
-            with contextlib.suppress(ActivationError):
-                found[:, row] = act.several(points, (0, 1, 2))
-        return tuple(found)
+        if x.size <= BLOCK:
+            return np.full(x.size, np.nan), np.full(x.size, np.nan), np.full(x.size, np.nan)
+        left, right = (_evaluated(act, np.ascontiguousarray(part)) for part in np.array_split(x, 2))
+        values, slopes, bends = (np.concatenate(parts) for parts in zip(left, right, strict=True))
+    return values, slopes, bends
 
 
-def _fields(grid: Grid, equations: Equations) -> tuple[Array, Array]:
+def _fields(grid: Grid, equations: Equations, sign: float) -> tuple[Array, Array]:
     """log(size/target) and (Q'(1) − 1)/size; nan where rounding speaks."""
     with np.errstate(all="ignore"):
         size = equations.size(grid.moments)
-        rounding = 1e-16 * (grid.moments.mean**2 / grid.moments.slopes + 1.0)
-        size = np.where(size > np.maximum(NOISE * 1e-3, 1e3 * rounding), size, np.nan)
-        return np.log(size / equations.target), equations.balance(grid.moments) / size
+        # e is known to ε|E ψ|, which is to be a hundredth of √(E e²) at most; ψ' − a₁ to ε|a₁|.
+        rounding = 1e-27 * grid.moments.mean**2 / grid.moments.slopes
+        size = np.where(size > np.maximum(np.maximum(NOISE, 100.0 * grid.noise), rounding), size, np.nan)
+        return np.log(size / equations.target), equations.balance(grid.moments, sign) / size
 
 
-def _below(grid: Grid, equations: Equations) -> Iterator[tuple[float, float]]:
+def _below(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, float, float]]:
     """Starts at smaller α than the grid's: sign changes of the balance along its first row, α by size ~ α²."""
-    height, ratio = (field[0] for field in _fields(grid, equations))
+    height, ratio = (field[0] for field in _fields(grid, equations, sign))
+    found = []
     with np.errstate(invalid="ignore"):
         changes = np.flatnonzero(ratio[:-1] * ratio[1:] < 0.0)
     for i in changes:
@@ -211,25 +293,27 @@ def _below(grid: Grid, equations: Equations) -> Iterator[tuple[float, float]]:
         level = height[i] + part * (height[i + 1] - height[i])
         if level > 0.0:
             alpha = float(grid.alpha[0] * math.exp(-0.5 * level))
-            yield alpha, grid.beta(alpha, float(grid.column[i] + part * (grid.column[i + 1] - grid.column[i])))
+            found.append((alpha, float(grid.beta(alpha, grid.column[i] + part * (grid.column[i + 1] - grid.column[i]))), sign))
+    return found
 
 
-def _crossings(grid: Grid, equations: Equations) -> Iterator[tuple[float, float]]:
+def _crossings(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, float, float]]:
     """Zeros of both fields, each cell of the grid halved into triangles on which they are taken as linear."""
-    height, ratio = _fields(grid, equations)
-    u, v = np.log(grid.alpha), grid.column
+    height, ratio = _fields(grid, equations, sign)
     with np.errstate(all="ignore"):
-        cells = _changes_sign(height) & _changes_sign(ratio)
-    for i, j in np.argwhere(cells):
-        for triangle in (((0, 0), (1, 0), (1, 1)), ((0, 0), (0, 1), (1, 1))):
-            rows = [(i + p, j + q) for p, q in triangle]
-            matrix = np.array([[1.0, 1.0, 1.0], [height[r] for r in rows], [ratio[r] for r in rows]])
-            if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-300:
-                continue
-            part = np.linalg.solve(matrix, [1.0, 0.0, 0.0])
-            if (part >= -0.1).all():  # a little beyond the triangle: the fields are not quite linear
-                alpha = math.exp(float(sum(w * u[r[0]] for w, r in zip(part, rows, strict=True))))
-                yield alpha, grid.beta(alpha, float(sum(w * v[r[1]] for w, r in zip(part, rows, strict=True))))
+        i, j = np.nonzero(_changes_sign(height) & _changes_sign(ratio))
+        # Corners of the two triangles of each cell: arrays (3, cells of one and of the other).
+        rows = np.stack([np.tile(i, 2), np.concatenate([i + 1, i]), np.tile(i + 1, 2)])
+        columns = np.stack([np.tile(j, 2), np.concatenate([j, j + 1]), np.tile(j + 1, 2)])
+        h, r = height[rows, columns], ratio[rows, columns]
+        # Barycentric coordinates of the common zero, up to their sum: the cross product of (h₀, h₁, h₂) and (r₀, r₁, r₂).
+        parts = np.stack([h[1] * r[2] - h[2] * r[1], h[2] * r[0] - h[0] * r[2], h[0] * r[1] - h[1] * r[0]])
+        parts /= parts.sum(axis=0)
+        inside = (parts >= -0.1).all(axis=0)  # a little beyond the triangle: the fields are not quite linear
+    parts, rows, columns = parts[:, inside], rows[:, inside], columns[:, inside]
+    alpha = np.exp(np.sum(parts * np.log(grid.alpha)[rows], axis=0))
+    beta = grid.beta(alpha, np.sum(parts * grid.column[columns], axis=0))
+    return [(float(a), float(b), sign) for a, b in zip(alpha, beta, strict=True)]
 
 
 def _changes_sign(field: Array) -> Mask:

@@ -17,13 +17,12 @@ from collections.abc import Callable
 import numpy as np
 
 from meanfield.activations import Activation
-from meanfield.activations.kept import Kept
 from meanfield.activations.shaped import Shape
 from meanfield.errors import DomainError
 from meanfield.expectation.shifted import shifted_moments
+from meanfield.theory.shaping import rectified_kernels
 
 PARAMETER = {"leaky_relu": "negative_slope", "prelu": "init"}
-SERIES = 0.3  # radians below which sin θ − θ cos θ is summed
 FOLLOWED = 20_000  # layers, one by one
 FARTHEST_FLOW = 20_000.0  # κL up to which fewer layers with the same κL stand for more: 1 − c is 1e-7 there
 FARTHEST = 12.0  # |β/α| that a kink is looked for at
@@ -56,28 +55,10 @@ def kappa_for_slope(excess: float) -> float:
     return kappa
 
 
-def bend(theta: float) -> float:
-    """sin θ − θ cos θ, to relative accuracy: 1 − f(c) = 1 − c − κ(sin θ − θ cos θ)/π.
-
-    Examples
-    --------
-    >>> round(bend(1e-6) / (1e-18 / 3.0), 9)
-    1.0
-    """
-    if theta >= SERIES:
-        return math.sin(theta) - theta * math.cos(theta)
-    t2 = theta * theta
-    return theta * t2 * (1 / 3 - t2 * (1 / 30 - t2 * (1 / 840 - t2 * (1 / 45360 - t2 / 3991680))))
-
-
 def leaky_map(kappa: float) -> Callable[[float], float]:
     """1 − c ↦ 1 − f(c)."""
 
-    def f(epsilon: float) -> float:
-        theta = 2.0 * math.asin(math.sqrt(min(0.5 * epsilon, 1.0)))
-        return epsilon - kappa / math.pi * bend(theta)
-
-    return f
+    return lambda epsilon: rectified_kernels.followed(kappa, epsilon, 1)
 
 
 def decorrelation_after(kappa: float, depth: int) -> float:
@@ -99,17 +80,10 @@ def decorrelation_after(kappa: float, depth: int) -> float:
             return 4.5 * (math.pi / total) ** 2  # the flow's end, small
         shorter = [max(1000, math.ceil(2.0 * total)) << i for i in range(4)]  # their error falls like (1/L)⁴
         steps = [1.0 / layers for layers in shorter]
-        values = [_followed(total / layers, layers) for layers in shorter]
+        values = [rectified_kernels.followed(total / layers, 1.0, layers) for layers in shorter]
         parts = [math.prod((h - b) / (a - b) for b in steps if b != a) for a in steps]  # Lagrange
         return math.fsum(part * value for part, value in zip(parts, values, strict=True))
-    return _followed(kappa, depth)
-
-
-def _followed(kappa: float, depth: int) -> float:
-    f, epsilon = leaky_map(kappa), 1.0
-    for _ in range(depth):
-        epsilon = f(epsilon)
-    return epsilon
+    return rectified_kernels.followed(kappa, 1.0, depth)
 
 
 @functools.lru_cache(maxsize=256)
@@ -159,50 +133,69 @@ def leaky_excess(shape: Shape) -> float:
 
 
 def slopes_only(act: Activation) -> bool:
-    """Whether φ is one line on x < 0 and another on x > 0 that meet in 0.
+    """Whether φ is two lines that meet.
 
     Examples
     --------
     >>> from meanfield import activation
-    >>> [slopes_only(activation(name)) for name in ("relu", "abs", "selu", "hardtanh", "linear")]
-    [True, True, False, False, False]
+    >>> [slopes_only(activation(name)) for name in ("relu", "abs", "selu", "hardtanh", "linear", "abs(x - 2) + x/3")]
+    [True, True, False, False, False, True]
     """
-    if [b.location for b in act.breakpoints] != [0.0] or act.breakpoints[0].value_jump != 0.0:
+    if len(act.breakpoints) != 1 or act.breakpoints[0].value_jump != 0.0:
         return False
+    kink = act.breakpoints[0].location
     x = np.exp2(np.arange(-40.0, 41.0, 2.0))
-    return all(bool(np.all(np.abs(act.values(s * x, 0) - s * x * act.one_sided(0.0, int(s), 1)) <= 1e-14 * x)) for s in (-1.0, 1.0))
-
-
-_found: Kept[dict[float, list[Shape]]] = Kept("shapes of two lines")
+    for side in (-1.0, 1.0):
+        there = act.values(kink + side * x, 0) - float(act(kink))
+        line = x * (float(act(kink + side)) - float(act(kink)))
+        if not np.all(np.abs(there - line) <= 1e-14 * (x + 4.0 * abs(kink) + abs(float(act(kink))))):
+            return False
+    return True
 
 
 def slopes_only_shapes(act: Activation, target: float) -> list[Shape]:
     """Every β/α with C'(1) − 1 = target, at δ = −E ψ: the scale α is free, and Q'(1) = 1 can't be asked as well."""
-    kept = _found.setdefault(act, {})
-    if target not in kept:
-        kept[target] = _solved_slopes(act, target)
-    return kept[target]
-
-
-def _solved_slopes(act: Activation, target: float) -> list[Shape]:
     from scipy.optimize import brentq
 
-    one = np.ones(1)
+    kink = act.breakpoints[0].location
+    left, right = float(act(kink) - act(kink - 1.0)), float(act(kink + 1.0) - act(kink))
 
     def height(b: float) -> float:
-        m = shifted_moments(act, one, np.array([b]), 1, curvature=False)
-        return math.log(max(float(m.excess[0] / m.variance[0]), 1e-300) / target)
+        return math.log(max(two_line_excess(left, right, b), 1e-300) / target)
 
-    b = np.linspace(-FARTHEST, FARTHEST, 241)
-    m = shifted_moments(act, np.ones(b.size), b, 1, curvature=False)
-    with np.errstate(all="ignore"):
-        sizes = np.log(np.maximum(m.excess / m.variance, 1e-300) / target)
+    places = [float(b) for b in np.linspace(-FARTHEST, FARTHEST, 241)]
+    heights = [height(b) for b in places]
     found = []
-    for i in np.flatnonzero(sizes[:-1] * sizes[1:] < 0.0):
-        root = brentq(height, float(b[i]), float(b[i + 1]), xtol=1e-15, rtol=1e-15)
-        alpha, beta = (1.0 / abs(root), math.copysign(1.0, root)) if root else (1.0, 0.0)
+    for a, b, low, high in zip(places, places[1:], heights, heights[1:], strict=False):
+        if low * high >= 0.0:
+            continue
+        root = brentq(height, a, b, xtol=1e-15, rtol=1e-15)
+        alpha, beta = (1.0 / abs(root), kink + math.copysign(1.0, root)) if root else (1.0, kink)
         m = shifted_moments(act, np.array([alpha]), np.array([beta]), 2, curvature=False)
         gamma, size = 1.0 / math.sqrt(float(m.variance[0])), float(m.excess[0] / m.variance[0])
         reached = {"Q(1)": 1.0, "C(0)": 0.0, "C'(1)": 1.0 + size}
         found.append(Shape(gamma, alpha, beta, -float(m.mean[0]), abs(size / target - 1.0), reached))
     return found
+
+
+def two_line_excess(left: float, right: float, b: float) -> float:
+    """C'(1) − 1 of φ(Z + b) without its mean, φ with these slopes on x < 0 and x > 0.
+
+    With d = right − left, B = |b|, n the normal density at B, R Mills' ratio there and w = 1 − BR: E ψ'² − Var ψ = d² n w (B + n w).
+
+    Examples
+    --------
+    >>> import math
+    >>> round(two_line_excess(0.0, 1.0, 0.0) - 1 / (math.pi - 1), 15)  # κ/(π − κ), κ = 1
+    0.0
+    """
+    from scipy.special import erfcx, ndtr
+
+    d, far = right - left, abs(b)
+    density = math.exp(-0.5 * b * b) / math.sqrt(2.0 * math.pi)
+    w = 1.0 - far * math.sqrt(0.5 * math.pi) * float(erfcx(far / math.sqrt(2.0)))
+    p = float(ndtr(b))  # of Z + b > 0
+    mean = b * p + density  # of the ReLU
+    square = (1.0 + b * b) * p + b * density
+    variance = left * left + 2.0 * left * d * p + d * d * (square - mean * mean)
+    return d * d * density * w * (far + density * w) / variance

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from meanfield.activations import activation as find_activation
 from meanfield.activations.kept import Kept
 from meanfield.activations.shaped import Shape, ShapedActivation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
+from meanfield.expectation.poles import not_square_integrable
 from meanfield.theory.recommend import checked_layers
-from meanfield.theory.shaping.equations import Equations, solved
-from meanfield.theory.shaping.landscape import landscape
+from meanfield.theory.shaping.equations import LOST, NEARLY, SAME, WORST, Equations, Places, nearest, solved
+from meanfield.theory.shaping.landscape import far_landscape, landscape
 from meanfield.theory.shaping.rectified import (
     PARAMETER,
     kappa_for_slope,
@@ -33,8 +36,9 @@ if TYPE_CHECKING:
     Graph = InARow | InNetwork
 
 METHODS = ("dks", "tat", "standard", "scale")
-SAME = 1e-7  # of log α and β/α: the same solution found twice
 EQUAL = 1e-9  # of γα: mirror images, of which the one with β > 0 comes first
+LEAST_TARGET = 1e-12  # C'(1) − 1 or C''(1) that can be told from 0
+LEAST_SLOPE = 1e-70  # of φ, and the reciprocal of the largest: fourth powers are asked for
 ALIKE = 1.05  # finite-width errors within so much of the smallest count as the smallest
 
 _found: Kept[dict[tuple[str, float], tuple[Shape, ...]]] = Kept("shapes")
@@ -122,6 +126,12 @@ def shape_activation(
     if any(b.value_jump != 0.0 for b in act.breakpoints):
         where = next(b.location for b in act.breakpoints if b.value_jump != 0.0)
         raise DomainError(f"{act.name} jumps at x = {where:.6g}: C'(1) is infinite whatever the scales, and {method!r} has no solution")
+    for order in (1, 2) if method == "tat" else (1,):
+        singular = not_square_integrable(act, order)
+        if singular is not None:
+            raise DomainError(
+                f"φ{order * chr(39)} of {act.name} has no mean square beside x = {singular:.6g}, and {method!r} has no solution"
+            )
     if method == "dks":
         return _dks(act, graph, zeta)
     return _tat(act, graph, tau, eta)
@@ -158,7 +168,7 @@ def _dks(act: Activation, graph: Graph, zeta: float) -> ShapedActivation:
         order = sorted(shapes, key=lambda shape: (round(math.log(shape.slope) / EQUAL), -shape.input_shift))
         ranked = tuple(replace(shape, reason=f"γα = {shape.slope:.6g}; {why}") for shape in order)
         return ShapedActivation(act, ranked, targets, "dks", name)
-    return ShapedActivation(act, _all(act, (Equations("dks", target),), graph), targets, "dks", name)
+    return ShapedActivation(act, _all(act, Equations("dks", target), graph), targets, "dks", name)
 
 
 def _tat(act: Activation, graph: Graph, tau: float, eta: float) -> ShapedActivation:
@@ -178,32 +188,29 @@ def _tat(act: Activation, graph: Graph, tau: float, eta: float) -> ShapedActivat
         )
     target = graph.curvature(tau)
     targets = {"Q(1)": 1.0, "Q'(1)": 1.0, "C'(1)": 1.0, "C''(1)": target}
-    both = (Equations("tat", target, 1.0), Equations("tat", target, -1.0))
-    return ShapedActivation(act, _all(act, both, graph), targets, "tat", name)
+    return ShapedActivation(act, _all(act, Equations("tat", target), graph), targets, "tat", name)
 
 
-def _all(act: Activation, equations: tuple[Equations, ...], graph: Graph) -> tuple[Shape, ...]:
+def _all(act: Activation, equations: Equations, graph: Graph) -> tuple[Shape, ...]:
     """Every solution; they are kept with the activation."""
     if act not in _found:
         _found[act] = {}
-    kept, key = _found[act], (equations[0].name, equations[0].target)
+    kept, key = _found[act], (equations.name, equations.target)
     if key not in kept:
         view = landscape(act)
-        shapes: list[Shape] = []
-        for each in equations:
-            for alpha, beta in view.starts(each):
-                shape = solved(act, each, alpha, beta, view.scale)
-                if shape is not None and not any(_same(shape, other) for other in shapes):
-                    shapes.append(shape)
+        starts = view.starts(equations)
+        shapes = solved(act, equations, starts, view.scale)
         if not shapes:
+            further, cuts = far_landscape(act, view.scale)
+            shapes = solved(act, equations, further.starts(equations), view.scale, cuts) if further.grids else []
+        if not shapes:
+            why = _unconfirmed(act, equations, starts, view.scale)
+            if why:
+                told = f"no input_scale and input_shift could be confirmed for method = {equations.name!r}, {act.name} at {graph}"
+                raise DomainError(f"{told}: {why}")
             raise DomainError(_nothing(act, equations, graph))
         kept[key] = tuple(shapes)
     return _ranked(list(kept[key]), graph.layers)
-
-
-def _same(a: Shape, b: Shape) -> bool:
-    near = abs(math.log(a.input_scale / b.input_scale)) < SAME and abs(a.input_shift - b.input_shift) < SAME * a.input_scale
-    return near and abs(a.output_shift - b.output_shift) < SAME * (1.0 + abs(a.output_shift))
 
 
 def _ranked(shapes: list[Shape], depth: int) -> tuple[Shape, ...]:
@@ -230,24 +237,56 @@ def _ranked(shapes: list[Shape], depth: int) -> tuple[Shape, ...]:
     return tuple(ranked)
 
 
-def _nothing(act: Activation, equations: tuple[Equations, ...], graph: Graph) -> str:
+def _unconfirmed(act: Activation, equations: Equations, starts: Places, scale: float) -> str:
+    """Why what looks like a solution is none that can be handed on, in words and numbers; nothing where nothing looks like one."""
+    quantity = "C'(1) − 1" if equations.name == "dks" else "C''(1)"
+    if equations.target < LEAST_TARGET:
+        return f"{quantity} = {equations.target:.3g} is less than double precision tells from 0"
+    if not starts.alpha.size:
+        return ""
+    alpha, beta = float(starts.alpha[0]), float(starts.beta[0])
+    near = f"near input_scale = {alpha:.4g}, input_shift = {beta:.4g}"
+    size, slope = abs(float(act(beta))), alpha * abs(float(act.derivative(beta)))
+    if size > LOST * slope > 0.0:
+        return f"{near} φ is {size:.3g} and varies by {slope:.3g} only: φ + output_shift loses its digits; subtract a constant from φ"
+    if nearest(act, equations, starts, scale) > NEARLY:
+        return ""
+    return f"{near} {quantity} and Q'(1) come close, but not within {WORST:g}: φ is too rough or too noisy there, or just misses it"
+
+
+def _nothing(act: Activation, equations: Equations, graph: Graph) -> str:
     """Why there is no solution, in words and numbers."""
-    method = equations[0].name
-    low, high = zip(*(landscape(act).balances(each) for each in equations), strict=True)
+    method, target = equations.name, equations.target
     quantity = "C'(1) − 1" if method == "dks" else "C''(1)"
     told = f"no input_scale and input_shift solve method = {method!r} for {act.name} at {graph}"
-    if math.isnan(min(low)):
-        return f"{told}: {quantity} = {equations[0].target:.6g} is not reached by any: φ is too close to a line, or too far from one"
-    parts = []
-    for a, b in zip(low, high, strict=True):
-        between = (
-            f"(Q'(1) − 1)/({quantity}) lies between {a:.6g} and {b:.6g} wherever {quantity} = {equations[0].target:.6g}, and 0 is asked"
-        )
-        parts.append(between if a * b > 0.0 else f"{between}, but it was met nowhere with φ's own accuracy")
-    apart = "; ".join(parts)
+    steepest = float(np.max(np.abs(act.values(landscape(act).scale * np.array([-1.0, -0.3, 0.3, 1.0]), 1))))
+    if steepest > 1.0 / LEAST_SLOPE or 0.0 < steepest < LEAST_SLOPE:
+        return f"{told}: φ' is about {steepest:.3g}, whose powers double precision does not hold; divide φ by that"
+    parts: list[list[str]] = []
+    for sign in equations.signs:
+        balances = landscape(act).balances(equations, sign)
+        if not balances.size:
+            return (
+                f"{told}: {quantity} = {target:.6g} is not reached by any: φ is too close to a line, or too far from one. "
+                f"{_looked_for(act)}"
+            )
+        ranges = [
+            f"between {side.min():.6g} and {side.max():.6g}" for side in (balances[balances < 0.0], balances[balances >= 0.0]) if side.size
+        ]
+        if not parts or ranges != parts[-1]:  # of a φ with a symmetry both signs of TAT tell the same
+            parts.append(ranges)
+    apart = "; ".join(
+        f"(Q'(1) − 1)/({quantity}) lies {' or '.join(ranges)} wherever {quantity} = {target:.6g}, and 0 is asked" for ranges in parts
+    )
     curve = "φ''² + 2φ'φ'''" if method == "dks" else "φ'φ''' ± φ''|φ''|/√2"
     kinked = any(b.slope_jump != 0.0 for b in act.breakpoints)
-    return f"{told}: {apart}" + ("" if kinked else f". At large depth solutions stand at the roots of {curve} only")
+    roots = "" if kinked else f". At large depth solutions stand at the roots of {curve} only"
+    return f"{told}: {apart}{roots}. {_looked_for(act)}"
+
+
+def _looked_for(act: Activation) -> str:
+    most, furthest = landscape(act).reach
+    return f"Looked for with input_scale up to {most:.3g} and input_shift within ±{furthest:.3g}"
 
 
 def _leaky(act: Activation, shape: Shape, targets: Mapping[str, float], method: str, name: str) -> ShapedActivation:

@@ -73,18 +73,14 @@ def spectrum_of_product(
         )
     product = Product(tuple(layers), tuple(over))
     curve = UnequalLayers(factors, gaussian, over, zero_mass)
-    spread = -1.0 + sum(times * ratio for ratio, times in over)  # −log S's first coefficient
-    for factor in factors:
-        own = factor.law.spread
-        if factor.branch > 0.0:
-            x = factor.branch
-            own = (2.0 * x + x * x * (own + float(gaussian))) / (1.0 + x) ** 2
-        spread += factor.count * factor.ratio * (1.0 + own)
-    if all(layer.ratio == 1.0 for layer in layers) and all(ratio == 1.0 for ratio, _ in over):  # the ones cancel: for the digits' sake
+    if all(layer.ratio == 1.0 for layer in layers) and all(ratio == 1.0 for ratio, _ in over):
         spread = math.fsum(
             factor.count * ((2.0 * x + x * x * (v + float(gaussian))) / (1.0 + x) ** 2 if x > 0.0 else v + float(gaussian))
             for factor, x, v in ((factor, factor.branch, factor.law.spread) for factor in factors)
         )
+    else:  # −log S's first coefficient; layers of other widths are no residual blocks
+        spread = -1.0 + sum(times * ratio for ratio, times in over)
+        spread += sum(factor.count * factor.ratio * (1.0 + factor.law.spread) for factor in factors)
     mean_log = mean_log_of(factors, gaussian, over, zero_mass)
     laws = tuple(factor.law for factor in factors)
     return result(act, sigma_w, depth, weights, q, title, curve, laws, log_mean, spread, mean_log, product)

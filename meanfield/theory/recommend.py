@@ -12,7 +12,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
 from meanfield.expectation.second_moment import second_moment
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.theory.edge_of_chaos import NEUTRAL, edge_of_chaos, edge_of_chaos_curve
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.signal_changes import Changes, SignalChanges, laws_at
@@ -90,7 +90,9 @@ class Recommendation(Result):
         return max(self.variance_change, self.gradient_change, self.correlation_change)
 
     def __str__(self) -> str:
-        return f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g} (q = {self.q:.6g}) for {self.depth} layers\n{self.reason}"
+        return (
+            f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g} (q = {self.q:.6g}) for {self.depth} layers\n{paged(self.reason)}"
+        )
 
 
 def recommend(

@@ -66,8 +66,8 @@ def initialisation(result: Initialisation, ax: Axes | None = None, *, legend: bo
         ax.plot(layers, values[name], linestyle="-", linewidth=0.6, marker=marker, markersize=3.2, color=colour, label=label)
     other = np.array([layer.method != "theory" for layer in result])
     if other.any():
-        ring = {"markerfacecolor": "none", "markeredgecolor": "crimson", "markersize": 7, "label": "not by theory"}
-        ax.plot(layers[other], values["sigma_w"][other], "o", **ring)
+        rings = ax.plot(layers[other], values["sigma_w"][other], "o", markersize=7, label="not by theory")
+        rings[0].set(markerfacecolor="none", markeredgecolor="crimson")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(r"weight layer")
     if legend:

@@ -30,9 +30,9 @@ def test_activations_alone_need_no_numba_and_no_plotting():
 
 
 def test_help_and_version_load_no_numpy():
-    for argument in ("--help", "--version"):
-        loaded = modules_after(f"from meanfield.cli import main; main(['{argument}'])")
-        assert loaded.isdisjoint({"numpy", "scipy", "numba", "sympy", "matplotlib"}), argument
+    for words in (["--help"], ["--version"], ["eoc", "--help"], ["activations", "--help"]):
+        loaded = modules_after(f"from meanfield.cli import main; main({words})")
+        assert loaded.isdisjoint({"numpy", "scipy", "numba", "sympy", "matplotlib", "rich"}), words
 
 
 def test_plot_is_loaded_without_matplotlib():

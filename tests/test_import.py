@@ -35,6 +35,14 @@ def test_help_and_version_load_no_numpy():
         assert loaded.isdisjoint({"numpy", "scipy", "numba", "sympy", "matplotlib", "rich"}), words
 
 
+@pytest.mark.parametrize("words", [["eoc", "tahn"], ["phase", "tahn"], ["recommend", "tahn"], ["compare", "relu", "tahn"]])
+def test_a_slip_is_told_before_the_theory_is_loaded(words):
+    code = f"import sys; from meanfield.cli import main; main({words}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert "did you mean" in done.stderr
+    assert set(done.stdout.split()).isdisjoint({"meanfield.theory", "meanfield.expectation", "scipy", "sympy", "numba"})
+
+
 def test_plot_is_loaded_without_matplotlib():
     assert "matplotlib" not in modules_after("import meanfield as mf; mf.plot; mf.plot.edge_of_chaos")
 

@@ -35,9 +35,10 @@ def compare(
     path = figure_path(output)
     show_progress(verbose)
 
+    given = [named_activation(text, None) for text in activation]  # a slip is told before the theory is loaded
     from meanfield.theory.activation_comparison import compare as find
 
-    found = find([named_activation(text, None) for text in activation], depth, width=width)
+    found = find(given, depth, width=width)
     if path is not None:
         from meanfield.plot.activation_comparison import activation_comparison as draw
         from meanfield.plot.column_width import detached_axes

@@ -56,9 +56,9 @@ def recommend(
         raise DomainError(f"--depth {depth} is out of range; give 1 or more layers")
     show_progress(verbose)
 
+    phi = named_activation(activation, parameter)  # a slip is told before the theory is loaded
     from meanfield.theory.recommend import recommend as find
 
-    phi = named_activation(activation, parameter)
     found = find(phi, depth, bias=not no_bias, input_variance=input_variance, dropout=dropout, weights=weights, residual=residual)
     if as_json:
         from meanfield.cli.machine_output import write_answer

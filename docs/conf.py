@@ -14,7 +14,8 @@ copyright = "2026, the meanfield-nets developers"
 version = release = meanfield.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
+    "sphinx_design",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -24,9 +25,14 @@ extensions = [
 if importlib.util.find_spec("sphinx-mathjax-offline"):
     # Carries MathJax along. Without it the pages load it from the network, and formulas need a connection.
     extensions.append("sphinx-mathjax-offline")
-myst_enable_extensions = ["dollarmath"]
-source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+# The tutorials are notebooks in text: run here, their outputs on the page.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_execution_in_temp = True
+source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "jupyter_execute", "*.ipynb", "gallery/*.ipynb", "gallery/**/*.ipynb", "gallery/**/*.py"]
 autosummary_generate = False
 autodoc_typehints = "none"
 numpydoc_show_class_members = False

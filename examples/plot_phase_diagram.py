@@ -2,7 +2,7 @@
 The phase diagram of tanh
 =========================
 
-Below the critical line χ₁ = 1 two inputs become alike as they go deeper and gradients vanish; above it they part and
+Left of the critical line χ₁ = 1 two inputs become alike as they go deeper and gradients vanish; right of it they part and
 gradients explode. How many layers either takes is the depth scale ξ_c (Schoenholz et al. 2017): infinite on the line,
 a handful of layers away from it. The line is computed exactly, the colours cell by cell.
 """

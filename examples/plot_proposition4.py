@@ -13,7 +13,7 @@ import numpy as np
 
 import meanfield as mf
 
-STYLES = {"tanh": "-", "elu": "--", "silu": "-.", "selu": (0, (1.2, 1.2)), "relu6": (0, (5, 1.5, 1, 1.5, 1, 1.5))}
+STYLES = {"tanh": "-", "elu": "--", "silu": (0, (1, 4)), "selu": (0, (1.2, 1.2)), "relu6": (0, (5, 1.5, 1, 1.5, 1, 1.5))}
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.0), layout="constrained")
 sigma_b = np.geomspace(1e-4, 1.0, 25)
 distance = {}

@@ -197,12 +197,12 @@ def rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
 
 
 LINES = {
-    "tanh, edge": ("C0", "-", "o"),
-    "tanh, recommended": ("C0", ":", "s"),
-    "tanh, ordered": ("C1", "--", "v"),
-    "tanh, chaotic": ("C3", "--", "^"),
-    "Swish, edge": ("C2", "--", "x"),
-    "Swish, recommended": ("C2", "-", "D"),
+    "tanh, edge": ("#14358a", "-", "o"),
+    "tanh, recommended": ("#14358a", ":", "s"),
+    "tanh, ordered": ("#e6a117", (0, (5, 1.5, 1, 1.5)), "v"),
+    "tanh, chaotic": ("#b2182b", (0, (1.2, 1.2)), "^"),
+    "Swish, edge": ("#58c2a5", (0, (5, 1.5)), "x"),
+    "Swish, recommended": ("#58c2a5", "-", "D"),
     "ReLU, edge": ("0.4", "-", "P"),
     "ReLU, ordered": ("0.6", ":", "<"),
 }

@@ -273,7 +273,7 @@ def layer_rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
                 }
 
 
-LINES = {"sigmoid": ("C1", "v"), "tanh": ("C0", "o"), "softsign": ("C2", "D")}
+LINES = {"sigmoid": ("C1", "v"), "tanh": ("#14358a", "o"), "softsign": ("#58c2a5", "D")}
 DASHES = {"standard": "--", "normalized": "-"}
 
 

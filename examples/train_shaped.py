@@ -144,6 +144,10 @@ def rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
             }
 
 
+# Dark, light, dotted: told apart in a grey print too.
+LINES = (("#14358a", "-"), ("#e6a117", (0, (5, 1.5))), ("#b2182b", ":"))
+
+
 def drawn(results: Sequence[Trained], data: Images) -> Figure:
     """Learning curves, one panel an activation."""
     from matplotlib.figure import Figure
@@ -152,9 +156,7 @@ def drawn(results: Sequence[Trained], data: Images) -> Figure:
     panels = figure.subplots(1, len(NAMES), sharey=True)
     chance = math.log(int(data.labels.max()) + 1)
     for axes, name in zip(panels, NAMES, strict=True):
-        for item, (colour, line) in zip(
-            [i for i in results if i.activation == name], (("C0", "-"), ("C2", "-"), ("C3", "--")), strict=True
-        ):
+        for item, (colour, line) in zip([i for i in results if i.activation == name], LINES, strict=True):
             window = max(1, len(item.curves) // 20)
             smooth = np.stack([np.convolve(np.nan_to_num(c, nan=np.inf), np.ones(window) / window, "valid") for c in item.curves.T])
             steps = np.arange(smooth.shape[1]) + window

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import importlib
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ ROOM = 160  # letters of one field in it
 FEW = 6  # numbers that a line shows one by one
 SAMPLED = 8  # entries of an array that enter its hash
 HEAD, TAIL = 8, 3  # rows of a table in a notebook
+PAGE = 80  # columns of what ``str`` gives: a terminal, a mail, a printed page
 
 
 class Result:
@@ -41,8 +43,10 @@ class Result:
 
     _pictured: ClassVar[bool] = False  # whether a notebook shows its `plot` too
 
-    def _values(self) -> list[tuple[str, Any]]:
-        return [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+    def _values(self, of: str = "compare") -> list[tuple[str, Any]]:
+        """The fields that are compared, or shown (``of="repr"``); a field may be left out of either."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return [(field.name, getattr(self, field.name)) for field in fields if getattr(field, of)]
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -56,13 +60,13 @@ class Result:
         return hash((type(self).__name__, *(hashed(value) for _, value in self._values())))
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={brief(value)}" for name, value in self._values())
+        fields = ", ".join(f"{name}={brief(value)}" for name, value in self._values("repr"))
         return f"{type(self).__name__}({_cut(fields, LONGEST)})"
 
     def _columns(self) -> Mapping[str, Any]:
         """The table: a column under each name, all of one length. One row of the plain fields, where a class says nothing else."""
         plain = (str, bool, int, float, np.generic)
-        return {name: [value] for name, value in self._values() if value is None or isinstance(value, plain)} | self._first_columns()
+        return {name: [value] for name, value in self._values("repr") if value is None or isinstance(value, plain)} | self._first_columns()
 
     def _first_columns(self) -> dict[str, Any]:
         """The name of the activation, where there is one: it is no plain field."""
@@ -203,6 +207,59 @@ def _brief_array(array: Any, room: int) -> str:
 
 def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else text[: room - 2] + " …"
+
+
+def paged(text: str, indent: int = 0, hang: int | None = None) -> str:
+    """Lines longer than a page, broken between words, what follows below the place ``hang`` (or the indent).
+
+    Examples
+    --------
+    >>> print(paged("verdict: " + "word " * 20, hang=9))
+    verdict: word word word word word word word word word word word word word word
+             word word word word word word
+    """
+    lines = []
+    for line in text.splitlines():
+        if len(line) <= PAGE - indent:
+            lines.append(" " * indent + line)
+            continue
+        below = " " * (indent if hang is None else indent + hang)
+        lines += textwrap.wrap(
+            line,
+            PAGE,
+            initial_indent=" " * indent,
+            subsequent_indent=below,
+            drop_whitespace=True,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+    return "\n".join(lines)
+
+
+def shortened(name: str, room: int) -> str:
+    """A name that is too long, cut.
+
+    Examples
+    --------
+    >>> shortened("x*sigmoid(2*x)", 10)
+    'x*sigmoid…'
+    """
+    return name if len(name) <= room else name[: room - 1] + "…"
+
+
+def left_out(rows: Sequence[str], most: int) -> list[str]:
+    """The first and last of many lines, with a line that says how many are not shown.
+
+    Examples
+    --------
+    >>> left_out(["a", "b", "c", "d", "e"], 4)
+    ['a', 'b', '… (2 more)', 'e']
+    """
+    if len(rows) <= most:
+        return list(rows)
+    tail = most // 3
+    head = most - tail - 1
+    return [*rows[:head], f"… ({len(rows) - head - tail} more)", *rows[len(rows) - tail :]]
 
 
 def folded(rows: Sequence[tuple[str, str]], most: int) -> list[tuple[str, str]]:

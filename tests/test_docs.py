@@ -18,7 +18,7 @@ from meanfield.cli import main
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(DOCS.glob("*.md"))}
-API = PAGES["api"]
+API = "\n".join(text for page, text in PAGES.items() if page.startswith("api_"))
 FRAMEWORKS = ("jax", "keras", "torch", "sklearn")
 
 
@@ -103,6 +103,13 @@ def test_every_public_name_is_in_the_reference_once():
         module = importlib.import_module(f"meanfield.frameworks.{framework}")
         public += [f"{module.__name__}.{name}" for name, value in vars(module).items() if _belongs(value, module.__name__, name)]
     assert set(public) - set(names) == set()
+
+
+def test_the_list_of_the_reference_has_them_all_and_no_page_has_everything():
+    for name in documented():
+        if f".. module:: {name}" not in API:
+            assert f"`{name.rpartition('.')[2]}`" in PAGES["api"], name
+    assert max(len(text.splitlines()) for page, text in PAGES.items() if page.startswith("api_")) <= 100
 
 
 def _belongs(value: object, module: str, name: str) -> bool:

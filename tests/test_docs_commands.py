@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHECKERS = {"ruff", "mypy", "lint-imports"}
+NOTEBOOKS = {"jupytext", "jupyter"}  # run by test_tutorials
 SHELL = {"mkdir", "tar", "rm", "cd", "export"}
 # Modules that are not ours. What runs them is installed by a line before them, or comes with Python.
 MODULES = {"venv", "pip", "pytest", "sphinx", "coverage", "build"}
@@ -77,7 +78,7 @@ def check(words: list[str]) -> None:
     while re.fullmatch(r"[A-Z_]+=\S*", words[0]):
         words = words[1:]
     program, *rest = words
-    if program == "meanfield" or program in CHECKERS | SHELL:
+    if program == "meanfield" or program in CHECKERS | NOTEBOOKS | SHELL:
         return
     if program == ".":
         assert len(rest) == 1

@@ -30,9 +30,17 @@ def test_activations_alone_need_no_numba_and_no_plotting():
 
 
 def test_help_and_version_load_no_numpy():
-    for argument in ("--help", "--version"):
-        loaded = modules_after(f"from meanfield.cli import main; main(['{argument}'])")
-        assert loaded.isdisjoint({"numpy", "scipy", "numba", "sympy", "matplotlib"}), argument
+    for words in (["--help"], ["--version"], ["eoc", "--help"], ["activations", "--help"]):
+        loaded = modules_after(f"from meanfield.cli import main; main({words})")
+        assert loaded.isdisjoint({"numpy", "scipy", "numba", "sympy", "matplotlib", "rich"}), words
+
+
+@pytest.mark.parametrize("words", [["eoc", "tahn"], ["phase", "tahn"], ["recommend", "tahn"], ["compare", "relu", "tahn"]])
+def test_a_slip_is_told_before_the_theory_is_loaded(words):
+    code = f"import sys; from meanfield.cli import main; main({words}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert "did you mean" in done.stderr
+    assert set(done.stdout.split()).isdisjoint({"meanfield.theory", "meanfield.expectation", "scipy", "sympy", "numba"})
 
 
 def test_plot_is_loaded_without_matplotlib():

@@ -24,6 +24,19 @@ def meanfield_commands() -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
+def test_first_screen_says_what_for_whom_with_one_picture_and_two_commands():
+    lines = README.splitlines()
+    assert len(lines) <= 150
+    screen = "\n".join(lines[:18])
+    what, rest = screen.split("\n\n", 2)[1:]
+    assert "initialisation" in what
+    assert "for **any** activation function" in what
+    assert rest.startswith("For you if ")
+    assert "(docs/scope.md)" in rest  # where the theory holds, and where not
+    assert screen.count("<img ") == 1
+    assert len(blocks("sh", screen + "\n")[0].splitlines()) == 2
+
+
 def test_quick_start_is_two_commands():
     section = README.split("## Quick start", 1)[1]
     first, second = blocks("sh", section)[0].splitlines()

@@ -33,6 +33,11 @@ FRAMED = {  # rows of the table
     "DepthLaws": 3,
     "ExistenceConditions": 2,
     "Condition": 1,
+    "JacobianSpectrum": 9,
+    "Standardisation": 1,
+    "Standardisation, array": 40,
+    "ActivationRanking": 3,
+    "EdgeOfChaos, long": 101,
     "Recommendation": 1,
     "Scheme": 1,
 }
@@ -46,6 +51,7 @@ PLOTTED = (
     "FiniteWidth",
     "LayerStatistics, theory",
     "ActivationComparison",
+    "JacobianSpectrum",
 )
 
 
@@ -71,6 +77,29 @@ def test_repr_is_short_and_str_readable(result):
     assert "array([[" not in repr(result)
     assert str(result)
     assert "array(" not in str(result)
+
+
+def test_a_page_holds_what_is_printed(result):
+    lines = str(result).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
+    assert not any(line.endswith(" ") for line in lines)
+
+
+def test_every_public_dataclass_that_holds_an_answer_is_a_result():
+    """What stands beside a proof (its statements are words) and what describes something is none."""
+    import dataclasses
+
+    described = {"Breakpoint", "Shape", "Check", "Proof", "Enclosure", "Enclosures"}
+    classes = {name for name in mf.__all__ if dataclasses.is_dataclass(getattr(mf, name))}
+    assert {name for name in classes if not issubclass(getattr(mf, name), Result)} == described
+
+
+def test_what_a_curve_lacks_is_said_once():
+    text = str(made("EdgeOfChaos"))
+    assert text.count("single point") == 1
+    assert "none at sigma_b = 0.01 … 1 (100): relu is linear on both sides of 0" in " ".join(text.split())
+    assert "… (78 more)" in str(made("EdgeOfChaos, long"))
 
 
 def test_repr_of_many_long_fields_is_cut():

@@ -46,11 +46,15 @@ application = typer.Typer(
     help="Mean-field theory of random neural networks, for any activation function.",
     add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich and what it reads Markdown with take longer to load than the rest of the help
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command, _lines in COMMANDS.items():
     # An empty line between them: help is set as paragraphs.
-    application.command(epilog="Examples:\n\n" + "\n\n".join(f"meanfield {line}" for line in _lines))(_command)
+    application.command(
+        short_help=(_command.__doc__ or "").partition("\n")[0],  # whole, where it would be cut in the list of commands
+        epilog="Examples:\n\n" + "\n\n".join(f"meanfield {line}" for line in _lines),
+    )(_command)
 
 
 def _version(wanted: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def compare(
     activation: Formulas,
     depth: Annotated[int, typer.Option("--depth", metavar="N", help="How many layers the networks have.")] = 100,
+    width: Annotated[int, typer.Option("--width", metavar="N", help="Units of a layer, for the spread of gradients.")] = 1000,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     output: Annotated[str | None, figure_option("what is left of signals")] = None,
@@ -29,12 +30,15 @@ def compare(
     check_one_format(as_json, as_csv)
     if depth < 1:
         raise DomainError(f"--depth {depth} is out of range; give 1 or more layers")
+    if width < 1:
+        raise DomainError(f"--width {width} is out of range; give 1 or more units")
     path = figure_path(output)
     show_progress(verbose)
 
+    given = [named_activation(text, None) for text in activation]  # a slip is told before the theory is loaded
     from meanfield.theory.activation_comparison import compare as find
 
-    found = find([named_activation(text, None) for text in activation], depth)
+    found = find(given, depth, width=width)
     if path is not None:
         from meanfield.plot.activation_comparison import activation_comparison as draw
         from meanfield.plot.column_width import detached_axes
@@ -45,7 +49,7 @@ def compare(
         from meanfield import __version__
         from meanfield.cli.machine_output import write_json
 
-        write_json({"depth": found.depth, **columns, "version": __version__})
+        write_json({"depth": found.depth, "width": found.width, **columns, "version": __version__})
     elif as_csv:
         from meanfield.cli.machine_output import write_csv
 
@@ -60,12 +64,13 @@ def _print_table(found: ActivationComparison) -> None:
 
     print_table(
         title=f"{len(found)} activations at {found.depth} layers",
-        header=("activation", "σ_w", "σ_b", "q", "layers", "gradient", "1 - c", "Prop. 4", "EOC at 0"),
+        header=("activation", "σ_w", "σ_b", "q", "layers", "variance", "gradient", "1 - c", "spread", "Jacobian", "Prop. 4", "EOC at 0"),
         rows=[
             (
                 row.activation.name if len(row.activation.name) <= 20 else row.activation.name[:19] + "…",
                 *(_short(value) for value in (row.sigma_w, row.sigma_b, row.q, row.layers)),
-                *(_short(value, 3) for value in (row.gradient, row.difference)),
+                *(_short(value, 3) for value in (row.variance, row.gradient, row.difference)),
+                *(_short(value, 3) for value in (row.gradient_spread, row.jacobian_spread)),
                 SHOWN[row.satisfied],
                 row.edge_status if row.edge_status == "none" else f"{row.edge_sigma_w:.5g} {row.edge_status}",
             )
@@ -74,7 +79,9 @@ def _print_table(found: ActivationComparison) -> None:
         notes=[
             "σ_w, σ_b: what to initialise with; q: the variance fixed point there.",
             "layers: until c is within 0.01 of c*, from c = 0.5, the variance held at q.",
-            "gradient: mean square at the first layer over that at the last. 1 - c: behind the last layer, over that at the start.",
+            "variance, 1 - c: behind the last layer, over that at the start. gradient: its mean square, first layer over last.",
+            f"spread: of the log of one network's squared gradient, at width {found.width}. Jacobian: the relative variance of its squared "
+            "singular values with orthogonal weights; 0 is isometry.",
             "EOC at 0: σ_w on the edge of chaos at σ_b = 0, and what variances near its q do.",
             *(f"{row.activation.name}: {row.reason}." for row in found.rows if row.reason),
         ],

@@ -47,12 +47,13 @@ def eoc(
     path = figure_path(output)
     show_progress(verbose)
 
+    found = [named_activation(text, parameter) for text in activation]  # a slip is told before the theory is loaded
+
     import numpy as np
 
     from meanfield.expectation.octaves import one_question
     from meanfield.theory.edge_of_chaos import edge_of_chaos
 
-    found = [named_activation(text, parameter) for text in activation]
     with one_question():  # it takes less time than loading numba would
         curves = [edge_of_chaos(phi, sigma_b=np.array(grid)) for phi in found]
     if path is not None:

@@ -65,13 +65,13 @@ def phase(
         raise DomainError(f"-o {output!r}: a picture needs two or more σ_w and σ_b; there are {len(across)} and {len(up)}")
     show_progress(verbose)
 
+    phi = named_activation(activation, parameter)  # a slip is told before the theory is loaded
     import sys
 
     import numpy as np
 
     from meanfield.theory.phase_diagram import phase_diagram
 
-    phi = named_activation(activation, parameter)
     diagram = phase_diagram(phi, sigma_w=np.array(across), sigma_b=np.array(up), progress=sys.stderr.isatty())
     if path is not None:
         _draw(diagram, quantity, path)

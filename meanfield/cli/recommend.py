@@ -23,6 +23,7 @@ _FIELDS = (
     "correlation_change",
     "dropout",
     "weights",
+    "residual",
     "reason",
 )
 
@@ -36,6 +37,7 @@ def recommend(
     ] = None,
     dropout: Annotated[float, typer.Option("--dropout", help="The rate of dropout behind each activation, in [0, 1).")] = 0.0,
     weights: Annotated[str, typer.Option("--weights", metavar="NAME", help="gaussian, orthogonal or uniform.")] = "gaussian",
+    residual: Annotated[bool, typer.Option("--residual", metavar="", help="The layers are branches of residual sums.")] = False,
     parameter: Parameters = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -54,10 +56,10 @@ def recommend(
         raise DomainError(f"--depth {depth} is out of range; give 1 or more layers")
     show_progress(verbose)
 
+    phi = named_activation(activation, parameter)  # a slip is told before the theory is loaded
     from meanfield.theory.recommend import recommend as find
 
-    phi = named_activation(activation, parameter)
-    found = find(phi, depth, bias=not no_bias, input_variance=input_variance, dropout=dropout, weights=weights)
+    found = find(phi, depth, bias=not no_bias, input_variance=input_variance, dropout=dropout, weights=weights, residual=residual)
     if as_json:
         from meanfield.cli.machine_output import write_answer
 

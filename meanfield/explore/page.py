@@ -29,6 +29,7 @@ TEMPLATE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 _HEIGHT = 300
 _LONGEST_SCALE = 1000.0  # layers, the end of the colours
+_UNSEEN = 2.0  # seconds after which the phase diagram is computed even if the browser has not told that the first picture stands
 
 
 class Page:
@@ -49,6 +50,7 @@ class Page:
         self.understood, self.busy_behind = view, False  # the last view whose formulas could be computed
         self.planes: dict[str, Plane | str] = {}  # by formula; a text where it could not be drawn
         self.advised: tuple[str, int] | None = None
+        self.seen = asyncio.Event()  # the first picture; what takes longer waits for it, as on two cores it would slow it down
         self.asked = ColumnDataSource({"query": [""]})  # by the browser
         self.told = {name: ColumnDataSource({"json": [""]}) for name in ("points", "plane", "advice")}
         self.cells = ColumnDataSource({"image": [np.full((2, 2), np.nan)]})
@@ -88,7 +90,7 @@ class Page:
         models = {
             "plane": plane, "edge_lines": edges, "edge_dots": dots, "mark": mark, "maps": maps, "maps_lines": _lines(maps),
             "correlations": correlations, "correlation_lines": _lines(correlations), "trajectory": trajectory,
-            "trajectory_lines": _lines(trajectory), "marks": marks, "asked": self.asked, "shown": _shown(),
+            "trajectory_lines": _lines(trajectory), "marks": marks, "asked": self.asked, "shown": self._shown(),
             **{f"told_{name}": source for name, source in self.told.items()},
         }  # fmt: skip
         trajectory.scatter("x", "y", source=marks, marker="shape", size=7, line_color="colour", fill_color="inside")
@@ -97,6 +99,12 @@ class Page:
         for root in (plane, maps, correlations, trajectory):
             self.document.add_root(root)
         self.document.js_on_event("document_ready", CustomJS(args=models, code=SCRIPT))
+
+    def _shown(self) -> ColumnDataSource:
+        """What stands on the page, for whoever watches it."""
+        shown = ColumnDataSource({"query": [""], "plane": [""]}, name="shown")
+        shown.on_change("data", lambda attribute, old, new: self.seen.set())
+        return shown
 
     # ---- what happens ----------------------------------------------------------------------------------------------
 
@@ -139,6 +147,8 @@ class Page:
         """The phase diagram and the advice, which take longer: the point can be moved meanwhile."""
         done = None
         try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.seen.wait(), _UNSEEN)
             while done != _whole(self.understood):
                 view, done = self.understood, _whole(self.understood)
                 with contextlib.suppress(Superseded):
@@ -200,11 +210,6 @@ def _lines(where: Any) -> ColumnDataSource:
     source = ColumnDataSource({name: [] for name in ("xs", "ys", "colour", "dash", "width", "alpha")})
     where.multi_line("xs", "ys", source=source, line_color="colour", line_width="width", line_alpha="alpha", line_dash={"field": "dash"})
     return source
-
-
-def _shown() -> ColumnDataSource:
-    """What stands on the page, for whoever watches it."""
-    return ColumnDataSource({"query": [""], "plane": [""]}, name="shown")
 
 
 def _formulas(view: View) -> list[str]:

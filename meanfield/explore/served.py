@@ -94,7 +94,7 @@ class Exploration:
 
         self._view, self._given = view, given
         # Points, which must be there at once, and what takes longer.
-        self._workers: tuple[Worker, Worker] = (Worker(), Worker(at_once=False))
+        self._workers: tuple[Worker, Worker] = (Worker(), Worker(at_once=False, warm=False))
         self._started = threading.Event()
         self._failure: Exception | None = None
         self._loop: Any = None

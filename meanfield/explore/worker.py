@@ -31,6 +31,7 @@ _POLL = 0.05
 _MEMORY = 8 << 30  # bytes of address space, where the system can limit it
 _ENDED = "the process that computes ended; it is being started anew"
 _TASKS = ("point_of", "plane_of", "advice_for")
+_QUIET = 1.0  # seconds without a question before the process works for itself: until then the browser draws
 # While nobody asks: kernels and functions that the first picture doesn't need, and the next ones do.
 _WARMING = (
     ("tanh", 1.5, 0.1, 50),
@@ -39,7 +40,7 @@ _WARMING = (
     ("x*erf(x)", 1.2, 0.1, 20),
     ("x + cos(2*x)", 1.2, 0.4, 20),
 )
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from meanfield.explore.worker import serve; serve()"
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from meanfield.explore.worker import serve; serve(len(sys.argv) > 2)"
 
 
 class TooSlow(MeanFieldError):
@@ -59,12 +60,14 @@ class Worker:
         Seconds of processor time for one answer (of the clock, where the system doesn't tell).
     at_once : bool
         Whether its process starts now, not with the first question.
+    warm : bool
+        Whether it makes ready for other points while nobody asks.
     """
 
-    def __init__(self, budget: float = BUDGET, at_once: bool = True) -> None:
-        self.budget = budget
+    def __init__(self, budget: float = BUDGET, at_once: bool = True, warm: bool = True) -> None:
+        self.budget, self.warm = budget, warm
         self._lock = threading.Lock()
-        self._process = _Process() if at_once else None
+        self._process = _Process(warm) if at_once else None
         self._closed = False
 
     def ask(self, task: str, *arguments: Any, wanted: Callable[[], bool] = lambda: True) -> Any:
@@ -88,13 +91,13 @@ class Worker:
         with self._lock:
             if self._closed:
                 raise MeanFieldError("the page is closed")
-            process = self._process = self._process or _Process()
+            process = self._process = self._process or _Process(self.warm)
             try:
                 answer = process.ask(task, arguments, self.budget, wanted)
             except BaseException:
                 # Its answer, should it come, would be taken for the next one's.
                 process.end()
-                self._process = None if self._closed else _Process()
+                self._process = None if self._closed else _Process(self.warm)
                 raise
         if isinstance(answer, Exception):
             raise answer
@@ -108,9 +111,9 @@ class Worker:
 
 
 class _Process:
-    def __init__(self) -> None:
+    def __init__(self, warm: bool) -> None:
         # A session of its own: Ctrl-C is for the page, which ends this process.
-        command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
+        command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path), *["warm"] * warm]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._ready = False
 
@@ -187,13 +190,13 @@ def _exactly(pipe: BinaryIO | Any, count: int) -> bytes:
     return bytes(found)
 
 
-def serve() -> None:
+def serve(warm: bool) -> None:
     """The process's own program: answer what comes in on stdin until it is closed."""
     with contextlib.suppress(BrokenPipeError, EOFError):  # the page has ended
-        _serve()
+        _serve(warm)
 
 
-def _serve() -> None:
+def _serve(warm: bool) -> None:
     import logging
     import warnings
 
@@ -220,9 +223,11 @@ def _serve() -> None:
     logger = logging.getLogger("meanfield")
     logger.addHandler(Compiling())
     logger.setLevel(logging.INFO)
-    warming = list(_WARMING)
+    warming: list[tuple[Any, ...]] = []
     while True:
-        while warming and not _asked():
+        pause = _QUIET
+        while warming and not _asked(pause):
+            pause = 0.0
             with contextlib.suppress(Exception):  # nobody has asked for it
                 answer("point_of", warming.pop(0))
         task, arguments = _read(sys.stdin.buffer)
@@ -237,12 +242,14 @@ def _serve() -> None:
         except Exception as error:  # a defect of ours: said on the page, and the page lives on
             message = MeanFieldError(f"this could not be computed: {type(error).__name__}: {error}")
         _write(answers, message)
+        if warm:  # not before the first picture, which needs the processors for itself
+            warming, warm = list(_WARMING), False
 
 
-def _asked() -> bool:
-    """Whether a question waits; True where the system doesn't tell."""
+def _asked(seconds: float) -> bool:
+    """Whether a question comes within that time; True where the system doesn't tell."""
     try:
-        return bool(select.select([sys.stdin.buffer], [], [], 0.0)[0])
+        return bool(select.select([sys.stdin.buffer], [], [], seconds)[0])
     except (OSError, ValueError):
         return True
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meanfield.plot.diagnosis import diagnosis as diagnosis
     from meanfield.plot.edge_of_chaos import edge_of_chaos as edge_of_chaos
     from meanfield.plot.finite_width import finite_width as finite_width
+    from meanfield.plot.initialisation import initialisation as initialisation
     from meanfield.plot.layer_statistics import layer_statistics as layer_statistics
     from meanfield.plot.phase_diagram import phase_diagram as phase_diagram
     from meanfield.plot.signal_propagation import signal_propagation as signal_propagation
@@ -35,6 +36,7 @@ __all__ = [
     "diagnosis",
     "edge_of_chaos",
     "finite_width",
+    "initialisation",
     "layer_statistics",
     "phase_diagram",
     "signal_propagation",

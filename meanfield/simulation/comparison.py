@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.expectation.arguments import real_array
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.simulation.network_ensemble import NetworkEnsemble
 
 if TYPE_CHECKING:
@@ -131,15 +131,15 @@ class Comparison(Result):
         names = list(self.z_scores)
         shown = sorted({min(round(10.0 ** (0.5 * k)), depth) for k in range(14)} | {0, depth})
         lines = [
-            f"{self.label}: z-scores against the theory to first order in 1/width",
+            paged(f"{self.label}: z-scores against the theory to first order in 1/width"),
             f"{'layer':>6}" + "".join(f" {_shown(name):>14}" for name in names),
         ]
         for i in shown:
             cells = (f"{self.z_scores[n][i]:.2f}" + (" " if self.judged[n][i] else "?") for n in names)
-            lines.append(f"{i:>6}" + "".join(f" {cell:>14}" for cell in cells))
+            lines.append((f"{i:>6}" + "".join(f" {cell:>14}" for cell in cells)).rstrip())
         if any(not mask.all() for mask in self.judged.values()):
             lines.append("? not judged")
-        lines.append(f"{self.verdict} False-alarm rate of the whole table {self.false_alarm:g}.")
+        lines.append(paged(f"{self.verdict} False-alarm rate of the whole table {self.false_alarm:g}."))
         if self.singular_values is not None:
             lines.append(str(self.singular_values))
         return "\n".join(lines)

@@ -13,7 +13,7 @@ from meanfield._callable import make_callable
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array, variance
-from meanfield.result import Result
+from meanfield.result import Result, left_out, paged, shortened
 from meanfield.simulation.layer_statistics_sampling import Histograms, sampled
 from meanfield.simulation.layer_statistics_theory import QUANTITIES, expected, steepest
 from meanfield.simulation.streaming import Estimate
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
 _HEADS = ("Var h", "mean φ", "Var φ", "saturated", "Var ∂E/∂h", "Var ∂E/∂W")
+MOST_ROWS = 24  # of the table that a person is shown; `to_frame` has all
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,20 +114,30 @@ class LayerStatistics(Result):
         return draw(self, ax, quantity=usual if quantity is None else quantity)
 
     def __str__(self) -> str:
+        title = f"{self.activation.name}, {self.init}, {self.distribution} weights, widths "
+        widths = shortened(" ".join(str(n) for n in self.widths), 120)
         lines = [
-            f"{self.activation.name}, {self.init}, {self.distribution} weights, widths {' '.join(str(n) for n in self.widths)}; "
-            f"saturated: |φ'| < {self.threshold:g} of its maximum",
-            f"{'layer':>5} {'units':>6} " + " ".join(f"{head:>22}" for head in _HEADS),
+            paged(f"{title}{widths}; saturated: |φ'| < {self.threshold:g} of its maximum"),
+            f"{'layer':>5} {'units':>6}" + "".join(f" {head:>10}" for head in _HEADS),
         ]
+        rows = []
         for i in range(self.depth):
-            lines.append(f"{i + 1:>5} {self.widths[i + 1]:>6} " + " ".join(f"{getattr(self, n)[i]:>22.6g}" for n in QUANTITIES))
+            cells = "".join(f" {self._digits(name, i):>10.4g}" for name in QUANTITIES)
+            row = f"{i + 1:>5} {self.widths[i + 1]:>6}{cells}"
             if self.simulated is not None:
-                found = (getattr(self.simulated, name)[i] for name in QUANTITIES)
-                cells = " ".join(f"{float(e.mean):.6g} ± {float(e.standard_error):.1e}".rjust(22) for e in found)
-                lines.append(f"{'':>12} {cells}")
+                found = [getattr(self.simulated, name)[i] for name in QUANTITIES]
+                row += f"\n{'':>12}" + "".join(f" {float(e.mean):>10.4g}" for e in found)
+                row += f"\n{'':>12}" + "".join(f" {'±' + format(float(e.standard_error), '.1e'):>10}" for e in found)
+            rows.append(row)
+        lines += left_out(rows, MOST_ROWS if self.simulated is None else MOST_ROWS // 3)
         if self.simulated is not None:
-            lines.append(f"Second lines: {self.simulated.networks} networks, seed {self.simulated.seed}, mean ± standard error.")
+            lines.append(f"Below theory: mean of {self.simulated.networks} networks, seed {self.simulated.seed}, and its standard error.")
         return "\n".join(lines)
+
+    def _digits(self, name: str, i: int) -> float:
+        """A number of the theory; what is nothing but rounding beside the spread of φ is 0."""
+        value = float(getattr(self, name)[i])
+        return 0.0 if name == "activation_mean" and value * value < 1e-28 * float(self.activation_variance[i]) else value
 
 
 def layer_statistics(

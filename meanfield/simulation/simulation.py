@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.simulation.network_ensemble import NetworkEnsemble
 from meanfield.simulation.streaming import Estimate
 
@@ -149,22 +149,19 @@ class Simulation(Result):
     def __str__(self) -> str:
         e = self.ensemble
         lines = [
-            e.label if isinstance(e, NetworkEnsemble) else f"{e.label}, {e.weights} weights, method {e.method!r}, seed {e.seed}",
-            f"{'layer':>6} {'q1':>22} {'q2':>22} {'c':>24}" + (f" {'gradient':>22}" if self.gradient is not None else ""),
+            paged(e.label if isinstance(e, NetworkEnsemble) else f"{e.label}, {e.weights} weights, method {e.method!r}, seed {e.seed}"),
+            f"{'layer':>6} {'q1':>17} {'q2':>17} {'c':>17}" + (f" {'gradient':>17}" if self.gradient is not None else ""),
         ]
         shown = sorted({min(round(10.0 ** (0.5 * k)), e.depth) for k in range(10)} | {0, e.depth})
         for i in shown:
-            parts = [_pair(self.q1, i, 22), _pair(self.q2, i, 22), _pair(self.c, i, 24)]
-            if self.gradient is not None:
-                parts.append(_pair(self.gradient, i, 22))
-            lines.append(f"{i:>6} " + " ".join(parts))
+            columns = (self.q1, self.q2, self.c) if self.gradient is None else (self.q1, self.q2, self.c, self.gradient)
+            lines.append(f"{i:>6} " + " ".join(_pair(column, i) for column in columns))
         left_out = e.networks - int(self.c.count.min())
         if left_out:
-            lines.append(
-                f"c leaves out up to {left_out} of {e.networks} networks in a layer, where an input has died out or overflowed (0/0)"
-            )
+            told = f"c leaves out up to {left_out} of {e.networks} networks in a layer, where an input has died out or overflowed (0/0)"
+            lines.append(paged(told))
         return "\n".join(lines)
 
 
-def _pair(estimate: Estimate, index: int, width: int) -> str:
-    return f"{estimate.mean[index]:.6g} ± {estimate.standard_error[index]:.1e}".rjust(width)
+def _pair(estimate: Estimate, index: int) -> str:
+    return f"{estimate.mean[index]:.5g} ± {estimate.standard_error[index]:.1g}".rjust(17)

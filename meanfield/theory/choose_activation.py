@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -13,15 +12,15 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.activations import activations as names
 from meanfield.errors import DomainError, MeanFieldError
-from meanfield.expectation.arguments import within
-from meanfield.expectation.fourth_moments import line_moments
+from meanfield.result import Result, paged, shortened
 from meanfield.theory.recommend import checked_layers, recommend
+from meanfield.theory.spreads import checked_width, spreads
 
 TWINS = ("swish", "igelu", "prelu", "rrelu", "abs", "threshold", "linear", "monomial", "polynomial")  # twins of others, or no networks
 
 
-@dataclass(frozen=True)
-class Candidate:
+@dataclass(frozen=True, eq=False, repr=False)
+class Candidate(Result):
     """One activation at its recommended point.
 
     Attributes
@@ -56,9 +55,14 @@ class Candidate:
     cost: float
     reason: str
 
+    def __str__(self) -> str:
+        return paged(
+            f"{self.name}: sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.6g}, {self.status}; cost {self.cost:.3g}: {self.reason}"
+        )
 
-@dataclass(frozen=True)
-class ActivationRanking:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ActivationRanking(Result):
     """Candidates at a depth, best first.
 
     Attributes
@@ -83,28 +87,24 @@ class ActivationRanking:
     def __len__(self) -> int:
         return len(self.candidates)
 
-    def to_frame(self) -> Any:
-        """A pandas table, one row a candidate."""
-        pandas = importlib.import_module("pandas")
-
-        columns = [field.name for field in fields(Candidate)]
-        return pandas.DataFrame([[getattr(each, name) for name in columns] for each in self.candidates], columns=columns)
+    def _columns(self) -> dict[str, Any]:
+        return {field.name: [getattr(each, field.name) for each in self.candidates] for field in fields(Candidate)}
 
     def __repr__(self) -> str:
         return f"ActivationRanking(depth={self.depth}, width={self.width}, best={self.best.name!r}, {len(self)} candidates)"
 
     def __str__(self) -> str:
+        names = [shortened(each.name, 14) for each in self.candidates]
         lines = [
             f"activations for {self.depth} layers of width {self.width}; changes in nats over the depth",
-            f"{'':>3} {'activation':<14} {'cost':>8} {'variance':>9} {'gradient':>9} {'differ.':>8} {'spread':>8} {'Jacobian':>9} "
-            f"{'σ_w':>9} {'σ_b':>9} {'status':<11} reason",
+            f"{'':>3} {'activation':<14} {'cost':>8} {'variance':>9} {'gradient':>9} {'differ.':>8} {'spread':>8} {'Jacobian':>9}",
         ]
-        for place, c in enumerate(self.candidates):
+        for place, (name, c) in enumerate(zip(names, self.candidates, strict=True), 1):
             changes = f"{c.cost:>8.3g} {c.variance_change:>9.3g} {c.gradient_change:>9.3g} {c.correlation_change:>8.3g}"
-            spreads = f"{c.gradient_spread:>8.3g} {c.jacobian_spread:>9.3g}"
-            lines.append(
-                f"{place + 1:>3} {c.name[:14]:<14} {changes} {spreads} {c.sigma_w:>9.5g} {c.sigma_b:>9.5g} {c.status:<11} {c.reason}"
-            )
+            lines.append(f"{place:>3} {name:<14} {changes} {c.gradient_spread:>8.3g} {c.jacobian_spread:>9.3g}")
+        lines += ["", f"{'':>3} {'activation':<14} {'σ_w':>9} {'σ_b':>9} {'status':<11} what costs most"]
+        for place, (name, c) in enumerate(zip(names, self.candidates, strict=True), 1):
+            lines.append(paged(f"{place:>3} {name:<14} {c.sigma_w:>9.5g} {c.sigma_b:>9.5g} {c.status:<11} {c.reason}", hang=52))
         return "\n".join(lines)
 
 
@@ -151,17 +151,15 @@ def choose_activation(depth: int, candidates: Iterable[Any] | None = None, *, wi
     (['tanh', 'relu', 'sign'], 'none')
     """
     layers = checked_layers(depth)
-    size = within("width", width, 1, 10**9)
-    if size.ndim or float(size) != int(size):
-        raise DomainError(f"width = {width!r} must be one whole number")
+    units = checked_width(width)
     if candidates is not None and (isinstance(candidates, (str, bytes)) or not isinstance(candidates, Iterable)):
         raise DomainError(f"candidates = {candidates!r} must be a list of activations")
     given = [name for name in names() if name not in TWINS] if candidates is None else list(candidates)
     if not given:
         raise DomainError("candidates is empty: give at least one activation")
-    rows = [_row(find_activation(each), layers, int(size)) for each in given]
+    rows = [_row(find_activation(each), layers, units) for each in given]
     order = sorted(rows, key=lambda row: (row.status == "none", row.cost if row.cost == row.cost else math.inf))
-    return ActivationRanking(layers, int(size), tuple(order))
+    return ActivationRanking(layers, units, tuple(order))
 
 
 def _row(act: Any, layers: int, width: int) -> Candidate:
@@ -169,16 +167,14 @@ def _row(act: Any, layers: int, width: int) -> Candidate:
     try:
         with np.errstate(all="ignore"):
             advice = recommend(act, layers)
-            moments = line_moments(act, advice.q) if advice.q > 0.0 else None
+            scatter = spreads(act, advice.q, layers, width)
     except MeanFieldError as error:
         return Candidate(act.name, nan, nan, nan, "none", nan, nan, nan, nan, nan, nan, str(error).partition("; ")[0])
-    flatness = 1.0 if moments is None else moments["slope_4"] / moments["slope"] ** 2  # E φ'⁴/(E φ'²)²
-    spread = math.sqrt(layers * (3.0 * flatness - 1.0) / width)
     terms = {
         "the variance changes": advice.variance_change,
         "the gradient changes": advice.gradient_change,
         "differences between inputs are lost": advice.correlation_change,
-        "gradients differ between networks": spread,
+        "gradients differ between networks": scatter.gradient,
     }
     worst = max(terms, key=lambda name: terms[name])
     reason = f"{worst}" + ("; variances leave q" if advice.status == "repelling" else "")
@@ -191,8 +187,8 @@ def _row(act: Any, layers: int, width: int) -> Candidate:
         advice.variance_change,
         advice.gradient_change,
         advice.correlation_change,
-        spread,
-        layers * (flatness - 1.0),
+        scatter.gradient,
+        scatter.jacobian,
         terms[worst],
         reason,
     )

@@ -14,6 +14,7 @@ from meanfield.activations.catalogue.names import find
 from meanfield.errors import ActivationError, DomainError, MeanFieldError
 from meanfield.expectation.arguments import real_array, within
 from meanfield.expectation.moments import V1, V, moment_table
+from meanfield.result import Result, paged
 from meanfield.solve.angle_recursion import recursion_at
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.recommend import checked_layers
@@ -31,8 +32,8 @@ NEUTRAL = 1e-9  # |F' − 1|: ReLU-like members keep any variance
 CLOSE = 1e-9  # of c: the same value as the correlation that is asked
 
 
-@dataclass(frozen=True)
-class Choice:
+@dataclass(frozen=True, eq=False, repr=False)
+class Choice(Result):
     """A member of a family, with the point on the edge of chaos at q = 1 that goes with it.
 
     Attributes
@@ -71,7 +72,7 @@ class Choice:
 
     def __str__(self) -> str:
         more = f"\nalso {', '.join(f'{other.value:.9g} ({other.status})' for other in self.others)}" if self.others else ""
-        return (
+        return paged(
             f"{self.parameter} = {self.value:.12g} with sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g}: c = 0 goes to "
             f"{self.correlation:.9g}, F'(1) = {self.variance_slope:.6g} ({self.status})\n{self.reason}{more}"
         )

@@ -18,7 +18,7 @@ from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
-from meanfield.result import Result
+from meanfield.result import Result, left_out, paged
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import edge_of_chaos_of, is_build, plane_activation
 from meanfield.theory.edge_of_chaos_search import FAINTEST, HIGHEST, all_roots, hidden, smallest_roots, start_octaves
@@ -31,6 +31,7 @@ TABLED = -16  # log₂ of the smallest q at which the origin is looked at in the
 
 
 _origins: Kept[EdgePoint | None] = Kept("edge at the origin")
+SHOWN_ROWS = 24  # of a curve that is printed; `to_frame` has all
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,7 +47,7 @@ class EdgePoint(Result):
 
     def __str__(self) -> str:
         where = f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.6g}"
-        return f"{where}: q = {self.q:.9g}, F'(q) = {self.variance_slope:.6g}, {self.status}"
+        return paged(f"{where}: q = {self.q:.9g}, F'(q) = {self.variance_slope:.6g}, {self.status}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,10 +107,20 @@ class EdgeOfChaos(Result):
         return draw(self, ax)
 
     def __str__(self) -> str:
-        lines = [f"Edge of chaos of {self.activation.name}", f"{'sigma_b':>12} {'sigma_w':>14} {'q':>14} {'F(q) slope':>12}  status"]
         columns = [np.ravel(np.asarray(c)) for c in (self.sigma_b, self.sigma_w, self.q, self.variance_slope, self.status, self.reason)]
+        rows, missing = [], {}  # type: ignore[var-annotated]
         for b, w, q, slope, status, reason in zip(*columns, strict=True):
-            lines.append(f"{b:>12.6g} {w:>14.9g} {q:>14.9g} {slope:>12.6g}  {status}{': ' + reason if reason else ''}")
+            rows.append(f"{b:>12.6g} {w:>14.9g} {q:>14.9g} {slope:>12.6g}  {status}")
+            if reason:
+                missing.setdefault(str(reason), []).append(b)
+        lines = [
+            paged(f"Edge of chaos of {self.activation.name}"),
+            f"{'sigma_b':>12} {'sigma_w':>14} {'q':>14} {'F(q) slope':>12}  status",
+            *left_out(rows, SHOWN_ROWS),
+        ]
+        for reason, places in missing.items():  # once, not in every row
+            where = f"{places[0]:g}" if len(places) == 1 else f"{min(places):g} … {max(places):g} ({len(places)})"
+            lines.append(paged(f"none at sigma_b = {where}: {reason}"))
         return "\n".join(lines)
 
 

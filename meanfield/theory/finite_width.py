@@ -14,7 +14,7 @@ from meanfield._callable import make_callable
 from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.expectation.arguments import correlation_argument, real_array, variance
 from meanfield.expectation.fourth_moments import PairMoments, line_moments, pair_moments
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.theory.mean_field import MeanField
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Band(Result):
         return {"layer": layers, **self.mean, **spreads}
 
     def __str__(self) -> str:
-        return f"Means and standard deviations of one network, layer by layer: {', '.join(self.mean)}"
+        return paged(f"Means and standard deviations of one network, layer by layer: {', '.join(self.mean)}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -164,13 +164,14 @@ class FiniteWidth(Result):
         shown = sorted({min(round(10.0 ** (0.5 * k)), self.depth) for k in range(10)} | {0, self.depth})
         what = "at the given widths" if self.widths is not None else "times 1/N"
         columns = ("q1", "c", "log_gradient")
-        lines = [
-            f"Finite width of {self.activation.name}, σ_w = {self.sigma_w:g}, σ_b = {self.sigma_b:g}: shifts and variances {what}",
-            f"{'layer':>6}" + "".join(f" {name:>12} {'shift':>11} {'variance':>11}" for name in ("q", "c", "log gradient")),
-        ]
-        for i in shown:
-            cells = [(getattr(self, n)[i], getattr(self, n + "_shift")[i], getattr(self, n + "_spread")[i]) for n in columns]
-            lines.append(f"{i:>6}" + "".join(f" {value:>12.6g} {shift:>11.4g} {spread:>11.4g}" for value, shift, spread in cells))
+        title = f"Finite width of {self.activation.name}, σ_w = {self.sigma_w:g}, σ_b = {self.sigma_b:g}: shifts and variances {what}"
+        lines = [paged(title)]
+        for part in (columns[:2], columns[2:]):
+            heads = ("q" if name == "q1" else name.replace("_", " ") for name in part)
+            lines.append(f"{'layer':>6}" + "".join(f" {name:>12} {'shift':>10} {'variance':>10}" for name in heads))
+            for i in shown:
+                cells = [(getattr(self, n)[i], getattr(self, n + "_shift")[i], getattr(self, n + "_spread")[i]) for n in part]
+                lines.append(f"{i:>6}" + "".join(f" {value:>12.6g} {shift:>10.4g} {spread:>10.4g}" for value, shift, spread in cells))
         return "\n".join(lines)
 
 

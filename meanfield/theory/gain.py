@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meanfield.activations import activation as find_activation
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 from meanfield.theory.mean_field import MeanField
-from meanfield.theory.recommend import checked_bias, checked_layers, factor, recommend
+from meanfield.theory.recommend import checked_bias, checked_law, checked_layers, checked_rate, checked_residual, factor, recommend
 from meanfield.theory.signal_changes import SignalChanges
 
 if TYPE_CHECKING:
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 TOLD = math.log(10.0)  # nats of change over the depth from which on a warning is due
 
 
-def gain(activation: Any, depth: int = 100, bias: bool = True) -> float:
+def gain(
+    activation: Any,
+    depth: int = 100,
+    bias: bool = True,
+    dropout: float = 0.0,
+    weights: str = "gaussian",
+    residual: bool = False,
+) -> float:
     """σ_w for weights of standard deviation σ_w/√fan_in: the counterpart of torch.nn.init.calculate_gain for any activation.
 
     Parameters
@@ -29,12 +36,15 @@ def gain(activation: Any, depth: int = 100, bias: bool = True) -> float:
         Number of layers, in [1, 10⁸]. It matters where biases are needed or there are none, and decides whether there is a warning.
     bias : bool
         Whether the layers have biases to set. Without, the answer is the σ_w that serves σ_b = 0 best at that depth.
+    dropout, weights, residual
+        As in `recommend`: the gain behind dropout is smaller by √(1 − p), that of residual branches by 1/√depth, and that of orthogonal
+        or uniform weights the same.
 
     Returns
     -------
     float
         σ_w on the edge of chaos at σ_b = 0 where the variance recursion from q = 1 stays bounded there; otherwise
-        recommend(activation, depth).sigma_w. With bias=False: recommend(activation, depth, bias=False).sigma_w.
+        recommend(activation, depth).sigma_w. With bias=False or residual=True: recommend's with the same.
 
     Raises
     ------
@@ -59,13 +69,19 @@ def gain(activation: Any, depth: int = 100, bias: bool = True) -> float:
     (1.414213562373, 1.0, 1.0)
     >>> round(mf.gain("elu", depth=20, bias=False), 4)
     1.2211
+    >>> round(mf.gain("relu", depth=50, residual=True), 6), round(mf.gain("relu", dropout=0.5), 12)  # √(2/50), √(2·½)
+    (0.2, 1.0)
     """
     act = find_activation(activation)
     layers = checked_layers(depth)
+    rate, _ = checked_rate(dropout), checked_law(weights)
+    kept = math.sqrt(1.0 - rate)
+    if checked_residual(residual):
+        return recommend(act, layers, dropout=rate, residual=True).sigma_w
     if not checked_bias(bias):
         best = recommend(act, layers, bias=False)
         _tell_losses(act, best.sigma_w, layers, "no sigma_w does better at sigma_b = 0")
-        return best.sigma_w
+        return best.sigma_w * kept
     edge = edge_of_chaos(act, 0.0)
     if edge.status != "none" and math.isfinite(MeanField(act, edge.sigma_w, 0.0).variance_limit(1.0)):
         if edge.status == "repelling":
@@ -78,7 +94,7 @@ def gain(activation: Any, depth: int = 100, bias: bool = True) -> float:
         _tell_losses(
             act, float(edge.sigma_w), layers, f"gain(..., depth={layers}, bias=False) gives a better sigma_w, recommend one with biases"
         )
-        return float(edge.sigma_w)
+        return float(edge.sigma_w) * kept
     best = recommend(act, layers)
     if edge.status == "none":
         why = "there is no edge of chaos at sigma_b = 0"
@@ -89,7 +105,7 @@ def gain(activation: Any, depth: int = 100, bias: bool = True) -> float:
         UserWarning,
         stacklevel=2,
     )
-    return best.sigma_w
+    return best.sigma_w * kept
 
 
 def _tell_losses(act: Activation, sigma_w: float, layers: int, advice: str) -> None:

@@ -21,7 +21,7 @@ from meanfield.expectation.moments import MEAN, Q_DV, READY, V1, MomentTable, V,
 from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.layers.limits import is_line
-from meanfield.result import Result, dataset
+from meanfield.result import Result, dataset, paged
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import is_build, phase_diagram_of, plane_activation
 from meanfield.theory.correlation import SMALLEST, depth_scale
@@ -116,7 +116,7 @@ class PhaseDiagram(Result):
         total = self.phase.size
         kept = np.isnan(self.c_star) & np.isinf(self.xi_c)
         shares = [int(np.sum(self.phase == p)) for p in (-1, 0, 1)]
-        return (
+        return paged(
             f"Phase diagram of {self.activation.name}: {self.sigma_w.size} × {self.sigma_b.size} cells, "
             f"{shares[0]} ordered, {shares[1]} critical, {shares[2]} chaotic"
             + (f"; q* is infinite in {int(np.isinf(self.q_star).sum())} of {total}" if np.isinf(self.q_star).any() else "")

@@ -12,9 +12,10 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
 from meanfield.expectation.second_moment import second_moment
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.theory.edge_of_chaos import NEUTRAL, edge_of_chaos, edge_of_chaos_curve
 from meanfield.theory.mean_field import MeanField
+from meanfield.theory.residual_branches import branch_weight, changes_along
 from meanfield.theory.signal_changes import Changes, SignalChanges, laws_at
 from meanfield.theory.trajectory import checked_depth
 from meanfield.theory.without_biases import best_weight
@@ -70,6 +71,8 @@ class Recommendation(Result):
         The rate of dropout that sigma_w is meant for.
     weights : str
         The law of the weights.
+    residual : bool
+        Whether sigma_w is that of a residual network's branches.
     """
 
     sigma_w: float
@@ -83,6 +86,7 @@ class Recommendation(Result):
     reason: str
     dropout: float = 0.0
     weights: str = "gaussian"
+    residual: bool = False
 
     @property
     def cost(self) -> float:
@@ -90,7 +94,9 @@ class Recommendation(Result):
         return max(self.variance_change, self.gradient_change, self.correlation_change)
 
     def __str__(self) -> str:
-        return f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g} (q = {self.q:.6g}) for {self.depth} layers\n{self.reason}"
+        return (
+            f"sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g} (q = {self.q:.6g}) for {self.depth} layers\n{paged(self.reason)}"
+        )
 
 
 def recommend(
@@ -100,6 +106,7 @@ def recommend(
     input_variance: float | None = None,
     dropout: float = 0.0,
     weights: str = "gaussian",
+    residual: bool = False,
 ) -> Recommendation:
     """The point on the edge of chaos for a network of a given depth.
 
@@ -119,6 +126,9 @@ def recommend(
         and gradients what they are without dropout. Masks make inputs differ by themselves; the reason says how far.
     weights : str
         "gaussian", "orthogonal" or "uniform". At infinite width the σ's are the same.
+    residual : bool
+        Whether the layers are the branches of a residual network of L blocks x ↦ x + W φ(x), without normalisation. σ_w is then small
+        enough, as 1/√L, for the variance to grow by e at most; σ_b is 0.
 
     Returns
     -------
@@ -145,6 +155,10 @@ def recommend(
     σ_w/√(1 − p). The point is the one without dropout; ε then goes to an ε* > 0 that depends on p, and `correlation_change` is that of the
     network with dropout, followed over at most 10⁴ layers.
 
+    Behind residual sums there is no edge of chaos: whatever σ_w, variance and gradient grow with each block. σ_w² = v/(L E[φ(√v Z)²]) makes
+    each branch add 1/L of v at first, so that over all of them the variance grows by (1 + 1/L)^L < e where E[φ²]/q does not rise with q.
+    The three changes are those of that network, followed over at most 10⁶ blocks.
+
     Without biases the first two changes alone are minimised over σ_w, from q₀ = v.
 
     The advice for x ↦ φ(kx) at v/k² is that for φ at v with σ_w, σ_b and √q divided by k, and the advice for kφ has σ_w/k.
@@ -161,15 +175,18 @@ def recommend(
     """
     act = find_activation(activation)
     layers, start = checked_layers(depth), _input_variance(input_variance)
-    rate, law = _rate(dropout), _law(weights)
-    if checked_bias(bias):
+    rate, law, biases = checked_rate(dropout), checked_law(weights), checked_bias(bias)
+    if checked_residual(residual):
+        found = _residual(act, layers, start, rate)
+        return found if law == "gaussian" else replace(found, weights=law, reason=f"{found.reason} {_SAME_SIGMAS[law]}")
+    if biases:
         found = _best(act, layers, start, _points(act, start), SignalChanges(act, _starts(start), (layers,)))
     else:
         found = _without_biases(act, layers, start)
     if law != "gaussian":
         told = _spread_of_jacobian(act, found) if law == "orthogonal" else ""
         found = replace(found, weights=law, reason=f"{found.reason} {_SAME_SIGMAS[law]}{told}")
-    return found if rate == 0.0 else _with_dropout(act, found, rate, _starts(start) if bias else (start,))
+    return found if rate == 0.0 else _with_dropout(act, found, rate, _starts(start) if biases else (start,))
 
 
 def _spread_of_jacobian(act: Activation, found: Recommendation) -> str:
@@ -237,6 +254,12 @@ def checked_bias(bias: Any) -> bool:
     return bool(bias)
 
 
+def checked_residual(residual: Any) -> bool:
+    if not isinstance(residual, (bool, np.bool_)):
+        raise DomainError(f"residual = {residual!r} must be True or False: whether the layers are branches of residual sums")
+    return bool(residual)
+
+
 def _input_variance(value: Any) -> float:
     if value is None:
         return 1.0
@@ -246,14 +269,14 @@ def _input_variance(value: Any) -> float:
     return float(array)
 
 
-def _rate(value: Any) -> float:
+def checked_rate(value: Any) -> float:
     array = within("dropout", value, 0.0, 1.0)
     if array.ndim or float(array) == 1.0:
         raise DomainError(f"dropout = {value!r} is out of range: it must be one rate in [0, 1)")
     return float(array)
 
 
-def _law(value: Any) -> str:
+def checked_law(value: Any) -> str:
     if value not in ("gaussian", *_SAME_SIGMAS):
         raise DomainError(f"weights = {value!r} is unknown; give one of {', '.join(('gaussian', *_SAME_SIGMAS))}")
     return str(value)
@@ -396,6 +419,20 @@ def _without_biases(act: Activation, layers: int, start: float) -> Recommendatio
     if status == "repelling":
         text += f" Variances repel each other there by a factor of {slope:.4g} a layer: scale the inputs to {start:g}."
     return Recommendation(sigma_w, 0.0, start, layers, status, variance, gradient, difference, text)
+
+
+def _residual(act: Activation, layers: int, start: float, rate: float) -> Recommendation:
+    sigma_w = branch_weight(act, layers, start) * math.sqrt(1.0 - rate)
+    changes = changes_along(act, layers, sigma_w, rate, _starts(start))
+    variance, gradient, difference = (_worst(column) for column in _columns(changes))
+    text = (
+        f"With this sigma_w each of {layers} residual branches of {act.name} adds 1/{layers} of a variance of {start:g} at first. "
+        f"{_what_propagate_gives(changes)} Without the factor 1/sqrt({layers}) both would multiply in every block. A normalisation at the "
+        f"branch's end sets its size instead, and one at its beginning does not."
+    )
+    if rate > 0.0:
+        text += f" Behind dropout of rate {rate:g} it is smaller by the root of 1 - {rate:g}."
+    return Recommendation(sigma_w, 0.0, start, layers, "neutral", variance, gradient, difference, text, dropout=rate, residual=True)
 
 
 def _reason(act: Activation, depth: int, start: float, point: _Point, changes: list[Changes], status: str, only: bool) -> str:

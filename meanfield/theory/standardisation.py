@@ -10,10 +10,11 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.expectation.arguments import unwrap, variance
 from meanfield.expectation.spread import mean_and_variance
+from meanfield.result import Result, left_out
 
 
-@dataclass(frozen=True)
-class Standardisation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Standardisation(Result):
     """Mean and spread of φ(√q Z), floats or arrays shaped like q.
 
     Attributes
@@ -29,8 +30,15 @@ class Standardisation:
     rms: Any
     gain: Any
 
+    def _columns(self) -> dict[str, Any]:
+        return {name: np.ravel(getattr(self, name)) for name in ("mean", "std", "rms", "gain")}
+
     def __str__(self) -> str:
-        return f"mean = {self.mean}, std = {self.std}, rms = {self.rms}, gain = {self.gain}"
+        if np.ndim(self.mean):
+            heads = "".join(f"{name:>19}" for name in ("mean", "std", "rms", "gain"))
+            rows = zip(*self._columns().values(), strict=True)
+            return "\n".join([heads, *left_out(["".join(f"{value:>19.12g}" for value in row) for row in rows], 24)])
+        return f"mean = {self.mean:.12g}, std = {self.std:.12g}\nrms = {self.rms:.12g}, gain = {self.gain:.12g}"
 
 
 def standardisation(activation: Any, q: Any = 1.0) -> Standardisation:

@@ -23,6 +23,11 @@ def test_json_and_csv_are_the_comparison_in_full(capsys):
     assert [row["activation"] for row in rows] == read["activation"]
     assert float(rows[2]["gradient"]) == found["tanh(2*x)"].gradient
     assert rows[1]["sigma_w"] == ""
+    assert read["width"] == 1000
+    assert read["jacobian_spread"] == [found["relu"].jacobian_spread, None, found["tanh(2*x)"].jacobian_spread]
+    assert main(["compare", "relu", "--depth", "15", "--width", "50", "--csv"]) == 0
+    row = next(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert float(row["gradient_spread"]) == mf.compare("relu", 15, width=50)[0].gradient_spread
 
 
 def test_table_and_picture(capsys, tmp_path, monkeypatch):
@@ -32,11 +37,13 @@ def test_table_and_picture(capsys, tmp_path, monkeypatch):
     assert lines[0] == "2 activations at 10 layers"
     assert [line.split()[0] for line in lines[4:6]] == ["relu", "tanh"]
     assert max(map(len, lines)) <= 80
+    assert {"spread", "Jacobian"} <= set(" ".join(lines).split())
     assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_bad_input(capsys):
     assert main(["compare"]) == 64
     assert main(["compare", "relu", "--depth", "0"]) == 64
+    assert main(["compare", "relu", "--width", "0"]) == 64
     assert main(["compare", "relu", "rleu"]) == 64
     assert "rleu" in capsys.readouterr().err

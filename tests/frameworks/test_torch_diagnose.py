@@ -136,7 +136,7 @@ def test_a_planted_fault_is_found_where_it_is(healthy, name, plant, kind, only):
     assert kind in {finding.kind for finding in found["8"].findings}
     if only:
         assert [layer.name for layer in found.departures] == ["8"]
-        assert f"8: {kind}" in str(found)
+        assert f"8: {kind}" in " ".join(str(found).split())
     else:
         assert len(found.departures) == 12
     assert kind in found.kinds
@@ -151,7 +151,7 @@ def test_a_normalisation_is_noted_and_no_fault(healthy, name, plant):
     assert [(layer.name, layer.findings[0].kind, layer.findings[0].severity) for layer in found.departures] == [
         ("8", "normalisation", "note")
     ]
-    assert "note: 8: " in str(found)
+    assert "note: 8: " in " ".join(str(found).split())
 
 
 def test_default_initialisation_of_torch_vanishes():
@@ -183,7 +183,7 @@ def test_healthy_models_pass(activation):
         init_(model, seed=seed)
         found = diagnose(model, x)
         assert found.healthy, found.verdict
-        assert "Nothing departs" in str(found)
+        assert "Nothing departs" in " ".join(str(found).split())
         assert np.abs(found.column("variance_z")).max() < found.threshold
 
 
@@ -430,13 +430,13 @@ def test_zeros_by_design_are_named_and_no_fault():
         nn.init.zeros_(layer.bias)
     found = diagnose(branches, X)
     assert found.healthy, found.verdict
-    assert "6 residual branches start at 0" in str(found)
+    assert "6 residual branches start at 0" in " ".join(str(found).split())
     assert dict(found.unjudged) == {f"last.{i}": "the end of a residual branch whose weights are all 0, by design" for i in range(6)}
     gated = residual(lambda x, a, b, n, g: g * b(torch.relu(a(x))))
     init_(gated, seed=0)
     found = diagnose(gated, X)
     assert found.healthy, found.verdict
-    assert "6 residual branches start at 0" in str(found)
+    assert "6 residual branches start at 0" in " ".join(str(found).split())
     # Zeros elsewhere are a fault as before.
     nn.init.zeros_(head[8].weight)
     nn.init.ones_(head[-1].weight)

@@ -177,7 +177,7 @@ def test_functions_methods_and_formulas():
     assert "BatchNorm2d after it" in found["right"].note
     assert "sum" in found["up"].note
     assert "scaled on a batch" in found["swish"].note  # behind a pooling
-    assert "unused" in str(table)
+    assert "unused" in " ".join(str(table).split())
     for row in table:
         check_draw(model.get_submodule(row.name), row)
     for name, value in model.state_dict().items():  # other layers are left alone
@@ -220,7 +220,7 @@ def test_a_linear_pair_a_softmax_and_a_gate_get_variance_one_and_it_is_said():
         table = init_(model, seed=0)
         assert (table["0"].sigma_w, table["0"].sigma_b, table["0"].q) == (1.0, 0.0, 1.0)
         assert words in table["0"].note
-        assert words in str(table)
+        assert words in " ".join(str(table).split())
         check_draw(model[0], table["0"])
 
 
@@ -253,7 +253,7 @@ def test_what_is_said_where_it_cannot_be_told():
 
     recorded = init_(Branching(), seed=0)
     assert [row.activation for row in recorded] == ["tanh"] * 4
-    assert "random inputs of shape 2×5" in str(recorded)
+    assert "random inputs of shape 2×5" in " ".join(str(recorded).split())
     for said in ("tanh", nn.Tanh, nn.Tanh(), torch.tanh, F.tanh, lambda x: np.tanh(x)):
         table = init_(Branching(), said, seed=0)
         assert table["layers.1"].sigma_w == pytest.approx(mf.recommend("tanh", 4).sigma_w, rel=1e-6)
@@ -322,7 +322,7 @@ def test_orthogonal():
     )
     wide = nn.Sequential(nn.Linear(5, 20), nn.Tanh(), nn.Linear(20, 20), nn.Tanh(), nn.Linear(20, 3))
     table = init_(wide, orthogonal=True, sigma_w=1.3, sigma_b=0.1, seed=0)
-    assert "orthogonal" in str(table)
+    assert "orthogonal" in " ".join(str(table).split())
     for name, gram in (("0", lambda w: w.T @ w), ("2", lambda w: w @ w.T), ("4", lambda w: w @ w.T)):
         w = wide.get_submodule(name).weight.detach()
         size = max(w.shape) / w.shape[1]  # entries keep the variance σ_w²/fan_in
@@ -454,7 +454,7 @@ def test_an_error_of_ours_is_not_taken_for_a_model_that_cannot_be_traced(monkeyp
                 raise KeyError("only tensors")
             return self.b(torch.tanh(self.a(x)))
 
-    assert "can't be traced (KeyError: 'only tensors')" in str(init_(OfAUser(), "tanh", seed=0))
+    assert "can't be traced (KeyError: 'only tensors')" in " ".join(str(init_(OfAUser(), "tanh", seed=0)).split())
 
     def broken(*arguments, **keywords):
         raise ZeroDivisionError("ours")

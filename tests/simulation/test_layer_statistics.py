@@ -145,7 +145,7 @@ def test_a_scheme_object_and_text():
     assert (found.distribution, found.sigma_w.tolist()) == ("uniform", [1.0, 1.0])
     text = str(found)
     assert "saturated: |φ'| < 0.1" in text
-    assert text.count("±") == 13
+    assert text.count("±") == 12
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_dead_gradients_have_no_spread():
 def test_text_shows_each_quantity():
     text = str(mf.finite_width("relu", 1.4, 0.3, depth=20))
     assert "log gradient" in text
-    assert len(text.splitlines()) == 7
+    assert len(text.splitlines()) == 13
 
 
 @pytest.mark.parametrize(

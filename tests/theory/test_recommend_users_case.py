@@ -51,6 +51,57 @@ def test_relu_behind_dropout_is_the_closed_form():
             assert mf.recommend("relu", depth=20, bias=bias, dropout=rate).sigma_w == pytest.approx(math.sqrt(2 * (1 - rate)), rel=1e-12)
 
 
+def test_relu_in_residual_branches_is_the_closed_form():
+    """σ_w² V = q/L with V = q/2: variance and gradient grow by 1 + 1/L a block, below e over all (Zhang et al. 2019)."""
+    for depth in (1, 50, 3_000_000):
+        found = mf.recommend("relu", depth=depth, residual=True)
+        assert found.sigma_w == pytest.approx(math.sqrt(2 / depth), rel=1e-12)
+        grown = depth * math.log1p(1 / depth)
+        assert found.variance_change == pytest.approx(grown, rel=1e-6)
+        assert found.gradient_change == pytest.approx(grown, rel=1e-6)
+        assert (found.sigma_b, found.residual, found.status) == (0.0, True, "neutral")
+    assert "each of 50 residual branches of relu adds 1/50" in mf.recommend("relu", depth=50, residual=True).reason
+    assert mf.recommend("relu", 50, residual=True, dropout=0.5).sigma_w == pytest.approx(math.sqrt(1 / 50), rel=1e-12)
+    assert mf.recommend("relu", 50, residual=True, weights="orthogonal").weights == "orthogonal"
+
+
+def test_signals_behind_residual_branches_by_the_recursion_itself():
+    """q' = q + σ_w² V, k' = k + σ_w² C, with 1/(1 − p) on V alone behind dropout; the gradient's factor is 1 + σ_w² V[φ']/(1 − p)."""
+    depth, start = 12, 3.0
+    for rate in (0.0, 0.3):
+        found = mf.recommend("gelu", depth=depth, residual=True, input_variance=start, dropout=rate)
+        assert found.sigma_w == pytest.approx(math.sqrt((1 - rate) * start / (depth * mf.second_moment("gelu", start))), rel=1e-13)
+        worst = [0.0, 0.0, 0.0]
+        for q0 in (0.5 * start, start, 2 * start):
+            q, k, gradient = q0, 0.5 * q0, 0.0
+            for _ in range(depth):
+                gradient += math.log1p(found.sigma_w**2 * mf.second_moment("gelu", q, derivative=1) / (1 - rate))
+                covariance = mf.covariance("gelu", q, q, k / q)
+                q, k = q + found.sigma_w**2 * mf.second_moment("gelu", q) / (1 - rate), k + found.sigma_w**2 * covariance
+            changes = (math.log(q / q0), gradient, math.log((1 - k / q) / 0.5))
+            worst = [max(a, abs(b)) for a, b in zip(worst, changes, strict=True)]
+        assert found.variance_change == pytest.approx(worst[0], rel=1e-10)
+        assert found.gradient_change == pytest.approx(worst[1], rel=1e-10)
+        assert found.correlation_change == pytest.approx(worst[2], rel=1e-9)
+
+
+def test_gain_answers_for_the_same_cases(plain):
+    assert mf.gain("tanh", depth=5, dropout=0.36) == 0.8 * mf.gain("tanh", depth=5)
+    assert mf.gain("elu", depth=20, bias=False, dropout=0.36) == pytest.approx(0.8 * mf.gain("elu", depth=20, bias=False), rel=1e-15)
+    assert mf.gain("tanh", depth=5, weights="orthogonal") == mf.gain("tanh", depth=5)
+    assert mf.gain("gelu", depth=40, residual=True) == mf.recommend("gelu", depth=40, residual=True).sigma_w
+    with pytest.warns(UserWarning, match="needs biases"):
+        assert mf.gain("silu", depth=30, dropout=0.36) == 0.8 * mf.recommend("silu", depth=30).sigma_w
+    for more, told in (
+        ({"dropout": 1.0}, "dropout"),
+        ({"weights": "x"}, "weights"),
+        ({"residual": 1}, "residual = 1 must be True or False"),
+    ):
+        for ask in (mf.gain, mf.recommend):
+            with pytest.raises(mf.DomainError, match=told):
+                ask("tanh", depth=5, **more)
+
+
 @pytest.mark.parametrize("law", ["orthogonal", "uniform"])
 def test_the_law_of_the_weights_changes_words_only(plain, law):
     found = mf.recommend("tanh", depth=30, weights=law)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.result import Result, folded
+from meanfield.result import Result, folded, paged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,7 +238,7 @@ class Diagnosis(Result):
             + f" {'z':>7}",
         ]
         lines += [f"{_cut_name(name, wide):<{wide}}  {text}".rstrip() for name, text in rows]
-        return "\n".join([*lines, *_few(said, 6)])
+        return paged("\n".join([*lines, *_few(said, 6)]), hang=2)
 
 
 ROWS = 12  # of the table that a person is shown; `column` and `to_frame` have all

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.result import Result, folded
+from meanfield.result import Result, folded, paged
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from meanfield.arrays import Array
 
 
@@ -116,6 +118,12 @@ class Initialisation(Result):
                 return layer
         raise DomainError(f"{name!r} names no layer that was initialised; there are {', '.join(layer.name for layer in self.layers)}")
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw it: see `meanfield.plot.initialisation`."""
+        from meanfield.plot.initialisation import initialisation
+
+        return initialisation(self, ax)
+
     def __str__(self) -> str:
         notes = list(dict.fromkeys(layer.note for layer in self.layers if layer.note))
         rows = folded([(layer.name, _row(layer, notes)) for layer in self.layers], ROWS)
@@ -130,7 +138,7 @@ class Initialisation(Result):
         lines.extend(f"[{number}] {note}" for number, note in enumerate(notes, start=1))
         lines.extend(f"left alone: {text}" for text in self.left_alone)
         lines.extend(f"note: {text}" for text in self.notes)
-        return "\n".join(lines)
+        return paged("\n".join(lines), hang=2)
 
 
 ROWS = 14  # of the table that a person is shown; `to_frame` has all

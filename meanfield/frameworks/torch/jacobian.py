@@ -10,16 +10,18 @@ import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.frameworks.torch.installed import torch as import_torch
+from meanfield.result import Result, left_out, shortened
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
     from meanfield.theory.spectrum.jacobian import JacobianSpectrum
 
+MOST_ROWS = 24  # of the table that a person is shown; `to_frame` has all
 _NODES = 200  # of the quantile function, for the mean singular value of a law
 
 
-@dataclass(frozen=True)
-class LayerJacobian:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerJacobian(Result):
     """∂h^(l+1)/∂h^l of one layer, from its pre-activations to the next one's, averaged over inputs.
 
     Attributes
@@ -61,8 +63,8 @@ class LayerJacobian:
         return float(np.sum(0.25 * math.pi * weights * np.sin(2.0 * angle) * values))
 
 
-@dataclass(frozen=True)
-class ModelJacobian:
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelJacobian(Result):
     """The Jacobian of a model at some inputs.
 
     Attributes
@@ -76,17 +78,25 @@ class ModelJacobian:
     singular_values: Array
     layers: tuple[LayerJacobian, ...]
 
+    def _columns(self) -> dict[str, Any]:
+        given = {name: [getattr(layer, name) for layer in self.layers] for name in ("name", "activation", "sigma_w", "q", "mean")}
+        largest = [float(np.mean(layer.singular_values[:, 0])) for layer in self.layers]
+        edges = [math.nan if layer.predicted is None else layer.predicted.edges[1] for layer in self.layers]
+        means = [layer.predicted_mean for layer in self.layers]
+        return given | {"predicted_mean": means, "largest": largest, "predicted_largest": edges}
+
     def __str__(self) -> str:
-        lines = [f"{'layer':<14} {'activation':<14} {'sigma_w':>9} {'q':>9} {'mean s':>9} {'law':>9} {'largest':>9} {'law':>9}"]
+        rows = []
         for layer in self.layers:
             edge = math.nan if layer.predicted is None else layer.predicted.edges[1]
             largest = float(np.mean(layer.singular_values[:, 0]))
             numbers = (layer.mean, layer.predicted_mean, largest, edge)
-            lines.append(
-                f"{layer.name:<14} {layer.activation:<14} {layer.sigma_w:>9.4f} {layer.q:>9.4g}" + "".join(f" {v:>9.4f}" for v in numbers)
-            )
+            names = f"{shortened(layer.name, 14):<14} {shortened(layer.activation, 10):<10}"
+            rows.append(f"{names} {layer.sigma_w:>8.4f} {layer.q:>8.4g}" + "".join(f" {v:>8.4f}" for v in numbers))
         s = self.singular_values
         mean, largest, smallest = (float(np.mean(part)) for part in (s, s[:, 0], s[:, -1]))
+        heads = f"{'layer':<14} {'activation':<10} {'sigma_w':>8} {'q':>8} {'mean s':>8} {'law':>8} {'largest':>8} {'law':>8}"
+        lines = [heads, *left_out(rows, MOST_ROWS)]
         lines.append(f"input to output: mean {mean:.4g}, largest {largest:.4g}, smallest {smallest:.4g}")
         return "\n".join(lines)
 

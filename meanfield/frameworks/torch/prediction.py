@@ -14,6 +14,7 @@ from meanfield.frameworks.torch.installed import checked_model
 from meanfield.frameworks.torch.network import Built, build
 from meanfield.layers.given import Given
 from meanfield.layers.graph import INPUT, Several
+from meanfield.result import Result, left_out, paged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,10 +25,11 @@ QUANTITIES = ("variance", "correlation", "gradient")
 PER_LAYER = 5.0  # the logarithm of a norm spreads by about 5/N a layer of N units; THEORY: (3 E[φ⁴]/V² − 1)/N
 CLOSE, CLOSE_GRADIENT = 0.25, 0.7  # of logarithms: what approximations (borders, pooling, small batches) may add
 Z = 3.0
+MOST_ROWS = 24  # of the table that a person is shown; `to_frame` has all
 
 
-@dataclass(frozen=True)
-class LayerPrediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerPrediction(Result):
     """One layer, or operation.
 
     Attributes
@@ -73,8 +75,8 @@ def _near(found: float, expected: float, factor: float) -> bool:
     return found > 0.0 and expected > 0.0 and 1.0 / factor <= found / expected <= factor
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(Result):
     """A model's signal propagation, expected and measured; ``str`` is a table, `plot` a picture.
 
     Attributes
@@ -92,6 +94,9 @@ class Prediction:
     def departures(self) -> tuple[LayerPrediction, ...]:
         """The weight layers whose variance or gradient lies outside of its band."""
         return tuple(layer for layer in self.layers if not layer.within)
+
+    def _columns(self) -> dict[str, Any]:
+        return {name: [getattr(row, name) for row in self.layers] for name in LayerPrediction.__dataclass_fields__}
 
     def column(self, name: str) -> Array:
         """A number of every weight layer: ``column("expected_variance")``."""
@@ -124,23 +129,23 @@ class Prediction:
 
     def __str__(self) -> str:
         given = [row for row in self.operations if row.method == "measured"]
-        wide = min(max([9, *(len(row.name) for row in self.layers)]), 40)
-        lines = [
-            f"{len(self.layers)} weight layers of {len(self.operations)} operations: measured / expected from the weights as they are",
-            f"{'layer':<{wide}}" + "".join(f"  {head:>21}" for head in QUANTITIES),
-        ]
+        wide = min(max([9, *(len(row.name) for row in self.layers)]), 16)
+        title = f"{len(self.layers)} weight layers of {len(self.operations)} operations: measured / expected from the weights as they are"
+        outside = f"{len(self.departures)} of {len(self.layers)} layers lie outside of the band of their width"
+        lines = [paged(title), outside, f"{'layer':<{wide}}" + "".join(f" {head:>17}" for head in QUANTITIES)]
+        rows = []
         for row in self.layers:
             name = row.name if len(row.name) <= wide else "…" + row.name[1 - wide :]
             cells = "".join(
-                "  " + f"{_number(getattr(row, word))} / {_number(getattr(row, f'expected_{word}'))}".rjust(21) for word in QUANTITIES
+                " " + f"{_number(getattr(row, word))} / {_number(getattr(row, f'expected_{word}'))}".rjust(17) for word in QUANTITIES
             )
-            lines.append(f"{name:<{wide}}{cells}{'' if row.within else '  departs'}")
+            rows.append(f"{name:<{wide}}{cells}{'' if row.within else '  departs'}")
+        lines += left_out(rows, MOST_ROWS)
         reasons: dict[str, list[str]] = {}
         for row in given:
             reasons.setdefault(row.why, []).append(row.name)
-        lines.append(f"{len(self.departures)} of {len(self.layers)} layers lie outside of the band of their width")
         lines.extend(
-            f"measured, theory starts anew behind it: {', '.join(names[:3])}{f' … ({len(names)})' if len(names) > 3 else ''}: {why}"
+            paged(f"measured, theory starts anew behind it: {', '.join(names[:3])}{f' … ({len(names)})' if len(names) > 3 else ''}: {why}")
             for why, names in reasons.items()
         )
         return "\n".join(lines)

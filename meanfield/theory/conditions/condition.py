@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from meanfield.result import Result
+from meanfield.result import Result, paged
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -49,7 +49,7 @@ class Condition(Result):
         return condition_columns([self])
 
     def __str__(self) -> str:
-        return f"({self.name}) {SHOWN[self.holds]}, {self.proof}: {self.reason or self.statement}"
+        return paged(f"({self.name}) {SHOWN[self.holds]}, {self.proof}: {self.reason or self.statement}")
 
 
 def condition_columns(conditions: Iterable[Condition]) -> dict[str, Any]:

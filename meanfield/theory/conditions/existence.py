@@ -12,7 +12,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.moments import DEFICIT, V1
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.solve.scan import with_extrema
 from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known, condition_columns
 from meanfield.theory.conditions.samples import FLOOR, Moments, moments, sample
@@ -55,7 +55,7 @@ class ExistenceConditions(Result):
     def __str__(self) -> str:
         lines = [f"Existence of the edge of chaos of {self.activation.name} [Hayou et al. 2019]"]
         for condition in (self.variance_non_decreasing, self.slope_non_increasing):
-            lines.append(f"{SHOWN[condition.holds]:<10}{condition.proof:<11}{condition.statement}: {condition.reason}")
+            lines.append(paged(f"{SHOWN[condition.holds]:<10}{condition.proof:<11}{condition.statement}: {condition.reason}", hang=21))
         lines.append(f"sigma_max = {self.sigma_max:.9g}; largest sigma_b with a point: {self.largest_sigma_b:.9g}")
         return "\n".join(lines)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.activations import activation as find_activation
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.theory.conditions.condition import SHOWN, Condition, all_of, as_known, condition_columns
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ class Proposition4(Result):
     def __str__(self) -> str:
         lines = [f"Proposition 4 of Hayou et al. (2018) for {self.activation.name}", ""]
         for name, condition in self.conditions.items():
-            lines.append(f"({name})".ljust(6) + f"{SHOWN[condition.holds]:<10}{condition.proof:<11}{condition.statement}")
-            lines.append(" " * 27 + condition.reason)
-        lines += ["", self.verdict]
+            lines.append(f"({name})".ljust(6) + f"{SHOWN[condition.holds]:<10}{condition.proof}")
+            lines += [paged(condition.statement, 6), paged(condition.reason, 6)]
+        lines += ["", paged(self.verdict)]
         lines.append(f"conclusion, sup|f(c) − c| → 0: {SHOWN[self.conclusion.holds]} ({self.conclusion.proof}): {self.conclusion.reason}")
         lines += [f"Proposition {name}: {SHOWN[c.holds]}: {c.reason}" for name, c in self.propositions.items()]
         lines += [f"note: {caveat}" for caveat in self.caveats]
-        return "\n".join(lines)
+        return paged("\n".join(lines), hang=6)
 
 
 def check_proposition4(activation: Any) -> Proposition4:

@@ -11,6 +11,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
+from meanfield.result import Result, paged
 from meanfield.theory.edge_of_chaos import edge_of_chaos_curve
 from meanfield.theory.spectrum.jacobian import _checked_depth, jacobian_spectrum
 from meanfield.theory.spectrum.slope_law import slope_law
@@ -22,8 +23,8 @@ SMALLEST, LARGEST = 1e-30, 1e12  # of q: where the point is looked for
 STEP = 4.0  # of q, from one look to the next
 
 
-@dataclass(frozen=True)
-class IsometryPoint:
+@dataclass(frozen=True, eq=False, repr=False)
+class IsometryPoint(Result):
     """A point on the edge of chaos whose Jacobian, with orthogonal weights, is nearly an isometry.
 
     Attributes
@@ -46,7 +47,7 @@ class IsometryPoint:
 
     def __str__(self) -> str:
         told = "nearby variances return to it" if self.stable else "nearby variances leave it: scale the inputs to q"
-        return (
+        return paged(
             f"q = {self.q:.6g}: sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.9g}; {told}. Largest singular value {self.s_max:.6g}"
         )
 

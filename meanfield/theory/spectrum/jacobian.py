@@ -12,6 +12,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.arguments import real_array, unwrap, variance, within
 from meanfield.expectation.second_moment import second_moments
+from meanfield.result import Result, paged
 from meanfield.theory.arguments import one_standard_deviation
 from meanfield.theory.spectrum.equal_layers import EqualLayers
 from meanfield.theory.spectrum.moments import HIGHEST, moments_of_product
@@ -31,6 +32,7 @@ WIDEST = 10**9
 TRAJECTORY_DEEPEST = 100_000
 SAME_LAYER = 1e-11  # relative difference of two variances whose laws are taken to be one
 WEIGHTS = ("gaussian", "orthogonal")
+TABULATED = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)  # parts of all singular values at which `to_frame` gives quantiles
 
 
 class Atom(NamedTuple):
@@ -61,8 +63,8 @@ class Curve(Protocol):
     def top_edge(self) -> tuple[float, float] | None: ...
 
 
-@dataclass(frozen=True)
-class JacobianSpectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class JacobianSpectrum(Result):
     """The law of the singular values s of J = ∂h^L/∂h⁰ at infinite width.
 
     Attributes
@@ -106,6 +108,13 @@ class JacobianSpectrum:
     _curve: Curve = field(repr=False, compare=False)
     _product: Product = field(repr=False, compare=False)
     _log_s: tuple[float, ...] | None = field(repr=False, compare=False)
+
+    _pictured = True
+
+    def _columns(self) -> dict[str, Any]:
+        p = np.array(TABULATED)
+        values = np.asarray(self.quantile(p))
+        return {"part": p, "singular_value": values, "density": np.asarray(self.density(values))}
 
     def moment(self, k: int) -> float:
         """E s^{2k}, exact at any depth (Lagrange inversion of the S-transform).
@@ -294,13 +303,13 @@ class JacobianSpectrum:
 
     def __str__(self) -> str:
         low, high = self.edges
-        lines = [self.title, f"  singular values in [{low:.6g}, {high:.9g}]" + self._bands_told()]
+        lines = [paged(self.title), f"  singular values in [{low:.6g}, {high:.9g}]" + self._bands_told()]
         lines += [f"  atom at {atom.value:.6g} of mass {atom.mass:.6g}" for atom in self.atoms]
         lines.append(f"  mean of s^2 {self.mean:.6g}, variance {self.variance:.6g}, mean of log s^2 {self.mean_log:.6g}")
         p = (0.05, 0.25, 0.5, 0.75, 0.95)
         values = np.asarray(self.quantile(np.array(p)))
         lines.append("  quantiles " + ", ".join(f"{100 * part:g}%: {value:.4g}" for part, value in zip(p, values, strict=True)))
-        return "\n".join(lines)
+        return paged("\n".join(lines), hang=4)
 
     def _bands_told(self) -> str:
         if len(self.bands) < 2:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from meanfield.result import Result
+
 TRACY_WIDOM_MEAN, TRACY_WIDOM_DEVIATION = -1.2065335745820, 1.2679758230  # of TW₁ (variance 1.607781034581)
 
 
-@dataclass(frozen=True)
-class WidthEstimate:
+@dataclass(frozen=True, eq=False, repr=False)
+class WidthEstimate(Result):
     """The largest singular value of one network of a finite width.
 
     Attributes
@@ -26,6 +28,9 @@ class WidthEstimate:
 
     s_max: float
     standard_error: float
+
+    def __str__(self) -> str:
+        return f"largest singular value {self.s_max:.6g} ± {self.standard_error:.1g}"
 
 
 def edge_at_width(edge: float, coefficient: float, width: int) -> WidthEstimate:

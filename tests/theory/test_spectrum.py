@@ -676,3 +676,15 @@ def test_it_is_plain_data():
     assert s == mf.jacobian_spectrum(s.activation, 1.3, 0.2, 8)
     assert len(repr(s)) < 2500
     assert "quantiles" in str(s)
+
+
+def test_widths_leave_isolated_singular_values_only_where_enough_units_are_linear():
+    """Widths 100, 60, 60 and |φ'| = 1 with probability p: 100 − 40 − 160(1 − p) directions pass through all layers unchanged."""
+    for saturated, served in ((0.45, True), (0.36, False)):
+        q = float(mp.mpf(1) / (2 * mp.erfinv(1 - mp.mpf(saturated)) ** 2))  # P(|h| > 1)
+        if served:
+            s = mf.jacobian_spectrum("hardtanh", 1.0, 0.0, 2, "orthogonal", q, widths=(100, 60, 60))
+            assert s.atoms[0].mass == pytest.approx(1.0 - min(100 * (1 - saturated), 60 * (1 - saturated)) / 60.0, abs=1e-12)
+        else:
+            with pytest.raises(mf.DomainError, match="isolated singular values"):
+                mf.jacobian_spectrum("hardtanh", 1.0, 0.0, 2, "orthogonal", q, widths=(100, 60, 60))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 60_000
 _MOST_NODES = 40
-_STRIPS = 40
+_STRIPS = 100
 
 
 _MARGIN = 1  # a lattice may end so much beyond the reach: a step and a half
@@ -74,6 +74,12 @@ def _values(side: Side, points: list[Ball]) -> list[Ball]:
     return found if side.sign > 0 else [-value for value in found]
 
 
+def _not_tiny(value: Ball) -> Ball:
+    """The value, or a ball around 0 with it: products of polynomials take hours where coefficients span a million digits."""
+    least = flint.arb(2) ** (-4 * flint.ctx.prec)
+    return flint.arb(0, least) if value.abs_upper() < least else value
+
+
 def _outside(f: Side, g: Side, reach: Ball) -> Ball:
     """A bound of what |z₁| > R or |z₂| > R adds: E[exp(|z₁| + |z₂|); |z₁| > R] ≤ 2√e E[exp 2|z₁|; |z₁| > R]."""
     from meanfield.proof.covariances import beyond
@@ -100,7 +106,7 @@ def both(f: Side, g: Side, c: Fraction, same: bool, reach: Ball, tolerance: Ball
     squares = [flint.arb(i * i) for i in range(2 * n + 1)]
     bells = [(-beta * squares[i]).exp() for i in range(n + 1)]
     points = [h * i for i in range(-n, n + 1)]
-    parts = [[v * bells[abs(i)] for i, v in enumerate(_values(side, points), -n)] for side in ((f,) if same else (f, g))]
+    parts = [[_not_tiny(v * bells[abs(i)]) for i, v in enumerate(_values(side, points), -n)] for side in ((f,) if same else (f, g))]
     folded = flint.arb_poly(parts[0]) * flint.arb_poly(parts[-1][::-1])  # the coefficient of 2n + d: the sum over z₁ − z₂ = dh
     total = flint.arb(0)
     for d in range(2 * n + 1):

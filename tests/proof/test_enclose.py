@@ -243,6 +243,16 @@ def test_a_logarithm_of_one_plus_exp_on_a_long_stretch() -> None:
     assert float(found) == pytest.approx(mf.covariance("softplus", 1e4, 1e4, 0.5), rel=1e-12)
 
 
+def test_a_wave_packet_far_narrower_than_its_inputs() -> None:
+    """φ = exp(−x²/2) cos 3x at q = 10⁴: values down to 10^−10⁷ in one sum, which took longer than an hour. Closed form by λ± = q(1 ± c)."""
+    found = mf.enclose("covariance", "exp(-x**2/2)*cos(3*x)", q1="1e4", q2="1e4", c="0.5", digits=15)
+    with mpmath.workdps(40):
+        high, low = mpmath.mpf(15000), mpmath.mpf(5000)
+        waves = (mpmath.exp(-9 * low / (1 + low)) + mpmath.exp(-9 * high / (1 + high))) / 2
+        assert holds(found, mpmath.nstr(waves / mpmath.sqrt((1 + high) * (1 + low)), 35), "1e-40")
+    assert width(found) < 1e-13
+
+
 def test_a_black_box_has_no_enclosure() -> None:
     with pytest.raises(mf.ActivationError, match="no formula"):
         mf.enclose("second_moment", lambda x: x, q=1)

@@ -316,3 +316,16 @@ def test_a_bound_on_a_part_of_the_line_leaves_out_a_pole_beyond_a_piece() -> Non
     for low, high in ((-40, 40), (-100, 2)):
         most = largest(pieces, lambda jet, _: jet[0], 0, ball(Fraction(low)), ball(Fraction(high)))
         assert max(-low, high) / (1 + max(-low, high)) <= most < 1.5
+
+
+def test_a_bound_where_one_ball_says_nothing_is_found_by_halving() -> None:
+    """1/(1 + x²) on a cell around 0 so long that the ball of x·x reaches below −1."""
+    from meanfield.proof.balls import ball
+    from meanfield.proof.function import function_of
+    from meanfield.proof.integrals import largest
+
+    pieces = function_of(mf.activation("arctan")).pieces
+    most = largest(pieces, lambda jet, _: jet[1], 1, ball(-(10**6)), ball(10**6))
+    assert 1 <= most < 2
+    with pytest.raises(mf.MeanFieldError, match="no bound"):
+        largest(function_of(mf.activation("1/x")).pieces, lambda jet, _: jet[0], 0, ball(-1), ball(2))

@@ -75,7 +75,7 @@ def _values(side: Side, points: list[Ball]) -> list[Ball]:
 
 
 def _not_tiny(value: Ball) -> Ball:
-    """The value, or a ball around 0 with it: products of polynomials take hours where coefficients span a million digits."""
+    """The value, or a ball around 0 with it: products of polynomials do not end in minutes where coefficients span a million digits."""
     least = flint.arb(2) ** (-4 * flint.ctx.prec)
     return flint.arb(0, least) if value.abs_upper() < least else value
 

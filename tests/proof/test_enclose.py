@@ -244,7 +244,7 @@ def test_a_logarithm_of_one_plus_exp_on_a_long_stretch() -> None:
 
 
 def test_a_wave_packet_far_narrower_than_its_inputs() -> None:
-    """φ = exp(−x²/2) cos 3x at q = 10⁴: values down to 10^−10⁷ in one sum, which took longer than an hour. Closed form by λ± = q(1 ± c)."""
+    """φ = exp(−x²/2) cos 3x at q = 10⁴: values down to 10^−10⁷ in one sum, not done in half an hour. Closed form by λ± = q(1 ± c)."""
     found = mf.enclose("covariance", "exp(-x**2/2)*cos(3*x)", q1="1e4", q2="1e4", c="0.5", digits=15)
     with mpmath.workdps(40):
         high, low = mpmath.mpf(15000), mpmath.mpf(5000)

@@ -204,6 +204,8 @@ def test_c_star_is_the_root_of_the_correlation_map(name: str, sigma_w: str, sigm
 
 def test_c_star_where_the_map_has_no_root_below_one_or_is_odd() -> None:
     assert mf.enclose("c_star", "tanh", sigma_w="1.3", sigma_b="0.3") == mf.Enclosure("1", "1")
+    cosine = mf.enclose("c_star", "cos", sigma_w=3, sigma_b=0, digits=10)  # f is that of −φ, whose mean is below 0
+    assert mf.enclose("c_star", "-cos(x)", sigma_w=3, sigma_b=0, digits=10) == cosine
     odd = mf.enclose("c_star", "tanh", sigma_w=3, sigma_b=0, digits=10)
     assert odd.lower == "0"
     assert 0 < Fraction(odd.upper) < Fraction(2, 10**10)

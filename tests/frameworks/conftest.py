@@ -7,4 +7,5 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-collect_ignore = ["false_alarms.py", "layer_variances.py", "public_models.py", "torchvision_ops.py"]  # scripts and models that need torch
+# Scripts and models that need torch or scikit-learn.
+collect_ignore = ["false_alarms.py", "gaussian_processes.py", "layer_variances.py", "public_models.py", "torchvision_ops.py"]

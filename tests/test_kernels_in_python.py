@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") != "0",
 MODULES = tuple(m.name for m in pkgutil.walk_packages(mf.__path__, "meanfield.") if m.name.endswith("kernels"))
 LARGEST = 60_000  # numbers in the arguments of a call that is repeated; Python takes about a microsecond for each
 MOST = 4  # calls of one kernel that are repeated
+CANCELLING = {"convolve": 1e-15}  # an absolute difference that sums in another order leave: at the centre of an odd φ the sum is 0
 MORE_OR_LESS = {"project": 1, "recursion_limit": 24, "fixed_point_between": 24}
 
 
@@ -49,7 +50,9 @@ class Repeated:
         with np.errstate(all="ignore"):
             python = self.dispatcher.py_func(*mine)
         for got, want in zip((python, *mine), (result, *arguments), strict=True):
-            if want is not None and not isinstance(want, tuple) and not np.allclose(got, want, rtol=1e-12, atol=1e-300, equal_nan=True):
+            if want is None or isinstance(want, tuple):
+                continue
+            if not np.allclose(got, want, rtol=1e-12, atol=CANCELLING.get(name, 1e-300), equal_nan=True):
                 self.differences.append(f"{name}: {got!r} in Python, {want!r} compiled")
         return result
 
@@ -72,7 +75,7 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: pair_table(mf.activation("tanh(1.07*x)")).covariances(
             np.array([1.0, 1.1, 1.2]), np.array([1.5, 1.5, 1.5]), np.array([0.3, -0.4, 0.95])
         ),
-        "angles locate by_node evaluate",
+        "angles locate by_node evaluate _next_row convolve",
     ),
     "kernel of data": (
         lambda: mf.Network(L.Dense(1.2), "relu", L.Dense(1.0)).nngp(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)),

@@ -73,8 +73,9 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     -----
     The correlation map is f(c) = (σ_b² + σ_w² C[φ](q, q, c))/q and, by Price's theorem, f'(c) = σ_w² C[φ'](q, q, c)
     (Poole et al. 2016, eq. 6; Price 1958). Errors are relative to √(V(q1)V(q2)). Each element has the value, to the bit, that it has
-    alone, but for more than 300 correlations at one pair of variances that Mehler's series does not serve, and more than 2000 pairs of
-    different variances: these are interpolated, to some 1e-14, the latter from a table that a φ with narrow features takes seconds to make.
+    alone, but for those of more than 300 correlations at one pair of variances that Mehler's series does not serve, and more than
+    2000 pairs of different variances: these are interpolated, to some 1e-14, the latter from a table that a φ with narrow features
+    takes seconds to make.
 
     Examples
     --------

@@ -36,13 +36,18 @@ BLOCK = 64  # correlations that are summed side by side: each operation serves s
 
 @kernel("void(float64[::1], float64[::1], float64[::1])")
 def power_series(c: Array, coefficients: Array, out: Array) -> None:
-    """out = Σ coefficients[k] cᵏ by Horner's rule."""
+    """out = Σ coefficients[k] cᵏ by Horner's rule, four powers a pass: what a pass reads and writes costs more than its sums."""
     last = coefficients.size - 1
+    single = last - last % 4  # powers from here on are taken one by one
     for start in range(0, c.size, BLOCK):
         here = c[start : start + BLOCK]
         total = out[start : start + BLOCK]
         for i in range(here.size):
             total[i] = coefficients[last]
-        for k in range(last - 1, -1, -1):
+        for k in range(last - 1, single - 1, -1):
             for i in range(here.size):
                 total[i] = total[i] * here[i] + coefficients[k]
+        for k in range(single - 4, -1, -4):
+            one, two, three, four = coefficients[k + 3], coefficients[k + 2], coefficients[k + 1], coefficients[k]
+            for i in range(here.size):
+                total[i] = (((total[i] * here[i] + one) * here[i] + two) * here[i] + three) * here[i] + four

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meanfield.expectation.hermite import hermite_rows
 from meanfield.expectation.panels import gauss_legendre
+from meanfield.expectation.piecewise_linear import piecewise_linear
 from meanfield.expectation.smoothing import Smoother, gauss_hermite
 
 if TYPE_CHECKING:
@@ -32,13 +34,16 @@ WIDEST = 0.5  # step: the Gaussian itself
 EVEN_STEPS = tuple(0.5 * 0.7**k for k in range(11))  # tried for the rule of even steps
 SHIFTS = (0.2137, 0.7137)  # of the nodes, in steps: not even about 0, where half of an x² H(x) would not be seen
 EVEN_TRUE = 3e-14  # how well such a rule must do E[φ²]; the next finer one is taken
+FAR = 36.0  # of 0, in units of σ: panels there are so wide that 8 nodes have an error below 18⁻¹⁶ 8!, 3·10⁻¹⁶
 GROWTH = 1.5  # of the panels away from 0
 FIRST = 1.5  # width of the first, in units of δ
 NEAR = 9.0  # of 0, in units of σ: where E_T feels a break there
-SMOOTH = 0.5  # σ√q up to which 16 Gauss–Hermite nodes are enough for a φ that even steps resolve
+MOST_PARTS = 16  # of a step; beyond, σ is so small that the fastest wave that even steps resolve turns by 0.28 within it: 8 nodes will do
 UNEVEN = 1.19  # of two edges of panels of φ, away from 0, that are graded
 MOST_NODES = 40_000  # of A
 MOST_WORK = 300_000_000  # values of φ against a Gaussian for one block of vectors
+MOST_ROWS = 128  # of a product of matrices
+MOST_PRODUCTS = 250_000  # OpenBLAS starts threads from 64³ on
 MOST_EDGES = 1000  # panels of φ within reach that are nothing to worry about
 
 
@@ -83,6 +88,7 @@ class FeatureMaker:
         self.high = math.ldexp(1.0, octave + 1)
         self.smoother = Smoother(activation, partition, order, self.high)
         self.usable = self.smoother.central and not self.smoother.infinite and self.smoother.edges.size <= MOST_EDGES
+        self.linear = piecewise_linear(activation) if order == 0 or not any(b.value_jump for b in activation.breakpoints) else None
         self._shared: dict[int, tuple[Array, Array, Array] | None] = {}  # nodes, weights and values, by 2 log₂ τ
         self.breaks = [b.location for b in activation.breakpoints]
         edges = np.unique(np.abs(self.smoother.edges))
@@ -137,10 +143,12 @@ class FeatureMaker:
             # √c and √(1 − c) without the cancellation of 1 − c
             sigma, root = math.sqrt(2.0) * math.sin(0.5 * theta), math.sqrt(math.cos(theta))
             nodes, weights = rule.nodes(sigma / root)
-            work += nodes.size * variances.size * (150.0 if rule.is_fine else 20.0)
+            work += nodes.size * variances.size * (150.0 if rule.is_fine and self.linear is None else 20.0)
             if nodes.size > MOST_NODES or work > MOST_WORK:
                 return None
-            if rule.step:
+            if self.linear is not None:
+                rows = np.stack([self.linear.means(q * root * nodes, q * sigma, self.order) for q in roots.tolist()])
+            elif rule.step:
                 rows = self._smooth(roots, root * nodes, sigma, rule.step)
             elif rule.finest:
                 rows = self._around(roots, root * nodes, sigma, rule)
@@ -166,48 +174,70 @@ class FeatureMaker:
         window_means(centres, tau, self.smoother.reach, *shared, out)
         return out
 
-    def _hermite(self, roots: Array, centres: Array, sigma: float) -> Array:
-        """E_T φ(√q(a + σT)) by 16 nodes."""
-        unit, weights = gauss_hermite()
+    def _hermite(self, roots: Array, centres: Array, sigma: float, rule: tuple[Array, Array]) -> Array:
+        """E_T φ(√q(a + σT)) by a few nodes T."""
+        unit, weights = rule
         x = np.multiply.outer(roots, centres[:, None] + sigma * unit)
         values = self.activation.values(x.ravel(), self.order).reshape(x.shape)
         result: Array = values @ weights
         return result
 
     def _smooth(self, roots: Array, centres: Array, sigma: float, step: float) -> Array:
-        if sigma * math.sqrt(self.high) <= SMOOTH:
-            return self._hermite(roots, centres, sigma)
-        # Frequencies of φ and of the Gaussian add up.
-        step = 1.0 / (1.0 / step + 1.35 / sigma)
-        furthest = REACH + NEAR * sigma
-        count = math.ceil(furthest / step)
-        y = step * np.arange(-count, count + 1.0)
-        return self._by_sums(roots, centres, sigma, y, np.full(y.size, step))
+        """At even steps of `centres`, for a φ that steps of `step` resolve."""
+        from meanfield.expectation.smoothing_kernels import convolve
 
-    def _around(self, roots: Array, centres: Array, sigma: float, rule: Rule) -> Array:
-        """Where the window of E_T reaches 0, panels that grow away from there; elsewhere 16 nodes do."""
-        far = np.abs(centres) > NEAR * sigma
+        spacing = float(centres[-1] - centres[0]) / (centres.size - 1)  # not of neighbours, whose difference has lost digits
+        parts = math.ceil(spacing * (1.0 / step + 1.35 / sigma))  # frequencies of φ and of the Gaussian add up
+        if parts > MOST_PARTS:
+            return self._hermite(roots, centres, sigma, _few_hermite())
+        width = spacing / parts
+        around = math.ceil(NEAR * sigma / width)
+        t = (width / sigma) * np.arange(-around, around + 1.0)
+        gaussian = (width / (math.sqrt(2.0 * math.pi) * sigma)) * np.exp(-0.5 * t * t)
+        reach = parts * (centres.size // 2) + around
+        x = np.multiply.outer(roots, width * np.arange(-reach, reach + 1.0))
+        values = self.activation.values(x.ravel(), self.order).reshape(x.shape)
         out = np.empty((roots.size, centres.size))
-        if far.any():
-            out[:, far] = self._hermite(roots, centres[far], sigma)
-        y, weights = _both_sides(_graded(min(rule.finest, FIRST * sigma), 2.0 * NEAR * sigma, GROWTH, FIRST * sigma))
-        out[:, ~far] = self._by_sums(roots, centres[~far], sigma, y, weights)
+        convolve(values, gaussian, parts, out)
         return out
 
-    def _by_sums(self, roots: Array, centres: Array, sigma: float, y: Array, weights: Array) -> Array:
-        """∫ φ(√q y) N(y; a, σ²) dy at every variance q and centre a by the same Gaussians, deltas at 0 included."""
+    def _around(self, roots: Array, centres: Array, sigma: float, rule: Rule) -> Array:
+        """Where the window of E_T reaches 0, panels that grow away from there; elsewhere 16 nodes do, and 8 farther out."""
+        size = np.abs(centres)
+        near, far = size <= NEAR * sigma, size > FAR * sigma
+        out = np.empty((roots.size, centres.size))
+        for these, nodes in ((far, _few_hermite()), (~near & ~far, gauss_hermite())):
+            if these.any():
+                out[:, these] = self._hermite(roots, centres[these], sigma, nodes)
+        y, weights, gaussians = _window(tuple(centres[near].tolist()), sigma, min(rule.finest, FIRST * sigma))
         x = np.multiply.outer(roots, y)
-        values = self.activation.values(x.ravel(), self.order).reshape(x.shape) * (weights / (math.sqrt(2.0 * math.pi) * sigma))
-        t = np.subtract.outer(y, centres) / sigma
-        result: Array = product(values, np.exp(-0.5 * t * t).T)
-        return result
+        out[:, near] = product(self.activation.values(x.ravel(), self.order).reshape(x.shape) * weights, gaussians)
+        return out
+
+
+@lru_cache(maxsize=24)
+def _window(centres: tuple[float, ...], sigma: float, first: float) -> tuple[Array, Array, Array]:
+    """Nodes y, weights, and exp(−(y − a)²/2σ²) at each centre a and node: of ∫ f(y) N(y; a, σ²) dy. All variances share them."""
+    y, weights = _both_sides(_graded(first, 2.0 * NEAR * sigma, GROWTH, FIRST * sigma))
+    t = np.subtract.outer(np.array(centres), y) / sigma
+    return y, weights / (math.sqrt(2.0 * math.pi) * sigma), np.exp(-0.5 * t * t)
+
+
+@lru_cache(maxsize=1)
+def _few_hermite() -> tuple[Array, Array]:
+    """8 nodes and weights of E_T, right to 3·10⁻¹⁸ for cos(ωT), ω ≤ 0.28."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(8)
+    return nodes, weights / np.sum(weights)
 
 
 def product(first: Array, second: Array) -> Array:
-    """first @ second.T in blocks so small that no BLAS starts threads for them."""
+    """first @ second.T in blocks so small that no BLAS starts threads for them, which on a busy machine wait for each other."""
+    rows = min(second.shape[0], MOST_ROWS)
+    columns = MOST_PRODUCTS // (first.shape[0] * rows)
     out = np.zeros((first.shape[0], second.shape[0]))
-    for i in range(0, first.shape[1], 1024):
-        out += first[:, i : i + 1024] @ second[:, i : i + 1024].T
+    for j in range(0, second.shape[0], rows):
+        for i in range(0, first.shape[1], columns):
+            out[:, j : j + rows] += first[:, i : i + columns] @ second[j : j + rows, i : i + columns].T
     return out
 
 

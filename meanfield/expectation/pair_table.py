@@ -2,7 +2,7 @@
 
 A box is made when the first pair falls into it, and depends on nothing but φ and itself, so that no number depends on what was asked
 before. It is sampled at Chebyshev nodes, all of them at once: C = F(q1, θ)·F(q2, θ) (pair_features.py) is a product of two
-matrices for each θ; a piecewise linear φ has closed forms (piecewise_linear.py). Where its series has not decayed it is halved along the
+matrices for each θ. Where its series has not decayed it is halved along the
 axis that needs it most. Coefficients that add up to nothing are left away, which is most of them: what is left is about a sixth of a cube.
 
 Where kinks away from 0 meet, q1 near q2 and |c| near 1, C has a ridge that no polynomial follows; boxes that small are left to the
@@ -19,6 +19,7 @@ import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,9 +28,12 @@ from meanfield.activations.kept import Kept
 from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.pair_features import FeatureMaker, Features, Rule, product
-from meanfield.expectation.piecewise_linear import closed_covariances, piecewise_linear
+from meanfield.expectation.piecewise_linear import closed_covariances
+from meanfield.expectation.smoothing import covariance_by_smoothing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meanfield.activations import Activation
     from meanfield.arrays import Array, Integers
 
@@ -38,12 +42,12 @@ FEW = 14  # of these where each is dear, on narrower boxes
 EVEN = 7  # and where C is even in θ
 FIRST, OCTAVES = -40, 80  # 2⁻⁴⁰ ≤ q < 2⁴⁰
 BORDER = 0.7230  # θ from where on 0 < c < ¾, so that c¹²⁸ is nothing
-NARROWEST = {"series": BORDER / 16, "smoothing": BORDER / 16, "closed": BORDER / 4}  # boxes of θ that are not halved any more
+NARROWEST = {"series": BORDER / 16, "smoothing": BORDER / 16, "linear": BORDER / 4}  # boxes of θ that are not halved any more
 TOLERANCE = 1e-13  # last coefficients, relative to √(V(q1)V(q2))
-PLACES = ((0.31, -0.57, 0.43), (-0.83, 0.71, -0.62))  # of a box where it is checked, in [−1, 1]
+PLACES = ((0.31, -0.57, 0.43), (-0.83, 0.71, -0.62))  # of a box where it is checked, in [−1, 1]: the second where octaves meet
 WRONG = 3e-12  # relative to √(V(q1)V(q2)), by which a series may depart there
 NOTHING = 2e-15  # the sum of coefficients along θ that are left away, relative to that
-FINEST = {"series": 3, "smoothing": 1, "closed": 0}  # how often an octave is halved
+FINEST = {"series": 3, "smoothing": 1, "linear": 0}  # how often an octave is halved
 HELD_BYTES = 64_000_000  # of vectors
 
 
@@ -102,6 +106,7 @@ class PairTable:
         self._rules: dict[int, Rule] = {}
         self._features: OrderedDict[tuple[object, ...], Features | None] = OrderedDict()
         self._series: dict[tuple[int, tuple[float, float]], tuple[Array, bool] | None] = {}
+        self._sizes: dict[tuple[int, tuple[float, float]], float] = {}
         self._bytes = 0
         self._lock = threading.RLock()
         self._roots = np.full((OCTAVES, OCTAVES, 2, 2), -1, dtype=np.int64)
@@ -184,17 +189,18 @@ class PairTable:
         rootless = np.flatnonzero(found < 0)
         if rootless.size:
             high, low = np.maximum(q1[rootless], q2[rootless]), np.minimum(q1[rootless], q2[rootless])
-            e1, e2 = np.frexp(high)[1] - 1, np.frexp(low)[1] - 1
+            e1, e2 = np.frexp(high)[1] - 1 - FIRST, np.frexp(low)[1] - 1 - FIRST
             obtuse = theta[rootless] > 0.5 * math.pi
             beyond = np.where(obtuse, math.pi - theta[rootless], theta[rootless]) >= BORDER
-            inside = (e2 >= FIRST) & (e1 < FIRST + OCTAVES)
-            keys = np.unique(np.stack([e1, e2, obtuse, beyond], axis=1)[inside], axis=0)
+            inside = (e2 >= 0) & (e1 < OCTAVES)
+            wanted = np.zeros(self._roots.shape, dtype=bool)
+            wanted[e1[inside], e2[inside], obtuse[inside].astype(int), beyond[inside].astype(int)] = True
             root = (1.0, math.sqrt(2.0))
-            for a, b, o, f in keys.tolist():
-                box = Box((a, b), bool(o), (root, root, (BORDER, 0.5 * math.pi) if f else (0.0, BORDER)))
-                self._roots[a - FIRST, b - FIRST, o, f] = self._add(box)
-        state = np.array(self._state)
-        waiting = [n for n in np.unique(found[found >= 0]).tolist() if state[n] == UNKNOWN]
+            for a, b, o, f in np.argwhere(wanted).tolist():
+                box = Box((a + FIRST, b + FIRST), bool(o), (root, root, (BORDER, 0.5 * math.pi) if f else (0.0, BORDER)))
+                self._roots[a, b, o, f] = self._add(box)
+        asked = np.bincount(found[found >= 0], minlength=len(self._state)) > 0
+        waiting = np.flatnonzero(asked & (np.array(self._state) == UNKNOWN)).tolist()
         for node in waiting:
             self._make(node)
         self._packed = None
@@ -213,13 +219,11 @@ class PairTable:
         if not (np.isfinite(values).all() and size > 0.0):
             self._state[node] = DIRECT
             return
-        series = values / size
-        for axis in range(3):
-            series = np.moveaxis(chebyshev_series(np.ascontiguousarray(np.moveaxis(series, axis, 2))), 2, axis)
+        series = _along_axes(values / size, _to_chebyshev)
         tails = [float(np.max(np.abs(np.moveaxis(series, axis, 0)[-2:]))) for axis in range(3)]
         tails[2] = max(tails[2], left / size)
         if max(tails) <= TOLERANCE:
-            if method == "smoothing" and not self._holds(box, series, size):
+            if method != "series" and not self._holds(box, series, size):
                 self._state[node] = DIRECT
                 return
             self._keep(node, series, size)
@@ -244,43 +248,56 @@ class PairTable:
         self._state[node] = axis
 
     def _holds(self, box: Box, series: Array, size: float) -> bool:
-        """Whether the series gives what a quadrature of its own gives, at two pairs: a rule for all pairs may miss what is narrow in φ."""
-        from meanfield.expectation.two_inputs import covariance_alone
-
-        for place in PLACES:
+        """Whether the series gives what a quadrature of its own gives, where kinks may meet between its nodes: q1 near q2."""
+        apart = box.octaves[0] - box.octaves[1]
+        for place in PLACES[apart:]:
             root1, root2, theta = (0.5 * (low + high) + 0.5 * (high - low) * t for (low, high), t in zip(box.ends, place, strict=True))
             q1, q2 = (math.ldexp(root * root, e) for root, e in zip((root1, root2), box.octaves, strict=True))
-            c = -math.cos(theta) if box.obtuse else math.cos(theta)
-            with np.errstate(all="ignore"):
-                alone = covariance_alone(self.activation, q1, q2, c, self.order)
             powers = [np.polynomial.chebyshev.chebvander(np.array([t]), n - 1)[0] for t, n in zip(place, series.shape, strict=True)]
             value = float(powers[0] @ (series @ powers[2]) @ powers[1]) * size
-            if not abs(value - alone) <= WRONG * size:
+            if not self._is(value, q1, q2, math.pi - theta if box.obtuse else theta, size):
                 return False
         return True
 
+    def _are_right(self, made: Features, variances: Array, nodes: Array) -> bool:
+        """Whether vectors give what a quadrature of its own gives: a rule for all pairs may miss what is narrow in φ.
+
+        Asked at variances and an angle of the vectors' own, once for all partners: nodes that resolve the squares of two functions do so
+        for their product.
+        """
+        i, j, k = variances.size // 4, 5 * variances.size // 6, nodes.size // 3
+        size = math.sqrt(float(np.prod(self._moments(self._column, variances[[i, j]]))))
+        value = float(made.plain[k][i] @ made.plain[k][j])
+        return self._is(value, float(variances[i]), float(variances[j]), float(nodes[k]), size)
+
+    def _is(self, value: float, q1: float, q2: float, theta: float, size: float) -> bool:
+        """Whether the closed form, or the quadrature of this pair, says so, too."""
+        with np.errstate(all="ignore"):
+            alone = float(closed_covariances(self.activation, np.array([q1]), np.array([q2]), np.array([theta]), self.order)[0])
+            if math.isnan(alone):
+                alone = covariance_by_smoothing(self.activation, self._moments.partition, self.order, q1, q2, math.cos(theta))
+        return abs(value - alone) <= WRONG * size
+
     def _keep(self, node: int, series: Array, size: float) -> None:
         """Drop the coefficients that are nothing, and keep the rest as monomials in the order of use."""
-        # How many along θ count, for each pair of powers of x and y; none of a lower power has fewer.
+        # How many along θ count, for each pair of powers of x and y, in groups of four; none of a lower power has fewer.
         sums = np.cumsum(np.abs(series)[:, :, ::-1], axis=2)[:, :, ::-1]
-        terms = np.sum(sums > NOTHING, axis=2)
+        terms = -(-np.sum(sums > NOTHING, axis=2) // 4)
         terms = np.maximum.accumulate(np.maximum.accumulate(terms[::-1, ::-1], axis=0), axis=1)[::-1, ::-1]
         terms[0, 0] = max(terms[0, 0], 1)
-        inside = np.arange(series.shape[2]) < terms[:, :, None]
-        powers = np.where(inside, series, 0.0) * size
-        for axis in range(3):
-            powers = np.moveaxis(np.ascontiguousarray(np.moveaxis(powers, axis, 2)) @ _to_monomials(powers.shape[axis]).T, 2, axis)
+        powers = np.zeros((*series.shape[:2], -(-series.shape[2] // 4) * 4))
+        powers[:, :, : series.shape[2]] = series * size
+        powers[np.arange(powers.shape[2]) >= 4 * terms[:, :, None]] = 0.0
+        powers = _along_axes(powers, _to_monomials)
         self._shape[node], self._start[node] = len(self._counts), self._total
         rows = int(np.sum(terms[:, 0] > 0))
         self._counts.append(rows)
         block: list[Array] = []
         for i in range(rows - 1, -1, -1):
             columns = int(np.sum(terms[i] > 0))
-            self._counts.append(columns)
-            for j in range(columns - 1, -1, -1):
-                count = int(terms[i, j])
-                self._counts.append(count)
-                block.append(powers[i, j, :count][::-1])
+            self._counts += [columns, *terms[i, :columns][::-1].tolist()]
+            counted = np.arange(powers.shape[2])[::-1] < 4 * terms[i, :columns][::-1, None]  # the highest powers first
+            block.append(powers[i, :columns][::-1, ::-1][counted])
         flat = np.concatenate(block)
         self._total += flat.size
         self._blocks.append(flat)
@@ -293,16 +310,18 @@ class PairTable:
 
     def _size(self, box: Box) -> float:
         """The smallest √(V(q1)V(q2))."""
-        found = [self._moments(self._column, self._variances(e, ends)).min() for e, ends in zip(box.octaves, box.ends, strict=False)]
-        return math.sqrt(found[0]) * math.sqrt(found[1])
+        return self._least(box.octaves[0], box.ends[0]) * self._least(box.octaves[1], box.ends[1])
+
+    def _least(self, octave: int, ends: tuple[float, float]) -> float:
+        """The smallest √V."""
+        if (octave, ends) not in self._sizes:
+            self._sizes[octave, ends] = math.sqrt(self._moments(self._column, self._variances(octave, ends)).min())
+        return self._sizes[octave, ends]
 
     def _sample(self, box: Box) -> tuple[Array, str, float] | None:
         """C at the nodes of a box, (x, y, θ), by what, and what an even series leaves out; None where neither serves."""
         low, high = box.ends[2]
         angles = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev_nodes(TERMS)
-        closed = self._sample_closed(box, angles)
-        if closed is not None:
-            return closed, "closed", 0.0
         pair = [self._row(e, ends) for e, ends in zip(box.octaves, box.ends, strict=False)]
         if any(rows is None for rows in pair):
             return None
@@ -310,8 +329,9 @@ class PairTable:
         if low >= BORDER or all(rows is not None and rows[1] for rows in pair):
             method, nodes = "series", angles
         else:
-            method, nodes, rule = "smoothing", angles, self._rule(box)
-            if rule.is_fine:
+            linear = self._maker(box.octaves[0]).linear is not None
+            method, nodes, rule = "linear" if linear else "smoothing", angles, self._rule(box)
+            if rule.is_fine and not linear:
                 nodes = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev_nodes(FEW)
             if low == 0.0 and rule.is_fine:
                 nodes = high * chebyshev_nodes(2 * EVEN)[:EVEN]  # even in θ, but where kinks meet: and then it shows
@@ -328,16 +348,6 @@ class PairTable:
         # Shifted from [−θ, θ] to [0, θ], the last terms of an even series look smaller than they are.
         both_sides = np.concatenate([values, values[:, :, ::-1]], axis=2)
         return values @ _even_interpolation().T, method, float(np.max(np.abs(chebyshev_series(both_sides)[:, :, -3:])))
-
-    def _sample_closed(self, box: Box, angles: Array) -> Array | None:
-        """The same of a piecewise linear φ."""
-        if piecewise_linear(self.activation) is None:
-            return None
-        variances = [self._variances(e, ends) for e, ends in zip(box.octaves, box.ends, strict=False)]
-        theta = math.pi - angles if box.obtuse else angles
-        q1, q2, at = np.meshgrid(*variances, theta, indexing="ij")
-        found = closed_covariances(self.activation, q1.ravel(), q2.ravel(), at.ravel(), self.order)
-        return found.reshape(at.shape) if np.isfinite(found).all() else None
 
     def _maker(self, octave: int) -> FeatureMaker:
         if octave not in self._makers:
@@ -370,7 +380,10 @@ class PairTable:
             assert rows is not None
             made: Features | None = self._maker(octave).by_series(rows[0], nodes)
         else:
-            made = self._maker(octave).by_smoothing(self._variances(octave, ends), nodes, rule)
+            variances = self._variances(octave, ends)
+            made = self._maker(octave).by_smoothing(variances, nodes, rule)
+            if made is not None and not self._are_right(made, variances, nodes):
+                made = None
         self._features[key] = made
         self._bytes += _bytes(made)
         while self._bytes > HELD_BYTES and len(self._features) > 2:
@@ -382,27 +395,35 @@ def _bytes(made: Features | None) -> int:
     return 0 if made is None else sum(a.nbytes for a in made.plain + made.mirrored)
 
 
-_kept_matrices: dict[object, Array] = {}
+def _along_axes(values: Array, matrix: Callable[[int], Array]) -> Array:
+    """Apply the matrix of each axis' length along it."""
+    first, second, third = (matrix(n) for n in values.shape)
+    along_first = (first @ values.reshape(values.shape[0], -1)).reshape(values.shape)
+    return np.asarray(np.matmul(second, along_first) @ third.T)
 
 
+@lru_cache(maxsize=8)
+def _to_chebyshev(terms: int) -> Array:
+    """From values at the Chebyshev nodes to coefficients."""
+    return np.ascontiguousarray(chebyshev_series(np.eye(terms)).T)
+
+
+@lru_cache(maxsize=8)
 def _to_monomials(terms: int) -> Array:
     """Columns: the monomials of each Chebyshev polynomial."""
-    if terms not in _kept_matrices:
-        matrix = np.zeros((terms, terms))
-        for i in range(terms):
-            matrix[: i + 1, i] = np.polynomial.chebyshev.cheb2poly([0.0] * i + [1.0])
-        _kept_matrices[terms] = matrix
-    return _kept_matrices[terms]
+    matrix = np.zeros((terms, terms))
+    for i in range(terms):
+        matrix[: i + 1, i] = np.polynomial.chebyshev.cheb2poly([0.0] * i + [1.0])
+    return matrix
 
 
+@lru_cache(maxsize=1)
 def _even_interpolation() -> Array:
     """For even functions, from values at the positive ones of 2·EVEN Chebyshev nodes on [−1, 1] to those at FEW nodes on [0, 1]."""
-    if "even" not in _kept_matrices:
-        wanted = 0.5 + 0.5 * chebyshev_nodes(FEW)
-        both = np.concatenate([np.eye(EVEN), np.eye(EVEN)[::-1]], axis=0)  # values at all nodes, descending
-        series = chebyshev_series(np.ascontiguousarray(both.T))
-        _kept_matrices["even"] = np.asarray(np.polynomial.chebyshev.chebval(wanted, series.T).T, dtype=float)
-    return _kept_matrices["even"]
+    wanted = 0.5 + 0.5 * chebyshev_nodes(FEW)
+    both = np.concatenate([np.eye(EVEN), np.eye(EVEN)[::-1]], axis=0)  # values at all nodes, descending
+    series = chebyshev_series(np.ascontiguousarray(both.T))
+    return np.asarray(np.polynomial.chebyshev.chebval(wanted, series.T).T, dtype=float)
 
 
 _tables: Kept[dict[int, PairTable]] = Kept("pair tables")

@@ -103,7 +103,30 @@ def by_node(found: Integers, nodes: int, start: Integers, order: Integers) -> No
     start[0] = 0
 
 
-@kernel("void(int64[::1], int64[::1], float64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], float64[::1])")
+@kernel("void(float64[::1], int64, int64, float64[::1], float64[::1], float64[::1], float64[::1])", allow=("contract",))
+def _next_row(coefficients: Array, first: int, groups: int, z: Array, y: Array, along_z: Array, along_y: Array) -> None:
+    """along_y ← along_y · y + Σ c_k zᵏ in each lane, four k a pass: what a pass reads and writes costs more than its sums."""
+    a, b, c, d = coefficients[first], coefficients[first + 1], coefficients[first + 2], coefficients[first + 3]
+    if groups == 1:
+        for p in range(LANES):
+            along_y[p] = along_y[p] * y[p] + (((a * z[p] + b) * z[p] + c) * z[p] + d)
+        return
+    for p in range(LANES):
+        along_z[p] = ((a * z[p] + b) * z[p] + c) * z[p] + d
+    for k in range(first + 4, first + 4 * groups - 4, 4):
+        a, b, c, d = coefficients[k], coefficients[k + 1], coefficients[k + 2], coefficients[k + 3]
+        for p in range(LANES):
+            along_z[p] = (((along_z[p] * z[p] + a) * z[p] + b) * z[p] + c) * z[p] + d
+    k = first + 4 * groups - 4
+    a, b, c, d = coefficients[k], coefficients[k + 1], coefficients[k + 2], coefficients[k + 3]
+    for p in range(LANES):
+        along_y[p] = along_y[p] * y[p] + ((((along_z[p] * z[p] + a) * z[p] + b) * z[p] + c) * z[p] + d)
+
+
+@kernel(
+    "void(int64[::1], int64[::1], float64[:,::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], float64[::1])",
+    allow=("contract",),
+)
 def evaluate(
     start: Integers,
     order: Integers,
@@ -117,8 +140,8 @@ def evaluate(
 ) -> None:
     """out = Σ c_ijk xⁱ yʲ zᵏ of the pair's node, nan where that has no series.
 
-    The counts of node n begin at shape[n]: how many i; for each i, how many j; for each of these, how many k. Its coefficients
-    begin at first[n].
+    The counts of node n begin at shape[n]: how many i; for each i, how many j; for each of these, how many groups of four k. Its
+    coefficients begin at first[n].
     """
     x, y, z = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
     along_x, along_y, along_z = np.empty(LANES), np.empty(LANES), np.empty(LANES)
@@ -140,21 +163,10 @@ def evaluate(
             for _ in range(counts[shape[node]]):
                 for p in range(LANES):
                     along_y[p] = 0.0
-                rows = counts[at]
-                at += 1
-                for _ in range(rows):
-                    terms = counts[at]
-                    at += 1
-                    value = coefficients[c]
-                    for p in range(LANES):
-                        along_z[p] = value
-                    for k in range(1, terms):
-                        value = coefficients[c + k]
-                        for p in range(LANES):
-                            along_z[p] = along_z[p] * z[p] + value
-                    c += terms
-                    for p in range(LANES):
-                        along_y[p] = along_y[p] * y[p] + along_z[p]
+                for groups in counts[at + 1 : at + 1 + counts[at]]:
+                    _next_row(coefficients, c, groups, z, y, along_z, along_y)
+                    c += 4 * groups
+                at += 1 + counts[at]
                 for p in range(LANES):
                     along_x[p] = along_x[p] * x[p] + along_y[p]
             for p in range(lanes):

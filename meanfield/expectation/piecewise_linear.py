@@ -60,6 +60,14 @@ class PiecewiseLinear:
         piecewise_linear(one, two, angle, order, self.base, self.slope, self.side, self.location, self.jump, self.bend, *_rules(), out)
         return out
 
+    def means(self, centres: Array, tau: float, order: int) -> Array:
+        """E_T φ⁽ᵏ⁾(X + τT), T ~ N(0, 1), at flat centres X, order 0 or 1."""
+        from meanfield.expectation.piecewise_linear_kernels import means
+
+        out = np.empty(centres.size)
+        means(np.ascontiguousarray(centres), tau, order, self.base, self.slope, self.side, self.location, self.jump, self.bend, out)
+        return out
+
 
 @lru_cache(maxsize=1)
 def _rules() -> tuple[Array, Array]:

@@ -151,3 +151,22 @@ def piecewise_linear(
                 if bend[m] != 0.0 and jump[n] != 0.0:
                     total += bend[m] * jump[n] * s1 * (given1 + r * given2 - h * both)
         out[i] = total
+
+
+@kernel(
+    "void(float64[::1], float64, int64, float64, float64, float64[::1], float64[::1], float64[::1], float64[::1], float64[::1])",
+)
+def means(
+    centres: Array, tau: float, order: int, base: float, slope: float, side: Array, location: Array, jump: Array, bend: Array, out: Array
+) -> None:
+    """out[i] = E_T φ(X_i + τT) (order 0), or E_T φ'(X_i + τT) of a φ without jumps (order 1)."""
+    for i in range(centres.size):
+        total = base + slope * centres[i] if order == 0 else slope
+        for k in range(location.size):
+            d = (side[k] * centres[i] - location[k]) / tau
+            beyond = upper(-d)  # P(g(X + τT) > t)
+            if order == 0:
+                total += jump[k] * beyond + bend[k] * tau * (density(d) + d * beyond)
+            else:
+                total += side[k] * bend[k] * beyond
+        out[i] = total

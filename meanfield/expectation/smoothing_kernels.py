@@ -223,3 +223,14 @@ def window_variances(
         a, b = first[i], last[i]
         gaussian_window(x[a:b], centres[i], tau, weights[a:b], gaussian, powers)
         out[i] = weighted_variance(gaussian[: b - a], values[a:b], reference[i])
+
+
+@kernel("void(float64[:,::1], float64[::1], int64, float64[:,::1])", allow=("contract", "reassoc"))
+def convolve(values: Array, weights: Array, stride: int, out: Array) -> None:
+    """out[i, k] = Σⱼ values[i, k · stride + j] weights[j]."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            total = 0.0
+            for j in range(weights.size):
+                total += values[i, k * stride + j] * weights[j]
+            out[i, k] = total

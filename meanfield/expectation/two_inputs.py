@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 NEAR = 0.7  # ε up to which D comes from Var φ of inputs near each other; further apart V − C loses nothing
 _SERIES_HELD = 64  # Hermite series kept per activation
-MANY = 300  # correlations at one variance, from which on a profile of it pays
+MANY = 300  # correlations at one variance, from which on a profile of it may serve
+FEW_LEFT = 30  # of these, which Mehler's series does not reach, that are no dearer one by one than the profile
 MANY_PAIRS = 2_000  # of variances, from which on a table pays
 _series: Kept[dict[tuple[int, float, int], HermiteSeries | None]] = Kept("Hermite series")
 DIES_OUT = 1e-16 ** (1 / SIZES[1][0])  # |c| up to which |c|⁵¹² is nothing
@@ -206,8 +207,8 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
     """The same at arrays with q1, q2 > 0 and 0 < |c| < 1, by Mehler's series and by table; nan where neither serves.
 
     At one variance the series where it reaches; then closed forms of a piecewise linear φ. What is left is for the caller, pair by pair,
-    but where it is much: more than `MANY` c at one variance go by its profile, more than `MANY_PAIRS` pairs by the table, which costs
-    seconds to make for a φ with narrow features.
+    but where it is much: of more than `MANY` c at one variance those left go by its profile, more than `MANY_PAIRS` pairs by the table,
+    which costs seconds to make for a φ with narrow features.
     """
     out = np.full(c.shape, math.nan)
     same = q1 == q2
@@ -229,10 +230,11 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
                 out = table.covariances(*(np.ascontiguousarray(a) for a in (q1, q2, c)))
             else:
                 out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
-    if order == 0 and np.count_nonzero(ridge := same & np.isnan(out)) > MANY:
+    if order == 0 and np.count_nonzero(ridge := same & np.isnan(out)) > FEW_LEFT:
         for q in np.unique(q1[ridge]).tolist():
-            mine = ridge & (q1 == q)
-            if np.count_nonzero(mine) > MANY:
+            here = q1 == q
+            mine = ridge & here
+            if np.count_nonzero(mine) > FEW_LEFT and np.count_nonzero(same & here) > MANY:
                 out[mine] = _by_profile(activation, q, c[mine])
     if order < 2 and left:
         rest = np.isnan(out)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HELD = 32  # profiles kept per activation; a fit costs 10⁵ times as much as a look-up
 _profiles: Kept[dict[float, AngleProfile]] = Kept("angle profiles")
+_has: Kept[bool] = Kept("whether there are angle profiles")
 _lock = threading.Lock()
 
 
@@ -24,9 +25,10 @@ def has_profile(activation: Activation) -> bool:
 
     Beside |x|^a the ratio falls like θ^(2a − 1) where that is not whole, and no short series follows it.
     """
-    if any(math.isinf(point.value_jump) or math.isinf(point.slope_jump) for point in activation.breakpoints):
-        return False
-    return jumps(activation) or math.isfinite(moment_table(activation).at(V1, 1.0))
+    if activation not in _has:
+        poles = any(math.isinf(point.value_jump) or math.isinf(point.slope_jump) for point in activation.breakpoints)
+        _has[activation] = not poles and (jumps(activation) or math.isfinite(moment_table(activation).at(V1, 1.0)))
+    return _has[activation]
 
 
 def angle_profile(activation: Activation, q: float) -> AngleProfile:

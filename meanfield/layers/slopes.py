@@ -22,6 +22,8 @@ MANY = 64  # more variances than this are interpolated where each costs a quadra
 
 def mean_square_slopes(act: Activation, q: Array) -> Array:
     """V[φ'](q) with φ' almost everywhere (no deltas at jumps of φ); at 0 and inf that of the slopes there."""
+    if q.size == 1 and VISIBLE < q[0] < 1.0 / VISIBLE and not (table := moment_table(act)).has_jumps:
+        return np.array([table.at(V1, float(q[0]))])
     out = np.empty(q.size)
     todo = np.ones(q.size, dtype=bool)
     for end, mine in ((0.0, q <= VISIBLE), (math.inf, q >= 1.0 / VISIBLE)):

@@ -60,6 +60,8 @@ class AngleRecursion:
     near : array
         Rows of monomial coefficients, for angles up to π/2. Those of `far`, beyond, are made when a path starts there: from c ≥ 0 none
         comes to c < 0, as C is E[M²] there.
+    steps : array
+        The same of √ratio, so that a layer takes no root; `near` itself where φ jumps.
     """
 
     profile: Profile
@@ -67,6 +69,7 @@ class AngleRecursion:
     base: float
     exponent: int
     near: Array
+    steps: Array
 
     @cached_property
     def far(self) -> Array:
@@ -78,8 +81,10 @@ class AngleRecursion:
 
     def far_from(self, start: float) -> Array:
         """`far` for paths from `start`; from c ≥ 0 rows that hold at c = 0 alone, which rounding may step over."""
-        if start > ACUTE:
-            return self.far
+        return self.far if start > ACUTE else self._at_right_angles
+
+    @cached_property
+    def _at_right_angles(self) -> Array:
         rows = np.zeros_like(self.near)
         rows[:, 0] = self.gain * float(self.profile.decorrelation(np.array([0.5 * math.pi]))[0])
         return rows
@@ -97,32 +102,28 @@ class AngleRecursion:
         x = left[:, None] + 0.5 * (right - left)[:, None] * (1.0 + chebyshev_nodes(TERMS))
         theta = np.minimum(2.0 * np.arcsin(x), 0.5 * math.pi).ravel()
         near = (profile.decorrelation(theta).reshape(x.shape)) / (x if profile.jumping else 2.0 * x * x) * gain
-        near_table = _monomials(near)
-        stretch = width[-1] / (right[-1] - left[-1])
-        shifted = np.polynomial.Polynomial(near_table[-1])(np.polynomial.Polynomial([stretch - 1.0, stretch]))
-        near_table[-1] = shifted.coef
-        if not profile.jumping:
-            # At x = 0 the ratio is f'(1), known better than the series is: its error there is taken out below `base`.
-            first = near_table[0]
-            error = gain * profile.at_zero - float(np.sum(first[::2]) - np.sum(first[1::2]))
-            inner = np.arange(8)
-            near_table[:8, 0] += error * (1.0 - (inner + 0.5) / 8)
-            near_table[:8, 1] -= error * 0.5 / 8
-        return AngleRecursion(profile, gain, base, exponent, near_table)
+        stretch = float(width[-1] / (right[-1] - left[-1]))
+        if profile.jumping:
+            table = _rows(near, stretch)
+            return AngleRecursion(profile, gain, base, exponent, table, table)
+        # At x = 0 the ratio is f'(1), known better than the series is.
+        slope = gain * profile.at_zero
+        tables = [_rows(values, stretch, zero) for values, zero in ((near, slope), (np.sqrt(np.maximum(near, 0.0)), math.sqrt(slope)))]
+        return AngleRecursion(profile, gain, base, exponent, *tables)
 
     def iterate(self, start: float, depth: int) -> Array:
         """x_0 … x_depth."""
         from meanfield.solve.angle_recursion_kernels import iterate
 
         out = np.empty(depth + 1)
-        iterate(start, self.base, self.exponent, self.profile.jumping, self.near, self.far_from(start), out)
+        iterate(start, self.base, self.exponent, self.profile.jumping, self.steps, self.far_from(start), out)
         return out
 
     def first_within(self, start: float, target: float, threshold: float, most: int) -> tuple[int, float, bool]:
         """The first l with |ε_l − target| < threshold (−1: not within `most` layers), the last x, whether x stands still."""
         from meanfield.solve.angle_recursion_kernels import first_within
 
-        tables = self.near, self.far_from(start)
+        tables = self.steps, self.far_from(start)
         layer, x, still = first_within(start, target, threshold, most, self.base, self.exponent, self.profile.jumping, *tables)
         return int(layer), float(x), bool(still)
 
@@ -152,6 +153,19 @@ def _monomials(values: Array) -> Array:
     """Coefficients of powers of t ∈ [−1, 1] from values at Chebyshev nodes, row by row."""
     result: Array = np.ascontiguousarray(chebyshev_series(values) @ _to_monomials().T)
     return result
+
+
+def _rows(values: Array, stretch: float, zero: float | None = None) -> Array:
+    """A table from values at the nodes; the last panel is `stretch` times as wide as what was sampled of it. `zero`: the value at x = 0."""
+    table = _monomials(values)
+    table[-1] = np.polynomial.Polynomial(table[-1])(np.polynomial.Polynomial([stretch - 1.0, stretch])).coef
+    if zero is not None:  # the error there is taken out below `base`
+        first = table[0]
+        error = zero - float(np.sum(first[::2]) - np.sum(first[1::2]))
+        inner = np.arange(8)
+        table[:8, 0] += error * (1.0 - (inner + 0.5) / 8)
+        table[:8, 1] -= error * 0.5 / 8
+    return table
 
 
 def recursion_at(activation: Activation, q: float, gain: float) -> AngleRecursion:

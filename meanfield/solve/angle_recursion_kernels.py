@@ -1,7 +1,8 @@
 """Compiled recursion of the half sine x = sin(θ/2), ε = 2x², through layers of one variance.
 
-x' = x √ratio(x) with ratio = (1 − f)/ε for x ≤ √½ and x'² = (1 − f)/2 beyond. Both are tables of short polynomials on
-panels that follow x: eight equal ones below `base`, a power of two, and eight in each octave above it.
+x' = x √ratio(x) with ratio = (1 − f)/ε for x ≤ √½ and x'² = (1 − f)/2 beyond. Both, √ratio and (1 − f), are tables of short polynomials
+on panels that follow x: eight equal ones below `base`, a power of two, and eight in each octave above it. Where φ jumps the first holds
+ratio x. While the variance moves the first is the ratio itself, which the skip and dropout are added to.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 ACUTE = math.sqrt(0.5)  # x at θ = π/2
 
 
-@kernel("float64(float64[::1], float64)")
+@kernel("float64(float64[::1], float64)", allow=("contract",))
 def polynomial(row: Array, t: float) -> float:
     """Σ row[k] t^k. Even and odd powers apart: two chains that the processor runs side by side."""
     square = t * t
@@ -51,12 +52,12 @@ def look_up(x: float, base: float, exponent: int, table: Array) -> float:
 def step(x: float, base: float, exponent: int, jumping: bool, near: Array, far: Array) -> float:
     """x one layer on."""
     if x <= ACUTE:
-        ratio = max(look_up(x, base, exponent, near), 0.0)
-        after = math.sqrt(0.5 * ratio * x) if jumping else x * math.sqrt(ratio)
+        found = look_up(x, base, exponent, near)
+        after = math.sqrt(max(0.5 * found * x, 0.0)) if jumping else x * found
     else:  # seen from the other end, y = cos(θ/2)
         y = math.sqrt(max((1.0 - x) * (1.0 + x), 0.0))
         after = math.sqrt(max(0.5 * look_up(y, base, exponent, far), 0.0))
-    return min(after, 1.0)
+    return max(min(after, 1.0), 0.0)
 
 
 @kernel("Tuple((int64, float64, float64))(float64, float64, int64, int64)")
@@ -96,8 +97,7 @@ def iterate(start: float, base: float, exponent: int, jumping: bool, near: Array
         once = True
         while once or (low <= x < high and layer < out.size):
             once = False
-            ratio = polynomial(row, (x - low) * scale - 1.0)
-            x = min(x * math.sqrt(max(ratio, 0.0)), 1.0)
+            x = max(min(x * polynomial(row, (x - low) * scale - 1.0), 1.0), 0.0)
             out[layer] = x
             layer += 1
 
@@ -128,8 +128,7 @@ def first_within(
         once = True
         while once or (low <= x < high and layer < most and abs(2.0 * x * x - target) >= threshold):
             once = False
-            ratio = polynomial(row, (x - low) * scale - 1.0)
-            after = min(x * math.sqrt(max(ratio, 0.0)), 1.0)
+            after = max(min(x * polynomial(row, (x - low) * scale - 1.0), 1.0), 0.0)
             if after == x:
                 return -1, x, True
             x = after

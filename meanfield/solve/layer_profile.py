@@ -112,5 +112,5 @@ def _fitted(layer: Layer, q: float) -> LayerRecursion | None:
 def _looked_up(table: AngleRecursion, x: Array) -> Array:
     from meanfield.solve.angle_recursion_kernels import step
 
-    after = [step(float(v), table.base, table.exponent, table.profile.jumping, table.near, table.far) for v in x]
+    after = [step(float(v), table.base, table.exponent, table.profile.jumping, table.steps, table.far) for v in x]
     return 2.0 * np.square(after)

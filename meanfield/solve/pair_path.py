@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meanfield.errors import AccuracyWarning, DomainError
 from meanfield.expectation.held_profiles import angle_profile, has_profile
-from meanfield.expectation.second_moment import second_moments
+from meanfield.expectation.second_moment import second_moment, second_moments
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at, decorrelations_at
 from meanfield.layers import limits
 from meanfield.layers.gaussian_map import MERGED
@@ -62,9 +63,8 @@ def follow(rule: Affine, depth: int, q1: float, q2: float, loss: float, hold: bo
     first, settled1 = _variances(rule, q1, depth, hold)
     second, settled2 = (first, settled1) if q2 == q1 else _variances(rule, q2, depth, hold)
     stop = depth + 1
-    infinite = np.isinf(first) | np.isinf(second)
-    if infinite.any() and not limits.has_tail(act):
-        stop = int(np.argmax(infinite))
+    if max(first.max(), second.max()) == math.inf and not limits.has_tail(act):
+        stop = int(np.argmax(np.isinf(first) | np.isinf(second)))
         warnings.warn(
             f"the variance passes 1e280 at layer {stop}; {act.name} is steeper than linear, so the correlation has no limit there: nan",
             AccuracyWarning,
@@ -97,14 +97,21 @@ class _Path:
     def _map(self, q: float) -> float:
         """a q + b + w μ V(q)."""
         rule = self.rule
-        moment = float(second_moments(self.act, np.array([q]), 0)[0]) if rule.w > 0.0 else 0.0
-        return rule.b + rule.w * rule.mu * moment + rule.a * q
+        return rule.b + rule.w * rule.mu * (self._moment(q) if rule.w > 0.0 else 0.0) + rule.a * q
+
+    def _moment(self, q: float) -> float:
+        """V(q)."""
+        return float(second_moment(self.act, q)) if q > 0.0 else float(second_moments(self.act, np.zeros(1), 0)[0])
 
     def norm(self, layer: int) -> float:
         """√(F(q1)F(q2)) at a layer."""
-        if not self.hold:
-            return math.sqrt(self.q1[layer + 1]) * math.sqrt(self.q2[layer + 1])
-        return math.sqrt(self._map(float(self.q1[layer])) * self._map(float(self.q2[layer])))
+        return self._held_norm if self.hold else math.sqrt(self.q1[layer + 1]) * math.sqrt(self.q2[layer + 1])
+
+    @cached_property
+    def _held_norm(self) -> float:
+        """The same where the variances stay."""
+        first = self._map(float(self.q1[0]))
+        return math.sqrt(first * (first if self.q2 is self.q1 else self._map(float(self.q2[0]))))
 
     def run(self, loss: float, settled: int) -> Array:
         """ε at every layer; the variances stand still from `settled` on."""
@@ -252,7 +259,7 @@ class _Path:
     def _beside(self, q: float, norm: float) -> tuple[float, float]:
         """a q/F and (μ − 1) w V/F: what the skip carries of ε, and what dropout adds."""
         rule = self.rule
-        moment = float(second_moments(self.act, np.array([q]), 0)[0]) if rule.mu != 1.0 else 0.0
+        moment = self._moment(q) if rule.mu != 1.0 else 0.0
         return rule.a * q / norm, (rule.mu - 1.0) * rule.w * moment / norm
 
     def _besides(self, q: Array, layer: int, end: int) -> tuple[Array, Array]:
@@ -330,6 +337,8 @@ def _log_gradient(rule: Affine, q1: Array, settled: int) -> Array:
     slopes = rule.w * rule.mu * mean_square_slopes(rule.activation, q1[:moving]) + rule.a
     if abs(slopes[-1] - 1.0) <= 1e-12 and settled < depth:
         slopes[-1] = 1.0  # critical: what is left is the rounding of σ_w
+    if moving == 1 and slopes[0] > 0.0:
+        return math.log(slopes[0]) * np.arange(depth, -1.0, -1.0)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         logs = np.log(slopes)
         remaining = np.arange(depth - moving + 1, -1, -1.0)  # layers after each l ≥ moving − 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
 
-TERMS = 20  # of a row: a constant, so that the compiler unrolls the loop
+TERMS = 12  # of a row: a constant, so that the compiler unrolls the loop
 
 
 @kernel("int64(float64[::1], int64, int64[::1], int64[::1], int64[::1], float64[:,::1], float64[::1])")

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     Form: TypeAlias = Callable[[Rule, Array, Array], tuple[Array, Array]]  # of a rule, the variances and the weights there
 
-TERMS = 20
+NODES = 20  # where an octave, or a piece of one, is sampled, and terms of the series that must have decayed
+PARTS, TERMS = 8, 12  # short series that it is kept as: on an eighth of its length 12 terms lose less than rounding does
 # Octaves that share one quadrature rule: always the same, so that no number depends on what was asked for before. Where an
 # oscillating φ is dear each octave stands alone: where the outermost shell of the group's first octave takes many panels.
 GROUP, FEW_PANELS = 8, 24
@@ -61,7 +62,7 @@ COLUMNS = 6
 
 @dataclass(frozen=True)
 class Octave:
-    """One octave of q: monomial coefficients of shape (columns, pieces, TERMS), or why there are none."""
+    """One octave of q: monomial coefficients of shape (columns, pieces · PARTS, TERMS), or why there are none."""
 
     coefficients: Array | None
     infinite: tuple[str, ...]  # per column: the reason why it is infinite, or ""
@@ -69,19 +70,30 @@ class Octave:
 
 
 @lru_cache(maxsize=1)
-def _chebyshev() -> tuple[Array, Array, Array]:
-    """Nodes, the matrix from values to Chebyshev coefficients, and that from those to monomials.
-
-    Two steps: one pre-multiplied matrix would lose three digits.
-    """
-    k = np.arange(TERMS)
-    angle = (2 * k + 1) * np.pi / (2 * TERMS)
-    to_series = 2.0 / TERMS * np.cos(np.outer(k, angle))
+def _chebyshev() -> tuple[Array, Array]:
+    """Nodes, and the matrix from values there to Chebyshev coefficients."""
+    k = np.arange(NODES)
+    angle = (2 * k + 1) * np.pi / (2 * NODES)
+    to_series = 2.0 / NODES * np.cos(np.outer(k, angle))
     to_series[0] *= 0.5
+    return np.cos(angle), to_series
+
+
+@lru_cache(maxsize=1)
+def _to_parts() -> tuple[Array, Array]:
+    """From Chebyshev coefficients to the first of those on each part, (PARTS, TERMS, NODES), and from those to monomials.
+
+    Two steps: one pre-multiplied matrix would lose digits.
+    """
+    nodes, to_series = _chebyshev()
+    parts = np.empty((PARTS, TERMS, NODES))
+    for part in range(PARTS):
+        t = (nodes + 2 * part + 1 - PARTS) / PARTS
+        parts[part] = (to_series @ np.polynomial.chebyshev.chebvander(t, NODES - 1))[:TERMS]
     to_monomials = np.zeros((TERMS, TERMS))
     for i in range(TERMS):
         to_monomials[: i + 1, i] = np.polynomial.chebyshev.cheb2poly([0.0] * i + [1.0])
-    return np.cos(angle), to_series, to_monomials
+    return parts, to_monomials
 
 
 def gaussian_weights(rule: Rule, q: Array) -> Array:
@@ -415,7 +427,9 @@ class MomentTable:
         values, error = self.integrate(rule, q.ravel(), None, weights)
         series, relative, decayed = self._series(values, error, infinite, count)
         return {
-            octave + i: Octave(np.ascontiguousarray(series[:, i : i + 1]), infinite, relative[:, i]) for i in range(count) if decayed[i]
+            octave + i: Octave(np.ascontiguousarray(series[:, PARTS * i : PARTS * (i + 1)]), infinite, relative[:, i])
+            for i in range(count)
+            if decayed[i]
         }
 
     def _delta_reasons(self) -> tuple[str, ...]:
@@ -436,7 +450,7 @@ class MomentTable:
                 slope = self.mean_slope(gaussian_weights(rule, middle)[0], rule, 1.5 * low)
         for cut in range(MOST_CUTS + 1):
             pieces = 1 << cut
-            if cut and pieces * TERMS * rule.x.size > MOST_WEIGHTS:
+            if cut and pieces * NODES * rule.x.size > MOST_WEIGHTS:
                 break
             start = low * (1.0 + np.arange(pieces) / pieces)
             q = (start[:, None] + low / pieces * 0.5 * (1.0 + nodes)).ravel()
@@ -454,14 +468,14 @@ class MomentTable:
         return Octave(series, infinite, np.max(relative, axis=1)) if decayed.all() else None
 
     def _series(self, values: Array, error: Array, infinite: tuple[str, ...], pieces: int) -> tuple[Array, Array, Mask]:
-        """Monomials (columns, pieces, TERMS), relative errors (columns, pieces), and which pieces have decayed.
+        """Monomials (columns, pieces · PARTS, TERMS), relative errors (columns, pieces), and which pieces have decayed.
 
         A piece in which something overflows has not: each q is decided on its own there.
         """
-        _, to_series, to_monomials = _chebyshev()
+        to_series = _chebyshev()[1]
         values = values.copy()
         values[[bool(r) for r in infinite]] = 1.0
-        shaped = values.reshape(self.columns, pieces, TERMS)
+        shaped = values.reshape(self.columns, pieces, NODES)
         decayed: Mask = np.asarray(np.isfinite(shaped).all(axis=(0, 2)))
         shaped = np.where(decayed[:, None], shaped, 0.0)
         series = shaped @ to_series.T
@@ -479,7 +493,9 @@ class MomentTable:
             # A series need not be better than what it is made of.
             decayed = decayed & (tail <= (SERIES_TOLERANCE + quadrature) * scale).all(axis=0)
             relative = quadrature + np.where(scale > 0, tail / scale, 0.0)
-        return series @ to_monomials.T, relative, decayed
+        to_parts, to_monomials = _to_parts()
+        parts = series @ to_parts.reshape(-1, NODES).T
+        return parts.reshape(self.columns, pieces * PARTS, TERMS) @ to_monomials.T, relative, decayed
 
     def packed(self, column: int) -> tuple[int, Integers, Integers, Integers, Array]:
         """Arrays for the kernel: first octave, state, first row, pieces, coefficients (rows × TERMS)."""
@@ -555,7 +571,7 @@ class MomentTable:
         count = octave.coefficients.shape[1]
         position = (2.0 * mantissa - 1.0) * count
         piece = min(int(position), count - 1)
-        row = self._rows.get(key := (column, (exponent << MOST_CUTS) + piece))
+        row = self._rows.get(key := (column, exponent * (PARTS << MOST_CUTS) + piece))
         if row is None:
             row = self._rows[key] = tuple(octave.coefficients[column, piece].tolist())
         t = 2.0 * (position - piece) - 1.0

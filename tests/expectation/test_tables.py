@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.expectation.kernels import evaluate_octaves
+from meanfield.expectation.kernels import TERMS, evaluate_octaves
 from meanfield.expectation.moments import DEFICIT, EXCESS, V1, MomentTable, V, moment_table
 
 
@@ -38,7 +38,7 @@ def test_relu_has_no_deficit_at_all() -> None:
 
 def test_the_kernel_counts_what_it_could_not_do() -> None:
     out = np.empty(4)
-    coefficients = np.zeros((1, 20))
+    coefficients = np.zeros((1, TERMS))
     coefficients[0, 0], coefficients[0, 1] = 1.5, 0.5  # q on [1, 2)
     one, zero = np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     missed = evaluate_octaves(np.array([1.0, 1.75, 0.5, 2.0]), 0, zero, zero, one, coefficients, out)

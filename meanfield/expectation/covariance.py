@@ -23,6 +23,7 @@ from meanfield.expectation.two_inputs import (
     covariances_at,
     covariances_by_series,
     decorrelation_at,
+    fill_by_profile,
     is_quick,
 )
 
@@ -157,7 +158,7 @@ def _warn_if_sampled(act: Activation, q1: Array, q2: Array, k: int, result: Arra
 
 
 def _at_one_variance(act: Activation, q1: Array, q2: Array, c: Array, k: int) -> Any:
-    """What Mehler's series serves whole, as it does most questions about one variance; None for other questions."""
+    """What Mehler's series, or it and a profile, serve whole: most questions about one variance; None for other questions."""
     if q1.ndim or q2.ndim or not q1 == q2 > 0.0 or not c.size:
         return None
     q = float(q1)
@@ -169,8 +170,9 @@ def _at_one_variance(act: Activation, q1: Array, q2: Array, c: Array, k: int) ->
         return value
     if np.count_nonzero(c) < c.size or c.min() <= -1.0 or c.max() >= 1.0:
         return None
-    out = covariances_by_series(act, q, q, c.ravel(), k)
-    if np.isnan(out).any():
+    out = covariances_by_series(act, q, q, flat := c.ravel(), k)
+    rest = np.isnan(out)
+    if rest.any() and not fill_by_profile(act, q, flat, k, out, rest):
         return None
     _warn_if_sampled(act, q1, q2, k, out)
     return out.reshape(c.shape)

@@ -31,7 +31,7 @@ from meanfield.expectation.smoothing import (
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Mask
 
 NEAR = 0.7  # ε up to which D comes from Var φ of inputs near each other; further apart V − C loses nothing
 _SERIES_HELD = 64  # Hermite series kept per activation
@@ -232,15 +232,24 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
                 out[rest] = table.covariances(q1[rest], q2[rest], c[rest])
     if order == 0 and np.count_nonzero(ridge := same & np.isnan(out)) > FEW_LEFT:
         for q in np.unique(q1[ridge]).tolist():
-            here = q1 == q
+            here = same & (q1 == q)
             mine = ridge & here
-            if np.count_nonzero(mine) > FEW_LEFT and np.count_nonzero(same & here) > MANY:
+            if np.count_nonzero(mine) > FEW_LEFT and np.count_nonzero(here) > MANY:
                 out[mine] = _by_profile(activation, q, c[mine])
     if order < 2 and left:
         rest = np.isnan(out)
         if rest.any():
             out[rest] = closed_covariances(activation, q1[rest], q2[rest], arccosines(c[rest]), order)
     return out
+
+
+def fill_by_profile(activation: Activation, q: float, c: Array, order: int, out: Array, rest: Mask) -> bool:
+    """As `covariances_at` does for many c at one variance: fill in what Mehler's series has left; whether that is all."""
+    left = int(np.count_nonzero(rest))
+    if order or c.size <= MANY or left <= FEW_LEFT or is_crowd(left, MANY_PAIRS):
+        return False
+    out[rest] = found = _by_profile(activation, q, c[rest])
+    return not np.isnan(found).any()
 
 
 def _by_profile(activation: Activation, q: float, c: Array) -> Array:

@@ -114,3 +114,19 @@ def test_thousands_of_pairs_are_what_each_is_alone(name: str) -> None:
     scale = np.sqrt(mf.second_moment(name, q1) * mf.second_moment(name, q2))
     for i in range(0, 2500, 100):
         assert abs(together[i] - mf.covariance(name, float(q1[i]), float(q2[i]), float(c[i]))) <= BAR * scale[i]
+
+
+@pytest.mark.parametrize("name", ["selu", "hardtanh", "heaviside"])
+def test_a_thousand_correlations_at_one_variance(name: str) -> None:
+    """Those that Mehler's series does not reach come from the profile of that variance, where they are many in an array of many."""
+    act = mf.activation(name)
+    q = 1.37
+    c = np.linspace(-0.9999, 0.9999, 1000)
+    many = mf.covariance(act, q, q, c)
+    left = np.flatnonzero(np.isnan(covariances_by_series(act, q, q, c, 0)))
+    assert left.size > 30
+    size = mf.second_moment(act, q)
+    alone = [covariance_alone(act, q, q, float(c[i]), 0) for i in left[:: left.size // 15]]
+    np.testing.assert_allclose(many[left[:: left.size // 15]], alone, rtol=0.0, atol=1e-13 * size)
+    few = mf.covariance(act, q, q, c[left[:20]])  # each to the bit what it is alone
+    assert few.tolist() == [mf.covariance(act, q, q, float(v)) for v in c[left[:20]]]

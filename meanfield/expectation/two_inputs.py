@@ -347,18 +347,14 @@ def is_quick(activation: Activation, q1: float, q2: float, c: float, order: int)
 
 def decorrelations_at(activation: Activation, q: float, epsilon: Array) -> Array:
     """½E[(φ(u) − φ(v))²] at one q > 0 and an array of ε in (0, 2]: what they share is done once."""
-    found = longest_useful_series(activation, 0, q, 0.0)
     out = np.empty(epsilon.size)
     todo = np.ones(epsilon.size, dtype=bool)
-    if found is not None:
-        squares = found.coefficients**2
-        n = np.arange(squares.size)
-        c = 1.0 - epsilon
-        # Where cⁿ has died out before the series ends, the rest of Σ aₙ²(1 − cⁿ) is what Parseval's sum leaves.
-        todo = ~(found.converged | (np.abs(c) ** squares.size <= 1e-16))
-        powers = np.where(epsilon[:, None] < 1, -np.expm1(n * np.log1p(-np.minimum(epsilon, 1 - 1e-16))[:, None]), 1.0 - c[:, None] ** n)
-        rest = 0.0 if found.converged else max(found.total - float(np.sum(squares)), 0.0)
-        out = powers @ squares + rest
+    short = series(activation, 0, q)
+    if short is not None:
+        more = ~np.array(short.converged) & (short.decaying | (np.abs(1.0 - epsilon) <= DIES_OUT))
+        for found, mine in ((short, ~more), (series(activation, 0, q, 1) if more.any() else None, more)):
+            if found is not None and mine.any():
+                out[mine], todo[mine] = _losses_by_series(found, epsilon[mine])
     partition = _partition(activation, 0)
     smoother = Smoother(activation, partition, 0, q) if todo.any() else None
     for i in np.flatnonzero(todo):
@@ -367,3 +363,14 @@ def decorrelations_at(activation: Activation, q: float, epsilon: Array) -> Array
         else:
             out[i] = decorrelation_at(activation, q, float(epsilon[i]))
     return out
+
+
+def _losses_by_series(found: HermiteSeries, epsilon: Array) -> tuple[Array, Mask]:
+    """Σ aₙ²(1 − cⁿ), and where the terms at hand do not reach."""
+    squares = found.coefficients**2
+    n = np.arange(squares.size)
+    c = 1.0 - epsilon
+    powers = np.where(epsilon[:, None] < 1, -np.expm1(n * np.log1p(-np.minimum(epsilon, 1 - 1e-16))[:, None]), 1.0 - c[:, None] ** n)
+    # Where cⁿ has died out before the series ends, the rest of Σ aₙ²(1 − cⁿ) is what Parseval's sum leaves.
+    rest = 0.0 if found.converged else max(found.total - float(np.sum(squares)), 0.0)
+    return powers @ squares + rest, ~(found.converged | (np.abs(c) ** squares.size <= 1e-16))

@@ -47,6 +47,11 @@ def test_kinks_away_from_0() -> None:
     assert quadrature_error(act, [p for p in POINTS if abs(p[2]) < 0.95 and p[0] != p[1]], 0) <= BAR
 
 
+def test_slopes_with_kinks_on_both_sides() -> None:
+    act = mf.activation("where(x < -1, 0.3*x - 0.7, where(x > 2, 4 - x, x))")
+    assert quadrature_error(act, [(5.86, 0.217, 0.8735), (0.167, 4.52, 0.984), (1.3, 0.7, 0.2)], 1) <= BAR
+
+
 def test_a_smooth_function_that_looks_like_a_kink() -> None:
     """Where half of φ² is even and the other odd, even steps that are too wide give E[φ²], and not E[φ(u)φ(v)]."""
     assert quadrature_error(mf.activation("gelu"), [(900.0, 700.0, -0.99), (900.0, 900.0, 0.99), (10.0, 900.0, 0.9)], 0) <= BAR

@@ -108,7 +108,9 @@ class AngleRecursion:
             return AngleRecursion(profile, gain, base, exponent, table, table)
         # At x = 0 the ratio is f'(1), known better than the series is.
         slope = gain * profile.at_zero
-        tables = [_rows(values, stretch, zero) for values, zero in ((near, slope), (np.sqrt(np.maximum(near, 0.0)), math.sqrt(slope)))]
+        tables = [
+            _rows(values, stretch, zero) for values, zero in ((near, slope), (np.sqrt(np.maximum(near, 0.0)), math.sqrt(max(slope, 0.0))))
+        ]
         return AngleRecursion(profile, gain, base, exponent, *tables)
 
     def iterate(self, start: float, depth: int) -> Array:

@@ -213,3 +213,13 @@ def test_a_scale_of_the_function_changes_nothing_up_to_overflow(sigma_w: float, 
         for path in (plain, scaled):
             assert path.q1[layer] == pytest.approx(q1, rel=1e-11)
             assert path.c[layer] == pytest.approx(c, abs=1e-12)
+
+
+@pytest.mark.parametrize(("name", "sigma_w", "sigma_b"), [("tanh", 2.0, 0.3), ("tanh", 1.0, 0.4), ("gelu", 1.2, 0.4), ("selu", 0.8, 0.2)])
+def test_near_c_1_off_the_edge_each_layer_is_the_maps_own(name: str, sigma_w: float, sigma_b: float) -> None:
+    """Where χ₁ is not 1 a standing variance's recursion follows 1 − f(1 − ε), of relative accuracy however small ε is."""
+    net = mf.MeanField(name, sigma_w, sigma_b)
+    q = float(net.q_star)
+    assert abs(net.chi_1 - 1.0) > 0.02
+    path = net.propagate(60, q=q, epsilon=1e-9, hold_variance=True).epsilon
+    np.testing.assert_allclose(path[1:], sigma_w**2 / q * mf.decorrelation(name, q, path[:-1]), rtol=1e-11)

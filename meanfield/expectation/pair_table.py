@@ -44,8 +44,7 @@ FIRST, OCTAVES = -40, 80  # 2⁻⁴⁰ ≤ q < 2⁴⁰
 BORDER = 0.7230  # θ from where on 0 < c < ¾, so that c¹²⁸ is nothing
 NARROWEST = {"series": BORDER / 16, "smoothing": BORDER / 16, "linear": BORDER / 4}  # boxes of θ that are not halved any more
 TOLERANCE = 1e-13  # last coefficients, relative to √(V(q1)V(q2))
-PLACES = ((0.31, -0.57, 0.43), (-0.83, 0.71, -0.62))  # of a box where it is checked, in [−1, 1]: the second where octaves meet
-WRONG = 3e-12  # relative to √(V(q1)V(q2)), by which a series may depart there
+WRONG = 3e-12  # relative to √(V(q1)V(q2)), by which vectors may depart from a quadrature
 NOTHING = 2e-15  # the sum of coefficients along θ that are left away, relative to that
 FINEST = {"series": 3, "smoothing": 1, "linear": 0}  # how often an octave is halved
 HELD_BYTES = 64_000_000  # of vectors
@@ -223,9 +222,6 @@ class PairTable:
         tails = [float(np.max(np.abs(np.moveaxis(series, axis, 0)[-2:]))) for axis in range(3)]
         tails[2] = max(tails[2], left / size)
         if max(tails) <= TOLERANCE:
-            if method != "series" and not self._holds(box, series, size):
-                self._state[node] = DIRECT
-                return
             self._keep(node, series, size)
             self._state[node] = SERIES
             return
@@ -247,36 +243,20 @@ class PairTable:
         self._add(second)
         self._state[node] = axis
 
-    def _holds(self, box: Box, series: Array, size: float) -> bool:
-        """Whether the series gives what a quadrature of its own gives, where kinks may meet between its nodes: q1 near q2."""
-        apart = box.octaves[0] - box.octaves[1]
-        for place in PLACES[apart:]:
-            root1, root2, theta = (0.5 * (low + high) + 0.5 * (high - low) * t for (low, high), t in zip(box.ends, place, strict=True))
-            q1, q2 = (math.ldexp(root * root, e) for root, e in zip((root1, root2), box.octaves, strict=True))
-            powers = [np.polynomial.chebyshev.chebvander(np.array([t]), n - 1)[0] for t, n in zip(place, series.shape, strict=True)]
-            value = float(powers[0] @ (series @ powers[2]) @ powers[1]) * size
-            if not self._is(value, q1, q2, math.pi - theta if box.obtuse else theta, size):
-                return False
-        return True
-
     def _are_right(self, made: Features, variances: Array, nodes: Array) -> bool:
-        """Whether vectors give what a quadrature of its own gives: a rule for all pairs may miss what is narrow in φ.
+        """Whether vectors give what the closed form or a quadrature of its own gives: a rule for all pairs may miss what is narrow in φ.
 
         Asked at variances and an angle of the vectors' own, once for all partners: nodes that resolve the squares of two functions do so
         for their product.
         """
         i, j, k = variances.size // 4, 5 * variances.size // 6, nodes.size // 3
+        q1, q2, theta = float(variances[i]), float(variances[j]), float(nodes[k])
         size = math.sqrt(float(np.prod(self._moments(self._column, variances[[i, j]]))))
-        value = float(made.plain[k][i] @ made.plain[k][j])
-        return self._is(value, float(variances[i]), float(variances[j]), float(nodes[k]), size)
-
-    def _is(self, value: float, q1: float, q2: float, theta: float, size: float) -> bool:
-        """Whether the closed form, or the quadrature of this pair, says so, too."""
         with np.errstate(all="ignore"):
             alone = float(closed_covariances(self.activation, np.array([q1]), np.array([q2]), np.array([theta]), self.order)[0])
             if math.isnan(alone):
                 alone = covariance_by_smoothing(self.activation, self._moments.partition, self.order, q1, q2, math.cos(theta))
-        return abs(value - alone) <= WRONG * size
+        return abs(float(made.plain[k][i] @ made.plain[k][j]) - alone) <= WRONG * size
 
     def _keep(self, node: int, series: Array, size: float) -> None:
         """Drop the coefficients that are nothing, and keep the rest as monomials in the order of use."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from meanfield.cli.options import AsCsv, AsJson, Parameters, check_one_format
+from meanfield.cli.command import argument, command
+from meanfield.cli.options import as_csv, as_json, check_one_format, parameters
 from meanfield.errors import DomainError
 
 USUAL = (
@@ -28,14 +27,18 @@ USUAL = (
 _FIELDS = ("activation", "mean", "std", "rms", "gain", "sigma_w")
 
 
+@command("gain relu gelu silu")
+@argument("activation", nargs=-1, metavar="[ACTIVATION]...", help="Names or formulas; the usual ones without.")
+@click.option("--q", default=1.0, help="Variance of the input.")
+@parameters
+@as_json()
+@as_csv()
 def gain(
-    activation: Annotated[
-        list[str] | None, typer.Argument(metavar="[ACTIVATION]...", help="Names or formulas; the usual ones without.")
-    ] = None,
-    q: Annotated[float, typer.Option("--q", help="Variance of the input.")] = 1.0,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    activation: tuple[str, ...],
+    q: float,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Mean, standard deviation and root mean square of φ at Gaussian input, and the gains that keep its variance.
 

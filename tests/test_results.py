@@ -40,7 +40,12 @@ FRAMED = {  # rows of the table
     "EdgeOfChaos, long": 101,
     "Recommendation": 1,
     "Scheme": 1,
+    "Proof": 11,
+    "Enclosure": 1,
+    "Enclosures": 4,
+    "Shape": 1,
 }
+LONGER = {"Proof": 60}  # lines: every step is wanted
 PLOTTED = (
     "EdgeOfChaos",
     "PhaseDiagram",
@@ -82,17 +87,49 @@ def test_repr_is_short_and_str_readable(result):
 def test_a_page_holds_what_is_printed(result):
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) <= 40
+    assert len(lines) <= LONGER.get(type(result).__name__, 40)
     assert not any(line.endswith(" ") for line in lines)
 
 
 def test_every_public_dataclass_that_holds_an_answer_is_a_result():
-    """What stands beside a proof (its statements are words) and what describes something is none."""
+    """What describes something is none."""
     import dataclasses
 
-    described = {"Breakpoint", "Shape", "Check", "Proof", "Enclosure", "Enclosures"}
+    described = {"Breakpoint"}
     classes = {name for name in mf.__all__ if dataclasses.is_dataclass(getattr(mf, name))}
     assert {name for name in classes if not issubclass(getattr(mf, name), Result)} == described
+
+
+def test_a_shaped_activation_shows_its_solutions():
+    found = mf.shape_activation("gelu", 100, "tat")
+    lines = str(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
+    assert f"… ({len(found.solutions) - 5} more)" in lines
+    assert lines[5].startswith("1. output_scale = 23.0519461624, input_scale = 0.0576716")
+    assert len(repr(found)) <= 80
+    page = found._repr_html_()
+    assert page.count("<tr>") == 1 + len(found.solutions)
+    assert "φ = gelu" in page
+    for other in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found)), mf.shape_activation("gelu", 100, "tat")):
+        assert other == found
+        assert hash(other) == hash(found)
+        assert other.solutions == found.solutions
+    assert found != mf.shape_activation("gelu", 101, "tat")
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = found.to_frame()
+    assert frame["output_scale"].tolist() == [one.output_scale for one in found.solutions]
+    assert list(mf.shape_activation("leaky_relu", 100, "tat").to_frame()["negative_slope"]) == [0.57043953105872]
+
+
+def test_a_proof_keeps_its_words():
+    proof = made("Proof")
+    text = " ".join(str(proof).split())
+    for step in proof.steps:
+        assert " ".join(f"{step.claim}. [{step.theorem}] {step.evidence}".split()) in text
+    assert "recursion: proved." in text
+    frame_rows = proof._columns()["claim"]
+    assert frame_rows == [step.claim for step in proof.steps]
 
 
 def test_what_a_curve_lacks_is_said_once():

@@ -44,7 +44,7 @@ def prove(
     if as_json and found.certificate:
         click.echo(found.to_json())
     else:
-        click.echo(found.to_latex() if latex else _folded(str(found)))
+        click.echo(found.to_latex() if latex else _folded(found._said()))
     raise click.exceptions.Exit(EXIT_STATUS[found.satisfied_strictly if strict else found.satisfied])
 
 

@@ -18,6 +18,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from meanfield.proof.balls import flint, precision, require
+from meanfield.result import Result, paged
 
 FORMAT = "meanfield proof 1"
 _BITS = 128
@@ -38,8 +39,8 @@ class _Refused(Exception):
     """A claim that can't be confirmed."""
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, eq=False, repr=False)
+class Check(Result):
     """What the check of a certificate found.
 
     Attributes
@@ -63,7 +64,7 @@ class Check:
     satisfied_strictly: bool | None
     reasons: tuple[str, ...]
     confirmed: tuple[str, ...] = ()
-    signs: dict[str, str] = field(default_factory=dict, hash=False)
+    signs: dict[str, str] = field(default_factory=dict)
     exact: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -71,7 +72,11 @@ class Check:
 
     def __str__(self) -> str:
         head = "the certificate holds" if self.valid else "the certificate does not hold"
-        return "\n".join([f"{head}: satisfied {self.satisfied}, strictly {self.satisfied_strictly}", *self.reasons])
+        lines = [f"{head}: satisfied {self.satisfied}, strictly {self.satisfied_strictly}", *self.reasons]
+        return "\n".join(paged(line, hang=3) for line in lines)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        return {"reason": list(self.reasons), "confirmed": [reason.startswith("confirmed: ") for reason in self.reasons]}
 
 
 def check_proof(json_text: str) -> Check:

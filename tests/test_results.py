@@ -128,8 +128,13 @@ def test_a_proof_keeps_its_words():
     for step in proof.steps:
         assert " ".join(f"{step.claim}. [{step.theorem}] {step.evidence}".split()) in text
     assert "recursion: proved." in text
-    frame_rows = proof._columns()["claim"]
-    assert frame_rows == [step.claim for step in proof.steps]
+    assert proof._columns()["claim"] == [step.claim for step in proof.steps]
+    page = proof._repr_html_()
+    assert page.count("<p>") == 5  # both readings, and three kernels
+    assert "<p>(i)–(iv), q the limit of the recursion: proved.</p>" in page
+    unknown = mf.prove_proposition4(mf.activation(np.tanh, name="mine"))
+    assert "every claim above" not in str(unknown)
+    assert "limit of the recursion: undecided.</p>" in unknown._repr_html_()
 
 
 def test_what_a_curve_lacks_is_said_once():

@@ -72,7 +72,7 @@ def _print_table(found: ActivationComparison) -> None:
     from meanfield.theory.conditions.condition import SHOWN
 
     print_table(
-        title=f"{len(found)} activations at {found.depth} layers",
+        title=f"{len(found)} activation{'s' * (len(found) > 1)} at {found.depth} layer{'s' * (found.depth > 1)}",
         header=("activation", "σ_w", "σ_b", "q", "layers", "variance", "gradient", "1 - c", "spread", "Jacobian", "Prop. 4", "EOC at 0"),
         rows=[
             (

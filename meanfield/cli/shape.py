@@ -63,7 +63,10 @@ def shape(
         print_table(
             title=f"{found.name}, to be used with σ_w = 1, σ_b = 0",
             header=(*names, "remark"),
-            rows=([*(f"{_value(each, name):.10g}" for name in names), each.reason] for each in found.solutions),
+            rows=(
+                [*(f"{_value(each, name):{'.1g' if name == 'residual' else '.10g'}}" for name in names), each.reason]
+                for each in found.solutions
+            ),
             notes=[f"{name} = {value:.12g} asked, {found.reached[name]:.12g} reached" for name, value in found.targets.items()],
         )
 

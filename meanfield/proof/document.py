@@ -147,6 +147,15 @@ class Proof(Result):
         signs = self.signs.get("fixed_points", "")
         return most_fixed_points(signs) if signs else None
 
+    @property
+    def verdict(self) -> str:
+        """What is proved, in words: the two readings of (i)–(iv), then what holds for every q."""
+        lines = [
+            f"(i)–(iv), q a fixed point with χ₁ = 1: {_SHOWN[self.satisfied]}.",
+            f"(i)–(iv), q the limit of the recursion: {_SHOWN[self.satisfied_strictly]}.",
+        ]
+        return "\n".join(lines + [f"For every q: {said}." for said in self.for_every_q()])
+
     def to_json(self) -> str:
         """The certificate, for `check_proof`."""
         return self.certificate
@@ -163,9 +172,7 @@ class Proof(Result):
         for number, step in enumerate(self.steps, 1):
             by = f" [{step.theorem}]" if step.theorem else ""
             lines += [f"{number}. {step.claim}.{by}", f"   {step.evidence} ({step.seconds:.2g} s)"]
-        lines += ["", f"(i)–(iv), q a fixed point with χ₁ = 1: {_SHOWN[self.satisfied]}."]
-        lines.append(f"(i)–(iv), q the limit of the recursion: {_SHOWN[self.satisfied_strictly]}.")
-        lines += [f"For every q: {said}." for said in self.for_every_q()]
+        lines += [""] * bool(self.steps) + self.verdict.splitlines()
         lines += [f"Not settled: {why}." for why in (*self.undecided, *self.open_signs)]
         return "\n".join(lines)
 

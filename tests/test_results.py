@@ -100,6 +100,48 @@ def test_every_public_dataclass_that_holds_an_answer_is_a_result():
     assert {name for name in classes if not issubclass(getattr(mf, name), Result)} == described
 
 
+LONG = "+".join(["tanh(x)"] * 60)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda phi: mf.edge_of_chaos(phi, [0.1, 0.2]),
+        lambda phi: mf.phase_diagram(phi, [0.01, 0.02], [0.0, 0.1]),
+        lambda phi: mf.simulate(phi, 0.02, 0.2, width=20, depth=3, networks=3, progress=False),
+        lambda phi: mf.compare([phi], depth=3)[0],
+        lambda phi: mf.existence_conditions(phi),
+        lambda phi: mf.convergence_domains(phi),
+        lambda phi: mf.asymptotics(phi, sigma_b=0.2),
+        lambda phi: mf.shape_activation(phi, 10, "dks"),
+    ],
+)
+def test_a_long_formula_is_folded(ask):
+    found = ask(mf.activation(LONG))
+    lines = str(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(repr(found)) < 2500
+    title = found._repr_html_().partition("</strong>")[0]
+    # A browser folds a title by itself: it is whole.
+    assert isinstance(found, mf.Asymptotics) or f"{LONG}" in title
+
+
+def test_a_title_in_a_notebook_is_a_sentence():
+    diagram = mf.phase_diagram("tanh", [0.5, 1.0], [0.0, 0.1])
+    assert max(map(len, str(diagram).splitlines())) <= 80
+    assert f"<strong>{' '.join(str(diagram).split())}</strong>".replace("'", "&#x27;") in diagram._repr_html_()
+
+
+def test_one_network_is_no_plural():
+    assert str(mf.simulate("tanh", 1.0, 0.2, width=5, depth=1, networks=1, progress=False)).startswith("1 network, tanh")
+
+
+@pytest.mark.parametrize("ax", [3, "q1"])
+def test_what_is_no_axes_is_told(ax):
+    with pytest.raises(mf.DomainError, match=f"ax must be axes of Matplotlib, not {type(ax).__name__} {ax!r}"):
+        made("Trajectory").plot(ax)
+
+
 def test_a_shaped_activation_shows_its_solutions():
     found = mf.shape_activation("gelu", 100, "tat")
     lines = str(found).splitlines()

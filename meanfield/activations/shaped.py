@@ -15,7 +15,7 @@ import numpy as np
 from meanfield.activations.activation import Activation, Array
 from meanfield.activations.breakpoint import Breakpoint
 from meanfield.activations.feature import Feature
-from meanfield.result import Result, html_table, left_out, needed, paged
+from meanfield.result import Result, first_line, html_table, left_out, needed, paged
 
 if TYPE_CHECKING:
     from meanfield.arrays import Mask
@@ -196,5 +196,4 @@ class ShapedActivation(Activation):
         return needed("pandas", "to_frame()").DataFrame(self._columns())
 
     def _repr_html_(self) -> str:
-        title = str(self).partition("\n")[0]
-        return f'<div style="overflow-x: auto"><strong>{html.escape(title)}</strong>{html_table(self._columns())}</div>'
+        return f'<div style="overflow-x: auto"><strong>{html.escape(first_line(self))}</strong>{html_table(self._columns())}</div>'

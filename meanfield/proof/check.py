@@ -119,7 +119,8 @@ def verified(json_text: str, deadline: float) -> Check:
         with precision(_BITS):
             return _checked(json_text)
     except (_Refused, *_ERRORS, RecursionError) as error:
-        return Check(False, None, None, (f"no certificate that can be followed: {type(error).__name__}: {str(error)[:200]}",))
+        kind = "" if isinstance(error, _Refused) else f"{type(error).__name__}: "
+        return Check(False, None, None, (f"no certificate that can be followed: {kind}{str(error)[:200]}",))
     finally:
         _deadline.reset(held)
 

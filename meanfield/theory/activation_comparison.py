@@ -75,7 +75,7 @@ class ActivationRow(Result):
 
     def __str__(self) -> str:
         point = f"sigma_w = {self.sigma_w:.6g}, sigma_b = {self.sigma_b:.6g}" if not self.reason else self.reason
-        return f"{self.activation.name}: {point}"
+        return paged(f"{self.activation.name}: {point}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import click
 
 from meanfield.cli.command import SHOWN
-from meanfield.cli.completion import install, show
+from meanfield.cli.completion import SHELLS, install, show
+from meanfield.cli.options import one_of
 
 # Where each lives, in the order of the help.
 COMMANDS = {
@@ -44,7 +45,7 @@ class _Commands(click.Group):
         return found
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in COMMANDS or args[0].startswith("-"):
+        if args[0] in COMMANDS or args[0].startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         from difflib import get_close_matches
 
@@ -69,7 +70,15 @@ def _completion(context: click.Context, option: click.Parameter, shell: str | No
 
 def _for_completion(name: str, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return click.option(
-        name, is_flag=False, flag_value="", metavar="[SHELL]", is_eager=True, expose_value=False, callback=_completion, help=help
+        name,
+        is_flag=False,
+        flag_value="",
+        metavar="[SHELL]",
+        is_eager=True,
+        expose_value=False,
+        callback=_completion,
+        shell_complete=one_of(SHELLS),
+        help=help,
     )
 
 

@@ -10,7 +10,7 @@ import click
 from meanfield.errors import DomainError
 
 VARIABLE = "_MEANFIELD_COMPLETE"  # what shells set when they ask
-_SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish")
 
 
 def show(command: click.Command, shell: str) -> str:
@@ -49,7 +49,7 @@ def install(command: click.Command, shell: str) -> str:
 def _named(shell: str) -> str:
     """The shell that is named, or else the user's."""
     found = shell or os.path.basename(os.environ.get("SHELL", ""))
-    if found not in _SHELLS:
+    if found not in SHELLS:
         what = f"the shell {found!r} is unknown" if found else "no shell is named and the variable SHELL is not set"
-        raise DomainError(f"completion: {what}; give one of {', '.join(_SHELLS)}")
+        raise DomainError(f"completion: {what}; give one of {', '.join(SHELLS)}")
     return found

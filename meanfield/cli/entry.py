@@ -91,6 +91,11 @@ def _run(arguments: list[str]) -> int:
         if VARIABLE in os.environ:
             return ended.code if isinstance(ended.code, int) else 0
         raise ReaderGone from None
+    except (KeyError, ValueError):
+        if not os.environ.get(VARIABLE):
+            raise
+        _complain(f"error: {VARIABLE} is set as a shell sets it that asks for completions, and its question can't be read; unset it")
+        return BAD_INPUT
     except click.Abort:
         _complain("interrupted")
         return INTERRUPTED

@@ -42,6 +42,17 @@ def file_names(context: click.Context | None, parameter: click.Parameter | None,
     return [CompletionItem(incomplete, type="file")]
 
 
+def one_of(words: tuple[str, ...]) -> Callable[[Any, Any, str], list[str]]:
+    """Completion of an option's word.
+
+    Examples
+    --------
+    >>> one_of(("xi_q", "xi_c", "chi_1"))(None, None, "xi")
+    ['xi_q', 'xi_c']
+    """
+    return lambda context, parameter, incomplete: [word for word in words if word.startswith(incomplete)]
+
+
 formula = argument(
     "activation",
     metavar="ACTIVATION",

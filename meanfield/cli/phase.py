@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meanfield.cli.command import command
-from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, figure, formula, parameters, sigma_b_grid, verbose
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, figure, formula, one_of, parameters, sigma_b_grid, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ _TALLEST_MAP = 60
 @formula
 @click.option("--sigma-w", default="0.5:3:0.1", metavar="GRID", help="σ_w: 1.5, or 1,1.5,2, or start:stop:step with the stop included.")
 @sigma_b_grid
-@click.option("--quantity", default="xi_c", metavar="NAME", help=f"What to draw and to sum up: {', '.join(QUANTITIES)}.")
+@click.option(
+    "--quantity",
+    default="xi_c",
+    metavar="NAME",
+    shell_complete=one_of(QUANTITIES),
+    help=f"What to draw and to sum up: {', '.join(QUANTITIES)}.",
+)
 @parameters
 @as_json(": every quantity, rows for σ_b, columns for σ_w")
 @as_csv(": every quantity, a row for each (σ_b, σ_w)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from meanfield.cli.command import command
-from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, formula, parameters, verbose
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, formula, one_of, parameters, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -29,13 +29,16 @@ _FIELDS = (
 )
 
 
+_LAWS = ("gaussian", "orthogonal", "uniform")
+
+
 @command("recommend tanh --depth 50", "recommend relu --depth 50 --dropout 0.1 --no-bias")
 @formula
 @click.option("--depth", default=100, metavar="N", help="How many layers the network has.")
 @click.option("--no-bias", is_flag=True, help="The layers have no biases.")
 @click.option("--input-variance", type=float, help="The variance of the first layer's pre-activations; 1 where it is left out.")
 @click.option("--dropout", default=0.0, help="The rate of dropout behind each activation, in [0, 1).")
-@click.option("--weights", default="gaussian", metavar="NAME", help="gaussian, orthogonal or uniform.")
+@click.option("--weights", default="gaussian", metavar="NAME", shell_complete=one_of(_LAWS), help="gaussian, orthogonal or uniform.")
 @click.option("--residual", is_flag=True, help="The layers are branches of residual sums.")
 @parameters
 @as_json()
@@ -62,7 +65,7 @@ def recommend(
     from meanfield.cli.progress_log import show_progress
 
     check_one_format(as_json, as_csv)
-    check_word("--weights", weights, ("gaussian", "orthogonal", "uniform"))
+    check_word("--weights", weights, _LAWS)
     if depth < 1:
         raise DomainError(f"--depth {depth} is out of range; give 1 or more layers")
     show_progress(verbose)

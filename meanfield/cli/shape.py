@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from meanfield.cli.command import command
-from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, formula, parameters
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, formula, one_of, parameters
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ _FIELDS = ("output_scale", "input_scale", "input_shift", "output_shift", "residu
 @command("shape gelu --depth 100 --method tat")
 @formula
 @click.option("--depth", "layers", type=int, metavar="N", help="Number of activations one behind the other.")
-@click.option("--method", default="dks", help="dks, tat, standard (mean 0, variance 1) or scale.")
+@click.option(
+    "--method", default="dks", metavar="NAME", shell_complete=one_of(_METHODS), help="dks, tat, standard (mean 0, variance 1) or scale."
+)
 @click.option("--zeta", default=1.5, help="dks: C'(1) of the whole network, above 1.")
 @click.option("--tau", default=0.3, help="tat: C''(1) of the whole network, above 0.")
 @click.option("--eta", default=0.9, help="tat with leaky ReLUs: where c = 0 ends, between 0 and 1.")

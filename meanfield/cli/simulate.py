@@ -9,7 +9,7 @@ import click
 
 from meanfield.cli.beside_theory import check_correlation, check_least, layers_shown, print_csv, sampled_columns, variances
 from meanfield.cli.command import command
-from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, figure, file_names, formula, parameters, verbose
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, figure, file_names, formula, one_of, parameters, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -32,13 +32,23 @@ QUANTITIES = ("q1", "q2", "c", "gradient")
 @click.option("--c", default=0.5, help="The correlation of h⁰, in [-1, 1].")
 @click.option("--seed", default=0, help="The same seed gives the same numbers.")
 @click.option(
-    "--method", default="conditional", metavar="NAME", help="conditional (fast, Gaussian weights) or weights (explicit matrices)."
+    "--method",
+    default="conditional",
+    metavar="NAME",
+    shell_complete=one_of(("conditional", "weights")),
+    help="conditional (fast, Gaussian weights) or weights (explicit matrices).",
 )
-@click.option("--weights", default="gaussian", metavar="NAME", help="gaussian, or with --method weights also orthogonal, uniform.")
+@click.option(
+    "--weights",
+    default="gaussian",
+    metavar="NAME",
+    shell_complete=one_of(("gaussian", "orthogonal", "uniform")),
+    help="gaussian, or with --method weights also orthogonal, uniform.",
+)
 @click.option("--gradients/--no-gradients", default=True, help="Whether to run the backward pass.")
 @click.option("--jobs", "-j", default=1, metavar="N", help="Threads to share the networks.")
 @click.option("--checkpoint", metavar="FILE", shell_complete=file_names, help="Keep what is done there, and go on from it the next time.")
-@click.option("--quantity", default="c", metavar="NAME", help=f"What -o draws: {', '.join(QUANTITIES)}.")
+@click.option("--quantity", default="c", metavar="NAME", shell_complete=one_of(QUANTITIES), help=f"What -o draws: {', '.join(QUANTITIES)}.")
 @parameters
 @as_json()
 @as_csv(": a row for each layer")

@@ -163,11 +163,32 @@ def typed(shell: str, words: str) -> set[str]:
         ("meanfield explore hardt", {"hardtanh"}),
         ("meanfield phase tanh --sig", {"--sigma-w", "--sigma-b"}),
         ("meanfield --vers", {"--version"}),
+        ("meanfield --install-completion z", {"zsh"}),
+        ("meanfield phase tanh --quantity xi", {"xi_q", "xi_c", "xi_grad"}),
+        ("meanfield simulate tanh --weights g", {"gaussian"}),
+        ("meanfield recommend tanh --weights o", {"orthogonal"}),
+        ("meanfield shape tanh --method d", {"dks"}),
     ],
 )
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completion_answers(shell, words, wanted):
     assert typed(shell, words) == wanted
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"COMP_WORDS": "meanfield eoc t"}, {"COMP_WORDS": "meanfield eoc t", "COMP_CWORD": "x"}], ids=["none", "half", "no number"]
+)
+def test_a_question_that_no_shell_asks(told):
+    done = asked(_MEANFIELD_COMPLETE="bash_complete", **told)
+    assert done.returncode == 64
+    assert done.stderr.startswith("meanfield: error: _MEANFIELD_COMPLETE is set")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["meanfield nonsense x", "meanfield eoc 'x*si", 'meanfield "'])
+def test_nothing_is_said_while_one_types(words):
+    done = asked(_MEANFIELD_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("words", ["meanfield network exa", "meanfield eoc tanh -o cur", "meanfield report tanh -o p"])

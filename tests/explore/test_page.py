@@ -281,6 +281,24 @@ def test_a_function_of_ones_own_and_the_end():
         urllib.request.urlopen(page.url, timeout=5)
 
 
+def test_a_slip_leaves_no_process(monkeypatch):
+    """The process that computes is started before the formula is read."""
+    from meanfield.explore import worker
+
+    made = []
+
+    class Seen(worker.Worker):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            made.append(self)
+
+    monkeypatch.setattr(worker, "Worker", Seen)
+    with pytest.raises(mf.ActivationError, match="did you mean tanh"):
+        mf.explore("tahn", open_browser=False)
+    (one,) = made
+    assert one._process._process.poll() is not None
+
+
 def test_command_line(tmp_path):
     import signal
     import subprocess

@@ -30,6 +30,7 @@ TEMPLATE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 _HEIGHT = 300
 _LONGEST_SCALE = 1000.0  # layers, the end of the colours
+_SOON = "…"
 _UNSEEN = 2.0  # seconds after which the phase diagram is computed even if the browser has not told that the first picture stands
 
 
@@ -171,6 +172,8 @@ class Page:
         def wanted() -> bool:
             return _whole(self.wanted) == _whole(view)
 
+        if self.advised not in (None, (view.activation, view.depth)):
+            self._tell("advice", words_told("advice", _SOON))  # what stands there is of another formula or depth
         for formula in _formulas(view):
             if formula not in self.planes:
                 try:

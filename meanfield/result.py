@@ -12,6 +12,7 @@ import html
 import importlib
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,8 @@ FEW = 6  # numbers that a line shows one by one
 SAMPLED = 8  # entries of an array that enter its hash
 HEAD, TAIL = 8, 3  # rows of a table in a notebook
 PAGE = 80  # columns of what ``str`` gives: a terminal, a mail, a printed page
+_page: ContextVar[int] = ContextVar("page", default=PAGE)
+_ENDLESS = 10**9
 
 
 class Result:
@@ -89,8 +92,7 @@ class Result:
         return needed("pandas", "to_frame()").DataFrame(dict(self._columns()))
 
     def _repr_html_(self) -> str:
-        title = str(self).partition("\n")[0]
-        parts = [f"<strong>{html.escape(title)}</strong>", html_table(self._columns())]
+        parts = [f"<strong>{html.escape(first_line(self))}</strong>", html_table(self._columns())]
         verdict = getattr(self, "verdict", None)
         if isinstance(verdict, str):
             parts.append("".join(f"<p>{html.escape(line)}</p>" for line in verdict.splitlines()[:FEW]))
@@ -113,7 +115,7 @@ class Result:
         stream = io.BytesIO()
         figure.savefig(stream, format="png", dpi=110)
         code = base64.b64encode(stream.getvalue()).decode("ascii")
-        return f'<img alt="{html.escape(str(self).partition(chr(10))[0])}" src="data:image/png;base64,{code}">'
+        return f'<img alt="{html.escape(first_line(self))}" src="data:image/png;base64,{code}">'
 
 
 def same(one: Any, other: Any) -> bool:
@@ -212,28 +214,46 @@ def _cut(text: str, room: int) -> str:
 def paged(text: str, indent: int = 0, hang: int | None = None) -> str:
     """Lines longer than a page, broken between words, what follows below the place ``hang`` (or the indent).
 
+    A formula that is a word longer than the page is broken where the page ends.
+
     Examples
     --------
     >>> print(paged("verdict: " + "word " * 20, hang=9))
     verdict: word word word word word word word word word word word word word word
              word word word word word word
     """
-    lines = []
+    lines, page = [], _page.get()
     for line in text.splitlines():
-        if len(line) <= PAGE - indent:
+        if len(line) <= page - indent:
             lines.append(" " * indent + line)
             continue
         below = " " * (indent if hang is None else indent + hang)
         lines += textwrap.wrap(
             line,
-            PAGE,
+            page,
             initial_indent=" " * indent,
             subsequent_indent=below,
             drop_whitespace=True,
             break_on_hyphens=False,
-            break_long_words=False,
         )
     return "\n".join(lines)
+
+
+def first_line(shown: object) -> str:
+    """The first line of what ``str`` gives, as long as it is: a page in a browser folds it.
+
+    Examples
+    --------
+    >>> import meanfield as mf
+    >>> shaped = mf.shape_activation("leaky_relu", 100, "tat")
+    >>> first_line(shaped).endswith("for σ_w = 1, σ_b = 0"), str(shaped).partition("\\n")[0].endswith("σ_w = 1,")
+    (True, True)
+    """
+    token = _page.set(_ENDLESS)
+    try:
+        return str(shown).partition("\n")[0]
+    finally:
+        _page.reset(token)
 
 
 def shortened(name: str, room: int) -> str:

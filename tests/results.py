@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import meanfield as mf
 from meanfield import layers as L
@@ -27,6 +28,16 @@ def _simulation(**more: Any) -> Any:
 def _network() -> mf.Network:
     block = L.Residual(L.LayerNorm(), L.Dense(1.0), "gelu", L.Dense(1.0), scale=0.3)
     return mf.Network(L.Dense(1.4, 0.1), L.Repeat(block, 20), L.Dropout(0.1), L.Dense(1.0))
+
+
+def _proof(name: str) -> mf.Proof:
+    pytest.importorskip("flint", reason="python-flint is not installed")
+    return mf.prove_proposition4(name)
+
+
+def _enclosed(what: str, name: str, **more: Any) -> mf.Enclosure:
+    pytest.importorskip("flint", reason="python-flint is not installed")
+    return mf.enclose(what, name, **more)
 
 
 MADE: dict[str, Callable[[], Any]] = {
@@ -73,4 +84,11 @@ MADE: dict[str, Callable[[], Any]] = {
     "LayerStatistics, deep": lambda: mf.layer_statistics("tanh", widths=[32] * 101, networks=0),
     "Scheme": lambda: mf.scheme("he", 512),
     "Expectation": lambda: mf.estimate("tanh", q=np.linspace(0.5, 2, 30)),
+    "Proof": lambda: _proof("tanh"),
+    "Proof, disproved": lambda: _proof("relu"),
+    "Check": lambda: mf.check_proof(_proof("tanh").to_json()),
+    "Enclosure": lambda: _enclosed("second_moment", "tanh", q="1"),
+    "Enclosures": lambda: _enclosed("standardisation", "silu"),
+    "Shape": lambda: mf.shape_activation("gelu", 100, "tat").solutions[0],
+    "Shape, leaky": lambda: mf.shape_activation("leaky_relu", 100, "tat").solutions[0],
 }

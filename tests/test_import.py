@@ -10,7 +10,7 @@ import pytest
 
 import meanfield as mf
 
-HEAVY = ("numpy", "scipy", "numba", "sympy", "matplotlib", "mpmath", "joblib", "torch", "jax", "keras", "rich", "typer", "jinja2")
+HEAVY = ("numpy", "scipy", "numba", "sympy", "matplotlib", "mpmath", "joblib", "torch", "jax", "keras", "rich", "click", "jinja2")
 
 
 def modules_after(statements: str) -> set[str]:
@@ -26,13 +26,40 @@ def test_import_loads_nothing_heavy():
 
 def test_activations_alone_need_no_numba_and_no_plotting():
     loaded = modules_after("import meanfield as mf; mf.activation('tanh')(0.5)")
-    assert loaded.isdisjoint({"numba", "matplotlib", "torch", "rich", "typer"})
+    assert loaded.isdisjoint({"numba", "matplotlib", "torch", "rich", "click"})
 
 
-def test_help_and_version_load_no_numpy():
-    for words in (["--help"], ["--version"], ["eoc", "--help"], ["activations", "--help"]):
-        loaded = modules_after(f"from meanfield.cli import main; main({words})")
-        assert loaded.isdisjoint({"numpy", "scipy", "numba", "sympy", "matplotlib", "rich"}), words
+COMMANDS = ("eoc", "phase", "depth", "recommend", "compare", "gain", "shape", "check", "simulate", "spectrum", "prove", "network", "report")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--help"],
+        ["--version"],
+        ["--show-completion", "zsh"],
+        ["eco"],
+        ["eoc"],
+        ["eoc", "--bogus"],
+        ["simulate", "tanh", "--width", "x"],
+    ]
+    + [[name, "--help"] for name in (*COMMANDS, "explore", "activations")],
+)
+def test_what_needs_no_number_loads_no_numpy(words):
+    """Of others' packages click alone; of ours no theory, and no command but the one that is named."""
+    code = (
+        f"import sys; before = set(sys.modules); from meanfield.cli import main; main({words}); print('\\n', *(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    others = {name.partition(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"__mp_main__"}
+    assert others == {"meanfield", "click"}
+    ours = {name for name in loaded if name.startswith("meanfield.") and not name.startswith("meanfield.cli")}
+    assert ours <= {"meanfield._callable", "meanfield.errors"}
+    if words not in ([], ["--help"]):
+        commands = {name.removeprefix("meanfield.cli.") for name in loaded} & {"phase", "depth", "gain", "check", "network", "prove"}
+        assert commands <= set(words)
 
 
 @pytest.mark.parametrize("words", [["eoc", "tahn"], ["phase", "tahn"], ["recommend", "tahn"], ["compare", "relu", "tahn"]])

@@ -40,7 +40,12 @@ FRAMED = {  # rows of the table
     "EdgeOfChaos, long": 101,
     "Recommendation": 1,
     "Scheme": 1,
+    "Proof": 11,
+    "Enclosure": 1,
+    "Enclosures": 4,
+    "Shape": 1,
 }
+LONGER = {"Proof": 60}  # lines: every step is wanted
 PLOTTED = (
     "EdgeOfChaos",
     "PhaseDiagram",
@@ -82,17 +87,96 @@ def test_repr_is_short_and_str_readable(result):
 def test_a_page_holds_what_is_printed(result):
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) <= 40
+    assert len(lines) <= LONGER.get(type(result).__name__, 40)
     assert not any(line.endswith(" ") for line in lines)
 
 
 def test_every_public_dataclass_that_holds_an_answer_is_a_result():
-    """What stands beside a proof (its statements are words) and what describes something is none."""
+    """What describes something is none."""
     import dataclasses
 
-    described = {"Breakpoint", "Shape", "Check", "Proof", "Enclosure", "Enclosures"}
+    described = {"Breakpoint"}
     classes = {name for name in mf.__all__ if dataclasses.is_dataclass(getattr(mf, name))}
     assert {name for name in classes if not issubclass(getattr(mf, name), Result)} == described
+
+
+LONG = "+".join(["tanh(x)"] * 60)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda phi: mf.edge_of_chaos(phi, [0.1, 0.2]),
+        lambda phi: mf.phase_diagram(phi, [0.01, 0.02], [0.0, 0.1]),
+        lambda phi: mf.simulate(phi, 0.02, 0.2, width=20, depth=3, networks=3, progress=False),
+        lambda phi: mf.compare([phi], depth=3)[0],
+        lambda phi: mf.existence_conditions(phi),
+        lambda phi: mf.convergence_domains(phi),
+        lambda phi: mf.asymptotics(phi, sigma_b=0.2),
+        lambda phi: mf.shape_activation(phi, 10, "dks"),
+    ],
+)
+def test_a_long_formula_is_folded(ask):
+    found = ask(mf.activation(LONG))
+    lines = str(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(repr(found)) < 2500
+    title = found._repr_html_().partition("</strong>")[0]
+    # A browser folds a title by itself: it is whole.
+    assert isinstance(found, mf.Asymptotics) or f"{LONG}" in title
+
+
+def test_a_title_in_a_notebook_is_a_sentence():
+    diagram = mf.phase_diagram("tanh", [0.5, 1.0], [0.0, 0.1])
+    assert max(map(len, str(diagram).splitlines())) <= 80
+    assert f"<strong>{' '.join(str(diagram).split())}</strong>".replace("'", "&#x27;") in diagram._repr_html_()
+
+
+def test_one_network_is_no_plural():
+    assert str(mf.simulate("tanh", 1.0, 0.2, width=5, depth=1, networks=1, progress=False)).startswith("1 network, tanh")
+
+
+@pytest.mark.parametrize("ax", [3, "q1"])
+def test_what_is_no_axes_is_told(ax):
+    with pytest.raises(mf.DomainError, match=f"ax must be axes of Matplotlib, not {type(ax).__name__} {ax!r}"):
+        made("Trajectory").plot(ax)
+
+
+def test_a_shaped_activation_shows_its_solutions():
+    found = mf.shape_activation("gelu", 100, "tat")
+    lines = str(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
+    assert f"… ({len(found.solutions) - 5} more)" in lines
+    assert lines[5].startswith("1. output_scale = 23.0519461624, input_scale = 0.0576716")
+    assert len(repr(found)) <= 80
+    page = found._repr_html_()
+    assert page.count("<tr>") == 1 + len(found.solutions)
+    assert "φ = gelu" in page
+    for other in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found)), mf.shape_activation("gelu", 100, "tat")):
+        assert other == found
+        assert hash(other) == hash(found)
+        assert other.solutions == found.solutions
+    assert found != mf.shape_activation("gelu", 101, "tat")
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = found.to_frame()
+    assert frame["output_scale"].tolist() == [one.output_scale for one in found.solutions]
+    assert list(mf.shape_activation("leaky_relu", 100, "tat").to_frame()["negative_slope"]) == [0.57043953105872]
+
+
+def test_a_proof_keeps_its_words():
+    proof = made("Proof")
+    text = " ".join(str(proof).split())
+    for step in proof.steps:
+        assert " ".join(f"{step.claim}. [{step.theorem}] {step.evidence}".split()) in text
+    assert "recursion: proved." in text
+    assert proof._columns()["claim"] == [step.claim for step in proof.steps]
+    page = proof._repr_html_()
+    assert page.count("<p>") == 5  # both readings, and three kernels
+    assert "<p>(i)–(iv), q the limit of the recursion: proved.</p>" in page
+    unknown = mf.prove_proposition4(mf.activation(np.tanh, name="mine"))
+    assert "every claim above" not in str(unknown)
+    assert "limit of the recursion: undecided.</p>" in unknown._repr_html_()
 
 
 def test_what_a_curve_lacks_is_said_once():

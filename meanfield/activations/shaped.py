@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +15,18 @@ import numpy as np
 from meanfield.activations.activation import Activation, Array
 from meanfield.activations.breakpoint import Breakpoint
 from meanfield.activations.feature import Feature
+from meanfield.result import Result, first_line, html_table, left_out, needed, paged
 
 if TYPE_CHECKING:
     from meanfield.arrays import Mask
 
 
-@dataclass(frozen=True)
-class Shape:
+_PRINTED = 6  # solutions, of which there may be dozens
+_SCALES = ("output_scale", "input_scale", "input_shift", "output_shift")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shape(Result):
     """One solution: φ̂(x) = output_scale·(φ(input_scale·x + input_shift) + output_shift).
 
     Attributes
@@ -61,12 +67,15 @@ class Shape:
         """γα, what φ̂' is for φ' = 1."""
         return self.output_scale * self.input_scale
 
+    def _columns(self) -> dict[str, Any]:
+        columns = {name: [getattr(self, name)] for name in _SCALES} | {name: [value] for name, value in self.parameters.items()}
+        return columns | {"residual": [self.residual], "reason": [self.reason]}
+
     def __str__(self) -> str:
-        more = "".join(f", {name} = {value:.12g}" for name, value in self.parameters.items())
-        return (
-            f"output_scale = {self.output_scale:.12g}, input_scale = {self.input_scale:.12g}, input_shift = {self.input_shift:.12g}, "
-            f"output_shift = {self.output_shift:.12g}{more}; residual {self.residual:.1g}; {self.reason}"
-        )
+        values = {name: getattr(self, name) for name in _SCALES} | dict(self.parameters)
+        scales = ", ".join(f"{name}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{value:.12g}" for name, value in values.items())
+        text = paged(f"{scales}; residual {self.residual:.1g}" + (f"; {self.reason}" if self.reason else ""), hang=3)
+        return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 class ShapedActivation(Activation):
@@ -162,7 +171,29 @@ class ShapedActivation(Activation):
         return ShapedActivation, (self.base, self.solutions, dict(self.targets), self.method, self.name)
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: x ↦ γ(φ(αx + β) + δ), φ = {self.base.name}, for σ_w = 1, σ_b = 0"]
+        lines = [paged(f"{self.name}: x ↦ γ(φ(αx + β) + δ), φ = {self.base.name}, for σ_w = 1, σ_b = 0", hang=2)]
         lines += [f"  {name} = {value:.12g} asked, {self.reached.get(name, math.nan):.12g} reached" for name, value in self.targets.items()]
-        lines += [f"{index + 1}. {shape}" for index, shape in enumerate(self.solutions)]
+        lines += left_out([paged(f"{index + 1}. {shape}", hang=3) for index, shape in enumerate(self.solutions)], _PRINTED)
         return "\n".join(lines)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        rows = [shape._columns() for shape in self.solutions]
+        return {name: [row[name][0] for row in rows] for name in rows[0]}
+
+    def to_frame(self) -> Any:
+        """The solutions as a table of pandas, best first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each solution, a column for each of its scales, shifts and parameters, its residual and the reason for its place.
+
+        Raises
+        ------
+        MeanFieldError
+            If pandas is not installed.
+        """
+        return needed("pandas", "to_frame()").DataFrame(self._columns())
+
+    def _repr_html_(self) -> str:
+        return f'<div style="overflow-x: auto"><strong>{html.escape(first_line(self))}</strong>{html_table(self._columns())}</div>'

@@ -1,77 +1,94 @@
-"""The commands and their help."""
+"""The commands, each loaded when it is named."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
-import typer
+import click
 
-from meanfield.cli.catalogue import activations
-from meanfield.cli.check import check
-from meanfield.cli.compare import compare
-from meanfield.cli.depth import depth
-from meanfield.cli.edge_of_chaos import eoc
-from meanfield.cli.explore import explore
-from meanfield.cli.gain import gain
-from meanfield.cli.network import network
-from meanfield.cli.phase import phase
-from meanfield.cli.prove import prove
-from meanfield.cli.recommend import recommend
-from meanfield.cli.report import report
-from meanfield.cli.shape import shape
-from meanfield.cli.simulate import simulate
-from meanfield.cli.spectrum import spectrum
+from meanfield.cli.command import SHOWN
+from meanfield.cli.completion import SHELLS, install, show
+from meanfield.cli.options import one_of
 
-# Each command with what one may type; a test runs them all.
-COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
-    eoc: ("eoc tanh", "eoc tanh silu --sigma-b 0:1:0.25", "eoc 'x*sigmoid(1.7*x)' --json", "eoc gelu -o curve.png"),
-    phase: ("phase tanh", "phase relu --quantity chi_1 -o phases.png"),
-    depth: ("depth silu --sigma-b 0.2", "depth tanh --sigma-w 1.3,2.5 --sigma-b 0.3 --csv"),
-    recommend: ("recommend tanh --depth 50", "recommend relu --depth 50 --dropout 0.1 --no-bias"),
-    compare: ("compare relu tanh --depth 30", "compare relu elu --depth 20 --csv"),
-    gain: ("gain relu gelu silu",),
-    shape: ("shape gelu --depth 100 --method tat",),
-    check: ("check tanh", "check 'x*tanh(exp(x))' --json"),
-    simulate: ("simulate tanh --sigma-w 1.3 --sigma-b 0.2 --width 100 --depth 5 --networks 20",),
-    spectrum: ("spectrum tanh --sigma-w 1.1 --sigma-b 0.1 --depth 64 --orthogonal",),
-    prove: ("prove tanh",),
-    network: ("network net.toml", "network net.toml --simulate --width 100 --networks 20"),
-    report: ("report mish -o mish.html",),
-    explore: ("explore", "explore 'x*tanh(exp(x))' --no-browser"),
-    activations: ("activations", "activations --json"),
+# Where each lives, in the order of the help.
+COMMANDS = {
+    "eoc": "edge_of_chaos",
+    "phase": "phase",
+    "depth": "depth",
+    "recommend": "recommend",
+    "compare": "compare",
+    "gain": "gain",
+    "shape": "shape",
+    "check": "check",
+    "simulate": "simulate",
+    "spectrum": "spectrum",
+    "prove": "prove",
+    "network": "network",
+    "report": "report",
+    "explore": "explore",
+    "activations": "catalogue",
 }
 
-application = typer.Typer(
-    name="meanfield",
-    help="Mean-field theory of random neural networks, for any activation function.",
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich and what it reads Markdown with take longer to load than the rest of the help
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command, _lines in COMMANDS.items():
-    # An empty line between them: help is set as paragraphs.
-    application.command(
-        short_help=(_command.__doc__ or "").partition("\n")[0],  # whole, where it would be cut in the list of commands
-        epilog="Examples:\n\n" + "\n\n".join(f"meanfield {line}" for line in _lines),
-    )(_command)
+
+class _Commands(click.Group):
+    """The group of all commands; only the one asked for is imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        home = importlib.import_module(f"meanfield.cli.{COMMANDS[cmd_name]}")
+        found: click.Command = getattr(home, cmd_name)
+        return found
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in COMMANDS or args[0].startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches
+
+        near = get_close_matches(args[0], COMMANDS)
+        raise click.UsageError(f"No such command {args[0]!r}{f'; did you mean {near[0]!r}?' if near else '.'}", ctx)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
         from meanfield import __version__
 
-        typer.echo(f"meanfield {__version__}")
-        raise typer.Exit
+        click.echo(f"meanfield {__version__}")
+        context.exit()
 
 
-@application.callback(invoke_without_command=True)
-def _without_command(
-    context: typer.Context,
-    version: bool = typer.Option(
-        False, "--version", "-V", metavar="", callback=_version, is_eager=True, help="Print the version and exit."
-    ),
-) -> None:
+def _completion(context: click.Context, option: click.Parameter, shell: str | None) -> None:
+    if shell is not None and not context.resilient_parsing:
+        answer = install if option.name == "install_completion" else show
+        click.echo(answer(application, shell))
+        context.exit()
+
+
+def _for_completion(name: str, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        name,
+        is_flag=False,
+        flag_value="",
+        metavar="[SHELL]",
+        is_eager=True,
+        expose_value=False,
+        callback=_completion,
+        shell_complete=one_of(SHELLS),
+        help=help,
+    )
+
+
+@click.group("meanfield", cls=_Commands, invoke_without_command=True, context_settings=SHOWN)
+@click.option("--version", "-V", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit.")
+@_for_completion("--install-completion", "Let the shell (bash, zsh or fish; yours, where it is left out) complete what is typed.")
+@_for_completion("--show-completion", "Print what the shell has to read for that.")
+@click.pass_context
+def application(context: click.Context) -> None:
+    """Mean-field theory of random neural networks, for any activation function."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(64)
+        click.echo(context.get_help())
+        context.exit(64)

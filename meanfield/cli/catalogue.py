@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meanfield.cli.options import AsCsv, AsJson, check_one_format
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
 
 
+@command("activations", "activations --json")
+@as_json()
+@as_csv()
 def activations(
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """The activations known by name, with their parameters and the points where they have a jump or a kink."""
     check_one_format(as_json, as_csv)

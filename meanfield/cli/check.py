@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from meanfield.cli.options import AsJson, Formula, Parameters, Verbose
+from meanfield.cli.command import command
+from meanfield.cli.options import as_json, formula, parameters, verbose
 
 if TYPE_CHECKING:
     from meanfield.theory.conditions import Condition, Proposition4
@@ -14,19 +15,20 @@ if TYPE_CHECKING:
 EXIT_STATUS = {True: 0, False: 1, None: 3}
 
 
+@command("check tanh", "check 'x*tanh(exp(x))' --json")
+@formula
+@click.option(
+    "--strict", is_flag=True, help="Let the exit status tell whether (ii) holds at the limit of the recursion, not at any fixed point."
+)
+@parameters
+@as_json()
+@verbose
 def check(
-    activation: Formula,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            metavar="",
-            help="Let the exit status tell whether (ii) holds at the limit of the recursion, not at any fixed point.",
-        ),
-    ] = False,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
+    activation: str,
+    strict: bool,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """The conditions under which a deep network on the edge of chaos passes information on, each with its reason.
 
@@ -44,7 +46,7 @@ def check(
         _print_json(result)
     else:
         _print_table(result)
-    raise typer.Exit(EXIT_STATUS[result.satisfied_strictly if strict else result.satisfied])
+    raise click.exceptions.Exit(EXIT_STATUS[result.satisfied_strictly if strict else result.satisfied])
 
 
 def _print_json(result: Proposition4) -> None:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from meanfield.cli.options import AsCsv, AsJson, Formulas, Verbose, check_one_format, figure_option
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format, figure, formulas, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
     from meanfield.theory.activation_comparison import ActivationComparison
 
 
+@command("compare relu tanh --depth 30", "compare relu elu --depth 20 --csv")
+@formulas
+@click.option("--depth", default=100, metavar="N", help="How many layers the networks have.")
+@click.option("--width", default=1000, metavar="N", help="Units of a layer, for the spread of gradients.")
+@as_json()
+@as_csv()
+@figure("what is left of signals")
+@verbose
 def compare(
-    activation: Formulas,
-    depth: Annotated[int, typer.Option("--depth", metavar="N", help="How many layers the networks have.")] = 100,
-    width: Annotated[int, typer.Option("--width", metavar="N", help="Units of a layer, for the spread of gradients.")] = 1000,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    output: Annotated[str | None, figure_option("what is left of signals")] = None,
-    verbose: Verbose = False,
+    activation: tuple[str, ...],
+    depth: int,
+    width: int,
+    as_json: bool,
+    as_csv: bool,
+    output: str | None,
+    verbose: bool,
 ) -> None:
     """Activations side by side: edge of chaos, what to initialise with, how deep signals go, gradients, Proposition 4."""
     from meanfield.cli.figure_file import figure_path, write_figure
@@ -63,7 +72,7 @@ def _print_table(found: ActivationComparison) -> None:
     from meanfield.theory.conditions.condition import SHOWN
 
     print_table(
-        title=f"{len(found)} activations at {found.depth} layers",
+        title=f"{len(found)} activation{'s' * (len(found) > 1)} at {found.depth} layer{'s' * (found.depth > 1)}",
         header=("activation", "σ_w", "σ_b", "q", "layers", "variance", "gradient", "1 - c", "spread", "Jacobian", "Prop. 4", "EOC at 0"),
         rows=[
             (

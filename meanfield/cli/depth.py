@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, Verbose, check_one_format
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format, formula, parameters, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -41,27 +42,32 @@ class _Point:
 _FIELDS = tuple(_Point.__dataclass_fields__)
 
 
+@command("depth silu --sigma-b 0.2", "depth tanh --sigma-w 1.3,2.5 --sigma-b 0.3 --csv")
+@formula
+@click.option(
+    "--sigma-b",
+    metavar="GRID",
+    help="σ_b: 0.2, or 0,0.1,0.5, or start:stop:step with the stop included. Left out: 0.2, or 0 where there is no other.",
+)
+@click.option("--sigma-w", metavar="GRID", help="σ_w, in the same way; on the edge of chaos where it is left out.")
+@click.option("--c0", default=0.5, help="The correlation of the two inputs, in [-1, 1].")
+@click.option("--threshold", default=0.01, help="How near c* counts as arrived.")
+@click.option("--depth", "layers", type=int, metavar="N", help="Also recommend an initialisation for a network of N layers.")
+@parameters
+@as_json()
+@as_csv()
+@verbose
 def depth(
-    activation: Formula,
-    sigma_b: Annotated[
-        str | None,
-        typer.Option(
-            "--sigma-b",
-            help="σ_b: 0.2, or 0,0.1,0.5, or start:stop:step with the stop included. Left out: 0.2, or 0 where there is no other.",
-        ),
-    ] = None,
-    sigma_w: Annotated[
-        str | None, typer.Option("--sigma-w", help="σ_w, in the same way; on the edge of chaos where it is left out.")
-    ] = None,
-    c0: Annotated[float, typer.Option("--c0", help="The correlation of the two inputs, in [-1, 1].")] = 0.5,
-    threshold: Annotated[float, typer.Option("--threshold", help="How near c* counts as arrived.")] = 1e-2,
-    layers: Annotated[
-        int | None, typer.Option("--depth", metavar="N", help="Also recommend an initialisation for a network of N layers.")
-    ] = None,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    verbose: Verbose = False,
+    activation: str,
+    sigma_b: str | None,
+    sigma_w: str | None,
+    c0: float,
+    threshold: float,
+    layers: int | None,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+    verbose: bool,
 ) -> None:
     """How many layers until two inputs can't be told apart: |c - c*| < threshold, the variance held at its fixed point.
 

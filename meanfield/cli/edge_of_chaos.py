@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from meanfield.cli.options import AsCsv, AsJson, Formulas, Parameters, SigmaB, Verbose, check_one_format, figure_option
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format, figure, formulas, parameters, sigma_b_grid, verbose
 from meanfield.cli.standard_output import write_out
 from meanfield.errors import DomainError
 
@@ -22,14 +23,22 @@ _MEANING = {
 }
 
 
+@command("eoc tanh", "eoc tanh silu --sigma-b 0:1:0.25", "eoc 'x*sigmoid(1.7*x)' --json", "eoc gelu -o curve.png")
+@formulas
+@sigma_b_grid
+@parameters
+@as_json()
+@as_csv()
+@figure("the curve")
+@verbose
 def eoc(
-    activation: Formulas,
-    sigma_b: SigmaB = "0:1:0.1",
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    output: Annotated[str | None, figure_option("the curve")] = None,
-    verbose: Verbose = False,
+    activation: tuple[str, ...],
+    sigma_b: str,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+    output: str | None,
+    verbose: bool,
 ) -> None:
     """The edge of chaos: for each σ_b the σ_w where χ₁ = 1, with q, F'(q) and whether nearby variances return.
 

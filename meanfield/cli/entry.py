@@ -9,15 +9,17 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from meanfield.cli.standard_output import ReaderGone
 from meanfield.errors import MeanFieldError
 
+if TYPE_CHECKING:
+    import click
+
 BAD_INPUT = 64  # EX_USAGE of sysexits.h
 INPUT_OUTPUT = 74  # EX_IOERR
 INTERRUPTED = 130  # what a shell reports after SIGINT
-_COMPLETION = "_MEANFIELD_COMPLETE"  # what shells set when they ask for completions
 BROKEN_PIPE = 141  # what a shell reports after SIGPIPE
 
 
@@ -78,49 +80,39 @@ def _interrupted(error: BaseException | None) -> bool:
 
 
 def _run(arguments: list[str]) -> int:
-    import typer
+    import click
 
     from meanfield.cli.application import application
+    from meanfield.cli.completion import VARIABLE
 
-    # Older typer uses click, newer typer its own copy; the errors' base class has this name in both.
-    usage_error: type[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-    command = typer.main.get_command(application)
     try:
-        result = command.main(args=arguments, prog_name="meanfield", standalone_mode=False)
-    except SystemExit as ended:  # a shell that asked what may follow; or typer's own answer where nobody reads the help
-        if _COMPLETION in os.environ:
+        result = application.main(args=arguments, prog_name="meanfield", complete_var=VARIABLE, standalone_mode=False)
+    except SystemExit as ended:  # a shell that asked what may follow; or click's own answer where nobody reads the help
+        if VARIABLE in os.environ:
             return ended.code if isinstance(ended.code, int) else 0
         raise ReaderGone from None
-    except typer.Abort:
+    except (KeyError, ValueError):
+        if not os.environ.get(VARIABLE):
+            raise
+        _complain(f"error: {VARIABLE} is set as a shell sets it that asks for completions, and its question can't be read; unset it")
+        return BAD_INPUT
+    except click.Abort:
         _complain("interrupted")
         return INTERRUPTED
-    except usage_error as error:
-        _complain(f"error: {_told(error, arguments)}{_hint(error, arguments)}")
+    except click.ClickException as error:
+        told = " ".join(error.format_message().split())  # a line, where click has one for each choice
+        _complain(f"error: {told}{_hint(error, arguments)}")
         return BAD_INPUT
-    if result == INTERRUPTED:  # typer's own answer to Ctrl-C, without a word
-        _complain("interrupted")
     return result if isinstance(result, int) else 0
 
 
-def _told(error: Any, arguments: Sequence[str]) -> str:
-    """What is wrong, with the word that was typed, which typer leaves out."""
-    message = str(error.format_message())
-    for option in getattr(getattr(error, "param", None), "opts", ()):
-        for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
-            name, equals, value = word.partition("=")
-            if name == option:
-                message = message.replace("Invalid value for", f"Invalid value {(value if equals else after)!r} for", 1)
-    return message
-
-
-def _hint(error: BaseException, arguments: Sequence[str]) -> str:
+def _hint(error: click.ClickException, arguments: Sequence[str]) -> str:
     option = getattr(error, "option_name", None) or ""
     if type(error).__name__ == "NoSuchOption" and not option.startswith("--") and "--" not in arguments:
         return "\nA formula that starts with '-' goes after '--', at the end: meanfield eoc --sigma-b 0:1:0.1 -- \"-x\""
-    from meanfield.cli.application import application
+    from meanfield.cli.application import COMMANDS
 
-    commands = [getattr(command.callback, "__name__", "") for command in application.registered_commands]
-    command = next((f" {word}" for word in arguments if word in commands), "")
+    command = next((f" {word}" for word in arguments if word in COMMANDS), "")
     return f"\nTry: meanfield{command} --help"
 
 

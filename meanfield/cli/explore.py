@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
-import typer
+import click
 
-from meanfield.cli.options import Parameters, known_names
+from meanfield.cli.command import argument, command
+from meanfield.cli.options import known_names, parameters
 
 
+@command("explore", "explore 'x*tanh(exp(x))' --no-browser")
+@argument("activation", default="tanh", metavar="[ACTIVATION]", shell_complete=known_names, help="A name or a formula to begin with.")
+@click.option("--port", default=0, metavar="N", help="The port on this machine; 0: a free one.")
+@click.option("--no-browser", is_flag=True, help="Print the address only.")
+@parameters
 def explore(
-    activation: Annotated[
-        str, typer.Argument(metavar="[ACTIVATION]", help="A name or a formula to begin with.", autocompletion=known_names)
-    ] = "tanh",
-    port: Annotated[int, typer.Option("--port", metavar="N", help="The port on this machine; 0: a free one.")] = 0,
-    no_browser: Annotated[bool, typer.Option("--no-browser", metavar="", help="Print the address only.")] = False,
-    parameter: Parameters = None,
+    activation: str,
+    port: int,
+    no_browser: bool,
+    parameter: tuple[str, ...],
 ) -> None:
     """An interactive page in the browser: drag a point of the phase diagram, type a formula, see what a network there does.
 
@@ -30,6 +33,6 @@ def explore(
 
         given = named_activation(activation, parameter)
     with serve(given, port=port, open_browser=not no_browser) as page:  # whatever Ctrl-C meets, the worker is ended
-        typer.echo(f"{page.url}\nCtrl-C ends it.")
+        click.echo(f"{page.url}\nCtrl-C ends it.")
         sys.stdout.flush()
         page.wait()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from meanfield.cli.options import AsCsv, AsJson, Parameters, check_one_format
+from meanfield.cli.command import argument, command
+from meanfield.cli.options import as_csv, as_json, check_one_format, parameters
 from meanfield.errors import DomainError
 
 USUAL = (
@@ -28,14 +27,18 @@ USUAL = (
 _FIELDS = ("activation", "mean", "std", "rms", "gain", "sigma_w")
 
 
+@command("gain relu gelu silu")
+@argument("activation", nargs=-1, metavar="[ACTIVATION]...", help="Names or formulas; the usual ones without.")
+@click.option("--q", default=1.0, help="Variance of the input.")
+@parameters
+@as_json()
+@as_csv()
 def gain(
-    activation: Annotated[
-        list[str] | None, typer.Argument(metavar="[ACTIVATION]...", help="Names or formulas; the usual ones without.")
-    ] = None,
-    q: Annotated[float, typer.Option("--q", help="Variance of the input.")] = 1.0,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    activation: tuple[str, ...],
+    q: float,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Mean, standard deviation and root mean square of φ at Gaussian input, and the gains that keep its variance.
 
@@ -49,7 +52,7 @@ def gain(
     from meanfield.theory.standardisation import standardisation
 
     if not 0.0 < q <= 1e280:
-        raise DomainError(f"--q {q!r} is out of range; give a variance above 0")
+        raise DomainError(f"--q {q!r} is out of range; give a variance above 0 and at most 1e280")
     rows = []
     for name in names:
         found = standardisation(named_activation(name, parameter), q)
@@ -70,12 +73,17 @@ def gain(
         print_table(
             title=f"φ(√q Z) at q = {q:g}",
             header=_FIELDS,
-            rows=([row[0], *(f"{value:.12g}" for value in row[1:])] for row in rows),
+            rows=([name, _beside(mean, rms), *(f"{value:.12g}" for value in (std, rms, *gains))] for name, mean, std, rms, *gains in rows),
             notes=(
                 "gain = √q/std keeps the variance with standardised weights, sigma_w = √q/rms with others and σ_b = 0.",
                 "Neither keeps gradients: 'meanfield depth' and 'meanfield shape' do.",
             ),
         )
+
+
+def _beside(mean: float, rms: float) -> str:
+    """The mean, which is 0 where it is no more than the rounding of what it is the mean of."""
+    return "0" if abs(mean) < 1e-15 * rms else f"{mean:.12g}"
 
 
 def _over(root: float, size: float) -> float:

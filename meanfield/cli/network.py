@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from meanfield.cli.beside_theory import check_correlation, check_least, layers_shown, print_csv, sampled_columns, variances
-from meanfield.cli.options import AsJson, Verbose, check_one_format, figure_option
+from meanfield.cli.command import argument, command
+from meanfield.cli.options import as_csv, as_json, check_one_format, figure, file_names, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -22,26 +23,34 @@ _MOST_LAYERS = 1_000_000  # a trajectory of ten times as many fills gigabytes
 _NAME = 48  # letters of a layer in a table
 
 
+@command("network net.toml", "network net.toml --simulate --width 100 --networks 20")
+@argument("file", metavar="FILE", shell_complete=file_names, help="A .toml or .json file, or - for stdin.")
+@click.option("--propagate", is_flag=True, help="Follow two inputs and a gradient from layer to layer.")
+@click.option("--simulate", is_flag=True, help="Draw random networks of it, with the theory beside them.")
+@click.option("--q", show_default="1", help="Mean square of the inputs' components, or of each input's: 1 or 1,0.5.")
+@click.option("--c", type=float, show_default="0.5", help="Correlation of the inputs, in [-1, 1].")
+@click.option("--width", type=int, metavar="N", show_default="500", help="Units in each layer.")
+@click.option("--networks", type=int, metavar="N", show_default="50", help="How many networks.")
+@click.option("--seed", type=int, show_default="0", help="The same seed gives the same numbers.")
+@click.option("--jobs", "-j", type=int, metavar="N", show_default="1", help="Threads to share the networks.")
+@as_json()
+@as_csv(": a row for each layer")
+@figure("q, c and the gradient")
+@verbose
 def network(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A .toml or .json file, or - for stdin.")],
-    propagate: Annotated[
-        bool, typer.Option("--propagate", metavar="", help="Follow two inputs and a gradient from layer to layer.")
-    ] = False,
-    simulate: Annotated[
-        bool, typer.Option("--simulate", metavar="", help="Draw random networks of it, with the theory beside them.")
-    ] = False,
-    q: Annotated[
-        str | None, typer.Option("--q", help="Mean square of the inputs' components, or of each input's: 1 or 1,0.5.", show_default="1")
-    ] = None,
-    c: Annotated[float | None, typer.Option("--c", help="Correlation of the inputs, in [-1, 1].", show_default="0.5")] = None,
-    width: Annotated[int | None, typer.Option("--width", metavar="N", help="Units in each layer.", show_default="500")] = None,
-    networks: Annotated[int | None, typer.Option("--networks", metavar="N", help="How many networks.", show_default="50")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same numbers.", show_default="0")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", help="Threads to share the networks.", show_default="1")] = None,
-    as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", metavar="", help="CSV on stdout, numbers in full: a row for each layer.")] = False,
-    output: Annotated[str | None, figure_option("q, c and the gradient")] = None,
-    verbose: Verbose = False,
+    file: str,
+    propagate: bool,
+    simulate: bool,
+    q: str | None,
+    c: float | None,
+    width: int | None,
+    networks: int | None,
+    seed: int | None,
+    jobs: int | None,
+    as_json: bool,
+    as_csv: bool,
+    output: str | None,
+    verbose: bool,
 ) -> None:
     """A network of layers, residual, normalised, gated and so on, from its description: what each layer does to two inputs.
 

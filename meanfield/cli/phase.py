@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from meanfield.cli.options import Formula, Parameters, SigmaB, Verbose, check_one_format, check_word, figure_option
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, figure, formula, one_of, parameters, sigma_b_grid, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -26,22 +27,32 @@ _BESIDE_MAP = 24  # the columns left of it
 _TALLEST_MAP = 60
 
 
+@command("phase tanh", "phase relu --quantity chi_1 -o phases.png")
+@formula
+@click.option("--sigma-w", default="0.5:3:0.1", metavar="GRID", help="σ_w: 1.5, or 1,1.5,2, or start:stop:step with the stop included.")
+@sigma_b_grid
+@click.option(
+    "--quantity",
+    default="xi_c",
+    metavar="NAME",
+    shell_complete=one_of(QUANTITIES),
+    help=f"What to draw and to sum up: {', '.join(QUANTITIES)}.",
+)
+@parameters
+@as_json(": every quantity, rows for σ_b, columns for σ_w")
+@as_csv(": every quantity, a row for each (σ_b, σ_w)")
+@figure("the diagram")
+@verbose
 def phase(
-    activation: Formula,
-    sigma_w: Annotated[
-        str, typer.Option("--sigma-w", help="σ_w: 1.5, or 1,1.5,2, or start:stop:step with the stop included.")
-    ] = "0.5:3:0.1",
-    sigma_b: SigmaB = "0:1:0.1",
-    quantity: Annotated[
-        str, typer.Option("--quantity", metavar="NAME", help=f"What to draw and to sum up: {', '.join(QUANTITIES)}.")
-    ] = "xi_c",
-    parameter: Parameters = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="One JSON object on stdout: every quantity, rows for σ_b, columns for σ_w.")
-    ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", metavar="", help="CSV on stdout: every quantity, a row for each (σ_b, σ_w).")] = False,
-    output: Annotated[str | None, figure_option("the diagram")] = None,
-    verbose: Verbose = False,
+    activation: str,
+    sigma_w: str,
+    sigma_b: str,
+    quantity: str,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+    output: str | None,
+    verbose: bool,
 ) -> None:
     """The phase diagram: ordered or chaotic at each (σ_w, σ_b), with q*, χ₁, c* and the depth scales.
 

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from meanfield.cli.options import AsJson, Formula, Parameters
+from meanfield.cli.command import command
+from meanfield.cli.options import as_json, formula, parameters
 
 EXIT_STATUS = {True: 0, False: 1, None: 3}
 
 
+@command("prove tanh")
+@formula
+@click.option("--strict", is_flag=True, help="Let the exit status tell about the limit of the recursion, not any fixed point.")
+@click.option("--time-limit", default=10.0, help="Seconds after which the answer is: undecided.")
+@click.option("--certificate", is_flag=True, help="ACTIVATION is a file with a certificate, written by --json: check it again.")
+@click.option("--latex", is_flag=True, help="Print the proof as LaTeX.")
+@parameters
+@as_json()
 def prove(
-    activation: Formula,
-    strict: Annotated[
-        bool, typer.Option("--strict", metavar="", help="Let the exit status tell about the limit of the recursion, not any fixed point.")
-    ] = False,
-    time_limit: Annotated[float, typer.Option(help="Seconds after which the answer is: undecided.")] = 10.0,
-    certificate: Annotated[
-        bool, typer.Option("--certificate", metavar="", help="ACTIVATION is a file with a certificate, written by --json: check it again.")
-    ] = False,
-    latex: Annotated[bool, typer.Option("--latex", metavar="", help="Print the proof as LaTeX.")] = False,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
+    activation: str,
+    strict: bool,
+    time_limit: float,
+    certificate: bool,
+    latex: bool,
+    parameter: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Proposition 4 proved or disproved, by theorems and ball arithmetic; needs the extra "proof".
 
@@ -38,10 +42,10 @@ def prove(
 
     found = prove_proposition4(named_activation(activation, parameter), time_limit)
     if as_json and found.certificate:
-        typer.echo(found.to_json())
+        click.echo(found.to_json())
     else:
-        typer.echo(found.to_latex() if latex else _folded(str(found)))
-    raise typer.Exit(EXIT_STATUS[found.satisfied_strictly if strict else found.satisfied])
+        click.echo(found.to_latex() if latex else _folded(found._said()))
+    raise click.exceptions.Exit(EXIT_STATUS[found.satisfied_strictly if strict else found.satisfied])
 
 
 def _folded(text: str) -> str:
@@ -64,5 +68,5 @@ def _check(path: str) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise DomainError(f"the certificate {path!r} can't be read: {error}") from error
     found = check_proof(text)
-    typer.echo(str(found))
-    raise typer.Exit(0 if found else 1)
+    click.echo(str(found))
+    raise click.exceptions.Exit(0 if found else 1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, Verbose, check_one_format, check_word
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, formula, one_of, parameters, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -28,20 +29,33 @@ _FIELDS = (
 )
 
 
+_LAWS = ("gaussian", "orthogonal", "uniform")
+
+
+@command("recommend tanh --depth 50", "recommend relu --depth 50 --dropout 0.1 --no-bias")
+@formula
+@click.option("--depth", default=100, metavar="N", help="How many layers the network has.")
+@click.option("--no-bias", is_flag=True, help="The layers have no biases.")
+@click.option("--input-variance", type=float, help="The variance of the first layer's pre-activations; 1 where it is left out.")
+@click.option("--dropout", default=0.0, help="The rate of dropout behind each activation, in [0, 1).")
+@click.option("--weights", default="gaussian", metavar="NAME", shell_complete=one_of(_LAWS), help="gaussian, orthogonal or uniform.")
+@click.option("--residual", is_flag=True, help="The layers are branches of residual sums.")
+@parameters
+@as_json()
+@as_csv()
+@verbose
 def recommend(
-    activation: Formula,
-    depth: Annotated[int, typer.Option("--depth", metavar="N", help="How many layers the network has.")] = 100,
-    no_bias: Annotated[bool, typer.Option("--no-bias", metavar="", help="The layers have no biases.")] = False,
-    input_variance: Annotated[
-        float | None, typer.Option("--input-variance", help="The variance of the first layer's pre-activations; 1 where it is left out.")
-    ] = None,
-    dropout: Annotated[float, typer.Option("--dropout", help="The rate of dropout behind each activation, in [0, 1).")] = 0.0,
-    weights: Annotated[str, typer.Option("--weights", metavar="NAME", help="gaussian, orthogonal or uniform.")] = "gaussian",
-    residual: Annotated[bool, typer.Option("--residual", metavar="", help="The layers are branches of residual sums.")] = False,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    verbose: Verbose = False,
+    activation: str,
+    depth: int,
+    no_bias: bool,
+    input_variance: float | None,
+    dropout: float,
+    weights: str,
+    residual: bool,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+    verbose: bool,
 ) -> None:
     """What to initialise a network with at a given depth: σ_w and σ_b, and why.
 
@@ -51,7 +65,7 @@ def recommend(
     from meanfield.cli.progress_log import show_progress
 
     check_one_format(as_json, as_csv)
-    check_word("--weights", weights, ("gaussian", "orthogonal", "uniform"))
+    check_word("--weights", weights, _LAWS)
     if depth < 1:
         raise DomainError(f"--depth {depth} is out of range; give 1 or more layers")
     show_progress(verbose)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
-import typer
+import click
 
-from meanfield.cli.options import Formula, Parameters, Verbose
+from meanfield.cli.command import command
+from meanfield.cli.options import file_names, formula, parameters, verbose
 from meanfield.errors import DomainError
 
 
+@command("report mish -o mish.html")
+@formula
+@click.option("--output", "-o", metavar="FILE", shell_complete=file_names, help="The file to write; without it the page goes to stdout.")
+@parameters
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of the Monte-Carlo check.")
+@verbose
 def report(
-    activation: Formula,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; without it the page goes to stdout.")
-    ] = None,
-    parameter: Parameters = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the Monte-Carlo check.")] = 0,
-    verbose: Verbose = False,
+    activation: str,
+    output: str | None,
+    parameter: tuple[str, ...],
+    seed: int,
+    verbose: bool,
 ) -> None:
     """A datasheet of an activation: one HTML file with figures, tables, verdicts and lines to paste; it needs no network.
 

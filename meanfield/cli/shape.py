@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from meanfield.cli.options import AsCsv, AsJson, Formula, Parameters, check_one_format, check_word
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, formula, one_of, parameters
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -16,16 +17,28 @@ _METHODS = ("dks", "tat", "standard", "scale")
 _FIELDS = ("output_scale", "input_scale", "input_shift", "output_shift", "residual")
 
 
+@command("shape gelu --depth 100 --method tat")
+@formula
+@click.option("--depth", "layers", type=int, metavar="N", help="Number of activations one behind the other.")
+@click.option(
+    "--method", default="dks", metavar="NAME", shell_complete=one_of(_METHODS), help="dks, tat, standard (mean 0, variance 1) or scale."
+)
+@click.option("--zeta", default=1.5, help="dks: C'(1) of the whole network, above 1.")
+@click.option("--tau", default=0.3, help="tat: C''(1) of the whole network, above 0.")
+@click.option("--eta", default=0.9, help="tat with leaky ReLUs: where c = 0 ends, between 0 and 1.")
+@parameters
+@as_json()
+@as_csv()
 def shape(
-    activation: Formula,
-    layers: Annotated[int | None, typer.Option("--depth", metavar="N", help="Number of activations one behind the other.")] = None,
-    method: Annotated[str, typer.Option("--method", help="dks, tat, standard (mean 0, variance 1) or scale.")] = "dks",
-    zeta: Annotated[float, typer.Option("--zeta", help="dks: C'(1) of the whole network, above 1.")] = 1.5,
-    tau: Annotated[float, typer.Option("--tau", help="tat: C''(1) of the whole network, above 0.")] = 0.3,
-    eta: Annotated[float, typer.Option("--eta", help="tat with leaky ReLUs: where c = 0 ends, between 0 and 1.")] = 0.9,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
+    activation: str,
+    layers: int | None,
+    method: str,
+    zeta: float,
+    tau: float,
+    eta: float,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Scales and shifts with which φ suits a depth: x ↦ output_scale·(φ(input_scale·x + input_shift) + output_shift) at σ_w = 1, σ_b = 0.
 
@@ -52,7 +65,10 @@ def shape(
         print_table(
             title=f"{found.name}, to be used with σ_w = 1, σ_b = 0",
             header=(*names, "remark"),
-            rows=([*(f"{_value(each, name):.10g}" for name in names), each.reason] for each in found.solutions),
+            rows=(
+                [*(f"{_value(each, name):{'.1g' if name == 'residual' else '.10g'}}" for name in names), each.reason]
+                for each in found.solutions
+            ),
             notes=[f"{name} = {value:.12g} asked, {found.reached[name]:.12g} reached" for name, value in found.targets.items()],
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from meanfield.cli.beside_theory import check_correlation, check_least, layers_shown, print_csv, sampled_columns, variances
-from meanfield.cli.options import AsJson, Formula, Parameters, Verbose, check_one_format, check_word, figure_option
+from meanfield.cli.command import command
+from meanfield.cli.options import as_csv, as_json, check_one_format, check_word, figure, file_names, formula, one_of, parameters, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -20,33 +21,60 @@ if TYPE_CHECKING:
 QUANTITIES = ("q1", "q2", "c", "gradient")
 
 
+@command("simulate tanh --sigma-w 1.3 --width 100 --depth 5 --networks 20")
+@formula
+@click.option("--sigma-w", type=float, help="σ_w; on the edge of chaos where it is left out.")
+@click.option("--sigma-b", default=0.2, help="σ_b.")
+@click.option("--width", default=1000, metavar="N", help="Units in each layer.")
+@click.option("--depth", default=50, metavar="L", help="Layers after the first, h⁰.")
+@click.option("--networks", default=100, metavar="N", help="How many networks.")
+@click.option("--q", default="1", help="The variance of h⁰, or of the two inputs: 1 or 1,0.5.")
+@click.option("--c", default=0.5, help="The correlation of h⁰, in [-1, 1].")
+@click.option("--seed", default=0, help="The same seed gives the same numbers.")
+@click.option(
+    "--method",
+    default="conditional",
+    metavar="NAME",
+    shell_complete=one_of(("conditional", "weights")),
+    help="conditional (fast, Gaussian weights) or weights (explicit matrices).",
+)
+@click.option(
+    "--weights",
+    default="gaussian",
+    metavar="NAME",
+    shell_complete=one_of(("gaussian", "orthogonal", "uniform")),
+    help="gaussian, or with --method weights also orthogonal, uniform.",
+)
+@click.option("--gradients/--no-gradients", default=True, help="Whether to run the backward pass.")
+@click.option("--jobs", "-j", default=1, metavar="N", help="Threads to share the networks.")
+@click.option("--checkpoint", metavar="FILE", shell_complete=file_names, help="Keep what is done there, and go on from it the next time.")
+@click.option("--quantity", default="c", metavar="NAME", shell_complete=one_of(QUANTITIES), help=f"What -o draws: {', '.join(QUANTITIES)}.")
+@parameters
+@as_json()
+@as_csv(": a row for each layer")
+@figure("one quantity")
+@verbose
 def simulate(
-    activation: Formula,
-    sigma_w: Annotated[float | None, typer.Option("--sigma-w", help="σ_w; on the edge of chaos where it is left out.")] = None,
-    sigma_b: Annotated[float, typer.Option("--sigma-b", help="σ_b.")] = 0.2,
-    width: Annotated[int, typer.Option("--width", metavar="N", help="Units in each layer.")] = 1000,
-    depth: Annotated[int, typer.Option("--depth", metavar="L", help="Layers after the first, h⁰.")] = 50,
-    networks: Annotated[int, typer.Option("--networks", metavar="N", help="How many networks.")] = 100,
-    q: Annotated[str, typer.Option("--q", help="The variance of h⁰, or of the two inputs: 1 or 1,0.5.")] = "1",
-    c: Annotated[float, typer.Option("--c", help="The correlation of h⁰, in [-1, 1].")] = 0.5,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same numbers.")] = 0,
-    method: Annotated[
-        str, typer.Option("--method", metavar="NAME", help="conditional (fast, Gaussian weights) or weights (explicit matrices).")
-    ] = "conditional",
-    weights: Annotated[
-        str, typer.Option("--weights", metavar="NAME", help="gaussian, or with --method weights also orthogonal, uniform.")
-    ] = "gaussian",
-    gradients: Annotated[bool, typer.Option("--gradients/--no-gradients", metavar="", help="Whether to run the backward pass.")] = True,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Threads to share the networks.")] = 1,
-    checkpoint: Annotated[
-        str | None, typer.Option("--checkpoint", metavar="FILE", help="Keep what is done there, and go on from it the next time.")
-    ] = None,
-    quantity: Annotated[str, typer.Option("--quantity", metavar="NAME", help=f"What -o draws: {', '.join(QUANTITIES)}.")] = "c",
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", metavar="", help="CSV on stdout, numbers in full: a row for each layer.")] = False,
-    output: Annotated[str | None, figure_option("one quantity")] = None,
-    verbose: Verbose = False,
+    activation: str,
+    sigma_w: float | None,
+    sigma_b: float,
+    width: int,
+    depth: int,
+    networks: int,
+    q: str,
+    c: float,
+    seed: int,
+    method: str,
+    weights: str,
+    gradients: bool,
+    jobs: int,
+    checkpoint: str | None,
+    quantity: str,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+    output: str | None,
+    verbose: bool,
 ) -> None:
     """Random networks of finite width: two inputs forward, a gradient back, layer by layer, with the theory beside them.
 

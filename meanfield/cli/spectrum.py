@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from meanfield.cli.options import AsJson, Formula, Parameters, Verbose, figure_option
+from meanfield.cli.command import command
+from meanfield.cli.options import as_json, figure, formula, parameters, verbose
 from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
@@ -16,19 +17,28 @@ if TYPE_CHECKING:
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
+@command("spectrum tanh --sigma-w 1.1 --sigma-b 0.1 --depth 64 --orthogonal")
+@formula
+@click.option("--sigma-w", type=float, help="σ_w; on the edge of chaos where it is left out.")
+@click.option("--sigma-b", default=0.0, help="σ_b.")
+@click.option("--depth", default=64, metavar="L", help="Number of layers.")
+@click.option("--orthogonal", is_flag=True, help="Orthogonal weights instead of Gaussian ones.")
+@click.option("--q", metavar="Q", help="Variance of the pre-activations, or 'trajectory'; q* where it is left out.")
+@parameters
+@as_json()
+@figure("the density")
+@verbose
 def spectrum(
-    activation: Formula,
-    sigma_w: Annotated[float | None, typer.Option("--sigma-w", help="σ_w; on the edge of chaos where it is left out.")] = None,
-    sigma_b: Annotated[float, typer.Option("--sigma-b", help="σ_b.")] = 0.0,
-    depth: Annotated[int, typer.Option("--depth", metavar="L", help="Number of layers.")] = 64,
-    orthogonal: Annotated[bool, typer.Option("--orthogonal", metavar="", help="Orthogonal weights instead of Gaussian ones.")] = False,
-    q: Annotated[
-        str | None, typer.Option("--q", metavar="Q", help="Variance of the pre-activations, or 'trajectory'; q* where it is left out.")
-    ] = None,
-    parameter: Parameters = None,
-    as_json: AsJson = False,
-    output: Annotated[str | None, figure_option("the density")] = None,
-    verbose: Verbose = False,
+    activation: str,
+    sigma_w: float | None,
+    sigma_b: float,
+    depth: int,
+    orthogonal: bool,
+    q: str | None,
+    parameter: tuple[str, ...],
+    as_json: bool,
+    output: str | None,
+    verbose: bool,
 ) -> None:
     """The singular values of the input-output Jacobian at infinite width: their range, atoms, moments and quantiles.
 

@@ -31,15 +31,23 @@ const show_points = (told) => {
   put(marks, {data: told.trajectory.marks})
   for (const name of ['verdict', 'table', 'lines', 'link']) write(name, told[name])
   put(shown, {data: {...shown.data, query: [told.query]}})
+  fade(new URLSearchParams(told.query).get('phi'))
   keep_link(told.query)
   wait_for_picture()
 }
 
+// The phase diagram of another formula stays until the new one comes, faded.
+const fade = (formula) => {
+  const of = shown.data.plane[0]
+  const opacity = of === '' || of === formula ? '' : '0.4'
+  if (el.style.opacity !== opacity) el.style.opacity = opacity
+}
 const show_plane = (told) => {
   put_lines(edge_lines, told.lines)
   put(edge_dots, {data: told.dots})
   if (told.message) write('message', told.message)
   put(shown, {data: {...shown.data, plane: [told.plane]}})
+  fade(new URLSearchParams(shown.data.query[0]).get('phi'))
 }
 
 const show_advice = (told) => write('advice', told.advice)

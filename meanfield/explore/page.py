@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
+from bokeh.core.property.vectorization import field
 from bokeh.document import Document, without_document_lock
-from bokeh.models import ColorBar, ColumnDataSource, CustomJS, LogColorMapper, LogTicker, Range1d
+from bokeh.models import ColorBar, ColumnDataSource, CustomJS, Image, LogColorMapper, LogTicker, MultiLine, Range1d, Scatter
 from bokeh.plotting import figure
 
 from meanfield.errors import MeanFieldError
@@ -29,6 +30,7 @@ TEMPLATE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 _HEIGHT = 300
 _LONGEST_SCALE = 1000.0  # layers, the end of the colours
+_SOON = "…"
 _UNSEEN = 2.0  # seconds after which the phase diagram is computed even if the browser has not told that the first picture stands
 
 
@@ -72,12 +74,13 @@ class Page:
         plane = figure(name="plane", x_range=Range1d(*SIGMA_W), y_range=Range1d(*SIGMA_B), x_axis_label="σ_w", y_axis_label="σ_b", **look)
         colours = LogColorMapper("Viridis256", low=1.0, high=_LONGEST_SCALE, nan_color="#d4d4d4")
         corner = {"x": SIGMA_W[0], "y": SIGMA_B[0], "dw": SIGMA_W[1] - SIGMA_W[0], "dh": SIGMA_B[1] - SIGMA_B[0]}
-        plane.image("image", source=self.cells, color_mapper=colours, **corner)
+        plane.add_glyph(self.cells, Image(image="image", color_mapper=colours, **corner))
         plane.add_layout(ColorBar(color_mapper=colours, ticker=LogTicker(), width=10, title="ξ_c"), "right")
         edges = _lines(plane)
-        plane.scatter("x", "y", source=dots, size=9, fill_color="colour", line_color="white")
+        plane.add_glyph(dots, Scatter(size=9, fill_color="colour", line_color="white"))
         # On a canvas of its own, as it moves with every frame.
-        plane.scatter("x", "y", source=mark, size=18, fill_color="white", fill_alpha=0.6, line_color="black", line_width=3, level="overlay")
+        ring = Scatter(size=18, fill_color="white", fill_alpha=0.6, line_color="black", line_width=3)
+        plane.add_glyph(mark, ring, level="overlay")
 
         maps = figure(name="maps", x_axis_label="q, variance", y_axis_label="F(q)", x_range=Range1d(0, 2), y_range=Range1d(0, 2), **look)
         correlations = figure(
@@ -93,11 +96,12 @@ class Page:
             "trajectory_lines": _lines(trajectory), "marks": marks, "asked": self.asked, "shown": self._shown(),
             **{f"told_{name}": source for name, source in self.told.items()},
         }  # fmt: skip
-        trajectory.scatter("x", "y", source=marks, marker="shape", size=7, line_color="colour", fill_color="inside")
+        trajectory.add_glyph(marks, Scatter(marker="shape", size=7, line_color="colour", fill_color="inside"))
         # What no figure draws belongs to the page too, or the browser never hears of its changes.
         plane.tags = [model for name, model in models.items() if name not in ("plane", "maps", "correlations", "trajectory")]
-        for root in (plane, maps, correlations, trajectory):
-            self.document.add_root(root)
+        with self.document.models.freeze():  # else each root would count all models again
+            for root in (plane, maps, correlations, trajectory):
+                self.document.add_root(root)
         self.document.js_on_event("document_ready", CustomJS(args=models, code=SCRIPT))
 
     def _shown(self) -> ColumnDataSource:
@@ -168,6 +172,8 @@ class Page:
         def wanted() -> bool:
             return _whole(self.wanted) == _whole(view)
 
+        if self.advised not in (None, (view.activation, view.depth)):
+            self._tell("advice", words_told("advice", _SOON))  # what stands there is of another formula or depth
         for formula in _formulas(view):
             if formula not in self.planes:
                 try:
@@ -208,7 +214,8 @@ class Page:
 def _lines(where: Any) -> ColumnDataSource:
     """The lines of a figure: one source and one painter for all of them."""
     source = ColumnDataSource({name: [] for name in ("xs", "ys", "colour", "dash", "width", "alpha")})
-    where.multi_line("xs", "ys", source=source, line_color="colour", line_width="width", line_alpha="alpha", line_dash={"field": "dash"})
+    # The glyph itself: `multi_line` would make three more, for what is chosen, not chosen and pointed at.
+    where.add_glyph(source, MultiLine(line_color="colour", line_width="width", line_alpha="alpha", line_dash=field("dash")))
     return source
 
 

@@ -63,21 +63,30 @@ def explore(activation: Any = None, *, port: int = 0, open_browser: bool | None 
     # Looked up, not imported: that takes a second, in which the worker can load its kernels.
     if importlib.util.find_spec("bokeh") is None:
         raise MeanFieldError('explore needs bokeh, which can\'t be imported here: pip install "meanfield-nets[explore]"')
-    given: dict[str, Activation] = {}
-    view = View()
-    if activation is not None:
-        from meanfield.activations import activation as find
+    from meanfield.explore.worker import Worker
 
-        found = find(activation)
-        view = View(activation if isinstance(activation, str) else found.name)
-        if not isinstance(activation, str):
-            given[view.activation] = found
-    page = Exploration(view, given, port)
+    worker = Worker()  # it loads its kernels while this process reads the formula and makes the server
+    try:
+        view, given = _beginning(activation)
+        page = Exploration(view, given, port, worker)
+    except BaseException:
+        worker.close()
+        raise
     if open_browser or (open_browser is None and not _in_notebook()):
         import webbrowser
 
         webbrowser.open(page.url)
     return page
+
+
+def _beginning(activation: Any) -> tuple[View, dict[str, Activation]]:
+    """What the page begins with, and functions of the caller's own, by name."""
+    if activation is None:
+        return View(), {}
+    from meanfield.activations import activation as find
+
+    found = find(activation)
+    return (View(activation), {}) if isinstance(activation, str) else (View(found.name), {found.name: found})
 
 
 class Exploration:
@@ -89,12 +98,12 @@ class Exploration:
         Where.
     """
 
-    def __init__(self, view: View, given: dict[str, Activation], port: int) -> None:
+    def __init__(self, view: View, given: dict[str, Activation], port: int, worker: Worker) -> None:
         from meanfield.explore.worker import Worker
 
         self._view, self._given = view, given
         # Points, which must be there at once, and what takes longer.
-        self._workers: tuple[Worker, Worker] = (Worker(), Worker(at_once=False, warm=False))
+        self._workers: tuple[Worker, Worker] = (worker, Worker(at_once=False, warm=False))
         self._started = threading.Event()
         self._failure: Exception | None = None
         self._loop: Any = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meanfield.errors import DomainError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -31,13 +33,24 @@ def new_axes() -> Axes:
 def axes_or_new(ax: Axes | None) -> Axes:
     """The axes given, or new ones.
 
+    Raises
+    ------
+    DomainError
+        If something else is given.
+
     Examples
     --------
     >>> given = detached_axes()
     >>> axes_or_new(given) is given
     True
     """
-    return new_axes() if ax is None else ax
+    if ax is None:
+        return new_axes()
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise DomainError(f"ax must be axes of Matplotlib, not {type(ax).__name__} {ax!r:.60}")
+    return ax
 
 
 def detached_axes() -> Axes:

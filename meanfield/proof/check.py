@@ -18,6 +18,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from meanfield.proof.balls import flint, precision, require
+from meanfield.result import Result, paged
 
 FORMAT = "meanfield proof 1"
 _BITS = 128
@@ -38,8 +39,8 @@ class _Refused(Exception):
     """A claim that can't be confirmed."""
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, eq=False, repr=False)
+class Check(Result):
     """What the check of a certificate found.
 
     Attributes
@@ -63,7 +64,7 @@ class Check:
     satisfied_strictly: bool | None
     reasons: tuple[str, ...]
     confirmed: tuple[str, ...] = ()
-    signs: dict[str, str] = field(default_factory=dict, hash=False)
+    signs: dict[str, str] = field(default_factory=dict)
     exact: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -71,7 +72,11 @@ class Check:
 
     def __str__(self) -> str:
         head = "the certificate holds" if self.valid else "the certificate does not hold"
-        return "\n".join([f"{head}: satisfied {self.satisfied}, strictly {self.satisfied_strictly}", *self.reasons])
+        lines = [f"{head}: satisfied {self.satisfied}, strictly {self.satisfied_strictly}", *self.reasons]
+        return "\n".join(paged(line, hang=3) for line in lines)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        return {"reason": list(self.reasons), "confirmed": [reason.startswith("confirmed: ") for reason in self.reasons]}
 
 
 def check_proof(json_text: str) -> Check:
@@ -114,7 +119,8 @@ def verified(json_text: str, deadline: float) -> Check:
         with precision(_BITS):
             return _checked(json_text)
     except (_Refused, *_ERRORS, RecursionError) as error:
-        return Check(False, None, None, (f"no certificate that can be followed: {type(error).__name__}: {str(error)[:200]}",))
+        kind = "" if isinstance(error, _Refused) else f"{type(error).__name__}: "
+        return Check(False, None, None, (f"no certificate that can be followed: {kind}{str(error)[:200]}",))
     finally:
         _deadline.reset(held)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from meanfield.result import Result, paged
 
 _SHOWN = {True: "proved", False: "disproved", None: "undecided"}
 
@@ -88,11 +91,11 @@ class Step:
     claim: str
     theorem: str
     evidence: str
-    seconds: float
+    seconds: float = field(compare=False)
 
 
-@dataclass(frozen=True)
-class Proof:
+@dataclass(frozen=True, eq=False, repr=False)
+class Proof(Result):
     """A proof or disproof of Proposition 4 for one activation, or why there is none.
 
     Attributes
@@ -128,7 +131,7 @@ class Proof:
     undecided: tuple[str, ...] = ()
     certificate: str = field(default="", repr=False)
     confirmed: tuple[str, ...] = field(default=(), repr=False)
-    signs: dict[str, str] = field(default_factory=dict, hash=False)
+    signs: dict[str, str] = field(default_factory=dict)
     exact: tuple[str, ...] = field(default=(), repr=False)
     open_signs: tuple[str, ...] = ()
 
@@ -144,18 +147,32 @@ class Proof:
         signs = self.signs.get("fixed_points", "")
         return most_fixed_points(signs) if signs else None
 
+    @property
+    def verdict(self) -> str:
+        """What is proved, in words: the two readings of (i)–(iv), then what holds for every q."""
+        lines = [
+            f"(i)–(iv), q a fixed point with χ₁ = 1: {_SHOWN[self.satisfied]}.",
+            f"(i)–(iv), q the limit of the recursion: {_SHOWN[self.satisfied_strictly]}.",
+        ]
+        return "\n".join(lines + [f"For every q: {said}." for said in self.for_every_q()])
+
     def to_json(self) -> str:
         """The certificate, for `check_proof`."""
         return self.certificate
 
+    def _columns(self) -> dict[str, list[Any]]:
+        return {name: [getattr(step, name) for step in self.steps] for name in ("claim", "theorem", "evidence", "seconds")}
+
     def __str__(self) -> str:
+        return "\n".join(paged(line, hang=3 if line[:1].isdigit() or line[:1] == " " else 0) for line in self._said().splitlines())
+
+    def _said(self) -> str:
+        """All of it, a line for each sentence."""
         lines = [f"Proposition 4 of Hayou et al. (2018) for φ(x) = {self.formula or self.name}", ""]
         for number, step in enumerate(self.steps, 1):
             by = f" [{step.theorem}]" if step.theorem else ""
             lines += [f"{number}. {step.claim}.{by}", f"   {step.evidence} ({step.seconds:.2g} s)"]
-        lines += ["", f"(i)–(iv), q a fixed point with χ₁ = 1: {_SHOWN[self.satisfied]}."]
-        lines.append(f"(i)–(iv), q the limit of the recursion: {_SHOWN[self.satisfied_strictly]}.")
-        lines += [f"For every q: {said}." for said in self.for_every_q()]
+        lines += [""] * bool(self.steps) + self.verdict.splitlines()
         lines += [f"Not settled: {why}." for why in (*self.undecided, *self.open_signs)]
         return "\n".join(lines)
 

@@ -15,14 +15,15 @@ from meanfield.proof.balls import Ball, ProofError, ball, decimal, ends, flint, 
 from meanfield.proof.function import Function, function_of
 from meanfield.proof.integrals import Expectations
 from meanfield.proof.jets import Jet
+from meanfield.result import Result
 
 _MOST_DIGITS = 1000
 _HUGE = 12_000  # bits
 _CONTEXT = Context(prec=_MOST_DIGITS + 10, Emax=10**15, Emin=-(10**15))
 
 
-@dataclass(frozen=True)
-class Enclosure:
+@dataclass(frozen=True, eq=False, repr=False)
+class Enclosure(Result):
     """Two decimal numbers between which the value lies for certain.
 
     Attributes
@@ -47,7 +48,7 @@ class Enclosure:
         return self.lower if self.lower == self.upper else f"[{self.lower}, {self.upper}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Enclosures(Enclosure):
     """Several values by name; as a number it is the first of them.
 
@@ -73,6 +74,10 @@ class Enclosures(Enclosure):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.values)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        ends = {end: [getattr(value, end) for value in self.values.values()] for end in ("lower", "upper")}
+        return {"name": list(self.values), **ends}
 
     def keys(self) -> Any:
         """The names."""

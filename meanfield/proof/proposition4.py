@@ -457,7 +457,8 @@ class _Prover:
         data["satisfied"], data["satisfied_strictly"] = found.satisfied, found.satisfied_strictly
         checked = time.thread_time() - before
         steps = [Step(*THEOREMS[name], *self.evidence[name]) for name in self.claims]
-        steps.append(Step(*THEOREMS["checked"], "by code that shares nothing with the search", checked))
+        if steps:
+            steps.append(Step(*THEOREMS["checked"], "by code that shares nothing with the search", checked))
         undecided = tuple(self.undecided) if None in (found.satisfied, found.satisfied_strictly) else ()
         return Proof(
             self.act.name,

@@ -66,9 +66,8 @@ class Ensemble(Result):
     def label(self) -> str:
         """What was simulated, in words."""
         shape = f"width {self.widths[0]}" if len(set(self.widths)) == 1 else f"widths {self.widths[0]} … {self.widths[-1]}"
-        return (
-            f"{self.networks} networks, {self.activation.name}, σ_w = {self.sigma_w:g}, σ_b = {self.sigma_b:g}, {shape}, depth {self.depth}"
-        )
+        networks = f"{self.networks} network{'s' * (self.networks > 1)}"
+        return f"{networks}, {self.activation.name}, σ_w = {self.sigma_w:g}, σ_b = {self.sigma_b:g}, {shape}, depth {self.depth}"
 
     @property
     def block_size(self) -> int:

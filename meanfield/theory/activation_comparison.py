@@ -75,7 +75,7 @@ class ActivationRow(Result):
 
     def __str__(self) -> str:
         point = f"sigma_w = {self.sigma_w:.6g}, sigma_b = {self.sigma_b:.6g}" if not self.reason else self.reason
-        return f"{self.activation.name}: {point}"
+        return paged(f"{self.activation.name}: {point}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,7 +124,7 @@ class ActivationComparison(Result):
         names = [shortened(row.activation.name, LONGEST_NAME) for row in self.rows]
         wide = max(map(len, names))
         lines = [
-            f"{len(self.rows)} activations at {self.depth} layers",
+            f"{len(self.rows)} activation{'s' * (len(self.rows) > 1)} at {self.depth} layer{'s' * (self.depth > 1)}",
             f"{'':<{wide}} {'EOC at 0':>9} {'σ_w':>8} {'σ_b':>8} {'q':>8} {'layers':>8}  Prop. 4",
         ]
         for name, row in zip(names, self.rows, strict=True):

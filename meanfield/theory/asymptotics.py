@@ -10,7 +10,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moment
 from meanfield.layers import limits
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.theory.arguments import one_standard_deviation
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 
@@ -43,7 +43,7 @@ class Asymptotics(Result):
 
     def __str__(self) -> str:
         law = {0.0: "1 - c_l = 1 - c_0", 1.0: f"1 - c_l ~ {self.constant:.6g}/l", 2.0: f"1 - c_l ~ {self.constant:.6g}/l^2"}[self.exponent]
-        return f"{law} ({self.kind}) at sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.6g}, q = {self.q:.6g}"
+        return paged(f"{law} ({self.kind}) at sigma_w = {self.sigma_w:.9g}, sigma_b = {self.sigma_b:.6g}, q = {self.q:.6g}")
 
 
 def asymptotics(activation: Any, sigma_b: float) -> Asymptotics:

@@ -10,7 +10,7 @@ import numpy as np
 
 from meanfield.activations import activation as find_activation
 from meanfield.errors import DomainError
-from meanfield.expectation.arguments import within
+from meanfield.expectation.arguments import real_array, within
 from meanfield.expectation.second_moment import second_moment
 from meanfield.result import Result, paged
 from meanfield.theory.edge_of_chaos import NEUTRAL, edge_of_chaos, edge_of_chaos_curve
@@ -270,8 +270,8 @@ def _input_variance(value: Any) -> float:
 
 
 def checked_rate(value: Any) -> float:
-    array = within("dropout", value, 0.0, 1.0)
-    if array.ndim or float(array) == 1.0:
+    array = real_array("dropout", value)
+    if array.ndim or not 0.0 <= float(array) < 1.0:
         raise DomainError(f"dropout = {value!r} is out of range: it must be one rate in [0, 1)")
     return float(array)
 

@@ -41,6 +41,12 @@ def test_table_and_picture(capsys, tmp_path, monkeypatch):
     assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_one_is_no_plural(capsys):
+    assert main(["compare", "relu", "--depth", "1"]) == 0
+    assert capsys.readouterr().out.startswith("1 activation at 1 layer\n")
+    assert str(mf.compare("relu", 1)).startswith("1 activation at 1 layer\n")
+
+
 def test_bad_input(capsys):
     assert main(["compare"]) == 64
     assert main(["compare", "relu", "--depth", "0"]) == 64

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from meanfield.cli import main
-from meanfield.cli.application import COMMANDS
+from meanfield.cli.application import COMMANDS, application
 
-NAMES = {function.__name__: lines for function, lines in COMMANDS.items()}
+NAMES = {name: application.get_command(None, name).examples for name in COMMANDS}
 EXAMPLES = [line for lines in NAMES.values() for line in lines]
 NETWORKS = Path(__file__).resolve().parents[2] / "examples" / "networks"
 
@@ -25,9 +25,36 @@ def test_help_shows_the_examples_and_fits(name, capsys, monkeypatch):
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
-    assert "<bool>" not in text.replace("--help       -h      <bool>", "").partition("Options")[2].partition("--help")[0]
-    for line in NAMES[name]:
-        assert f"meanfield {line}"[:60] in " ".join(text.split())
+    assert "BOOLEAN" not in text
+    for parameter in application.get_command(None, name).params:
+        assert getattr(parameter, "help", "") or getattr(parameter, "explanation", ""), parameter.name
+    after = text.partition("Examples:\n")[2]
+    assert after.splitlines() == [f"  meanfield {line}" for line in NAMES[name]]  # a line each, to paste
+
+
+def test_every_command_is_listed_with_its_first_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    _, _, listed = text.partition("Commands:\n")
+    assert [line.split()[0] for line in listed.splitlines() if line[2] != " "] == list(COMMANDS)
+    for name in COMMANDS:
+        command = application.get_command(None, name)
+        assert command.name == name
+        assert command.short_help == command.help.partition("\n")[0]
+        assert command.short_help in " ".join(listed.split())
+
+
+def test_an_argument_is_explained(capsys):
+    assert main(["eoc", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Usage: meanfield eoc [OPTIONS] ACTIVATION..." in text
+    assert "Arguments: ACTIVATION... One or several: names" in text
+    assert "[required]" in text
+    assert main(["explore", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Arguments: [ACTIVATION] A name or a formula to begin with. Options:" in text
 
 
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if not line.startswith(("report", "explore"))])  # tests/report, tests/explore
@@ -60,30 +87,146 @@ def asked(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_script(shell):
-    done = asked(_MEANFIELD_COMPLETE=f"source_{shell}")
-    assert done.returncode == 0
-    assert f"complete_{shell}" in done.stdout
+SHELLS = ("bash", "zsh", "fish")
+
+
+def accepted(shell: str, place: Path) -> bool:
+    """Whether the shell, where there is one, can read the file."""
     program = shutil.which(shell)
-    if program is not None and shell == "bash":  # the others may not be installed
-        assert subprocess.run([program, "-n"], input=done.stdout, text=True, timeout=60, check=False).returncode == 0
+    return program is None or subprocess.run([program, "-n", str(place)], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_script(shell, capsys, tmp_path):
+    done = asked(_MEANFIELD_COMPLETE=f"{shell}_source")
+    assert done.returncode == 0
+    assert f"_MEANFIELD_COMPLETE={shell}_complete" in done.stdout
+    assert main(["--show-completion", shell]) == 0
+    shown = capsys.readouterr().out
+    assert shown.strip() == done.stdout.strip()
+    place = tmp_path / "script"
+    place.write_text(shown)
+    assert accepted(shell, place)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_installed_once(shell, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("SHELL", f"/bin/{shell}")
+    reader = tmp_path / f".{shell}rc"
+    if shell != "fish":
+        reader.write_text("alias ll='ls -l'")  # no line's end
+    for _ in range(2):
+        assert main(["--install-completion"]) == 0
+    told = capsys.readouterr().out.splitlines()[0]
+    place = Path(told.removeprefix("wrote ").partition(";")[0].partition(",")[0])
+    assert f"_MEANFIELD_COMPLETE={shell}_complete" in place.read_text()
+    if shell == "fish":
+        assert not reader.exists()
+        return
+    assert str(reader) in told
+    first, *more = reader.read_text().splitlines()
+    assert first == "alias ll='ls -l'"
+    assert len(more) == 1
+    assert "~/" + str(place.parent.relative_to(tmp_path)) in more[0]
+    assert accepted(shell, reader)
+
+
+@pytest.mark.parametrize(
+    ("words", "variable"),
+    [(["--install-completion", "tcsh"], "/bin/bash"), (["--show-completion"], "/bin/sh"), (["--show-completion"], "")],
+)
+def test_a_shell_that_is_not_known(words, variable, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("SHELL", variable)
+    assert main(words) == 64
+    assert "give one of bash, zsh, fish" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def typed(shell: str, words: str) -> set[str]:
+    """What a shell is offered for the last of the words."""
+    count, last = str(len(words.split()) - 1), words.split()[-1]
+    done = asked(_MEANFIELD_COMPLETE=f"{shell}_complete", COMP_WORDS=words, COMP_CWORD=last if shell == "fish" else count)
+    assert done.returncode == 0
+    if shell == "zsh":
+        return set(done.stdout.splitlines()[1::3])
+    return {line.partition(",")[2].partition("\t")[0] for line in done.stdout.splitlines()}
 
 
 @pytest.mark.parametrize(
     ("words", "wanted"),
-    [("meanfield re", {"recommend", "report"}), ("meanfield eoc hardt", {"hardtanh"}), ("meanfield compare relu gel", {"gelu"})],
+    [
+        ("meanfield re", {"recommend", "report"}),
+        ("meanfield eoc hardt", {"hardtanh"}),
+        ("meanfield compare relu gel", {"gelu", "gelu_tanh"}),
+        ("meanfield explore hardt", {"hardtanh"}),
+        ("meanfield phase tanh --sig", {"--sigma-w", "--sigma-b"}),
+        ("meanfield --vers", {"--version"}),
+        ("meanfield --install-completion z", {"zsh"}),
+        ("meanfield phase tanh --quantity xi", {"xi_q", "xi_c", "xi_grad"}),
+        ("meanfield simulate tanh --weights g", {"gaussian"}),
+        ("meanfield recommend tanh --weights o", {"orthogonal"}),
+        ("meanfield shape tanh --method d", {"dks"}),
+    ],
 )
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", SHELLS)
 def test_completion_answers(shell, words, wanted):
-    if shell == "bash":
-        more = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-    else:
-        more = {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    done = asked(_MEANFIELD_COMPLETE=f"complete_{shell}", **more)
-    assert done.returncode == 0
-    assert all(word in done.stdout for word in wanted)
-    assert "simulate" not in done.stdout
+    assert typed(shell, words) == wanted
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"COMP_WORDS": "meanfield eoc t"}, {"COMP_WORDS": "meanfield eoc t", "COMP_CWORD": "x"}], ids=["none", "half", "no number"]
+)
+def test_a_question_that_no_shell_asks(told):
+    done = asked(_MEANFIELD_COMPLETE="bash_complete", **told)
+    assert done.returncode == 64
+    assert done.stderr.startswith("meanfield: error: _MEANFIELD_COMPLETE is set")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["meanfield nonsense x", "meanfield eoc 'x*si", 'meanfield "'])
+def test_nothing_is_said_while_one_types(words):
+    done = asked(_MEANFIELD_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["meanfield network exa", "meanfield eoc tanh -o cur", "meanfield report tanh -o p"])
+def test_files_are_left_to_the_shell(words):
+    count, last = str(len(words.split()) - 1), words.split()[-1]
+    assert asked(_MEANFIELD_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=count).stdout == f"file,{last}\n"
+
+
+_RUN = {
+    "bash": 'COMP_WORDS=(meanfield eoc hardt); COMP_CWORD=2; _meanfield_completion meanfield hardt eoc; echo "${COMPREPLY[@]}"',
+    # What the script would tell zsh's own completion is printed.
+    "zsh": "compadd() { shift 3; print -r -- ${(P)2}; }; words=(meanfield eoc hardt); CURRENT=3; _meanfield_completion",
+    "fish": 'complete -C "meanfield eoc hardt"',
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_completes_by_the_script(shell, tmp_path):
+    """As it runs it, with the program on the path."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    program = tmp_path / "meanfield"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m meanfield "$@"\n')
+    program.chmod(0o755)
+    script = asked(_MEANFIELD_COMPLETE=f"{shell}_source").stdout
+    if shell == "zsh":
+        script = f"compdef() {{ }}; {script}"
+    more = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    without = {"bash": "--norc", "zsh": "-f", "fish": "--no-config"}[shell]
+    done = subprocess.run(
+        [shell, without, "-c", f"{script}\n{_RUN[shell]}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **more},
+    )
+    assert done.stdout.split() == ["hardtanh"], done.stderr
 
 
 def test_no_colour_in_a_pipe_nor_where_none_is_wanted():

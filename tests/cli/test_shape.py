@@ -37,6 +37,9 @@ def test_gain(capsys):
     assert main(["gain", "relu", "--q", "4", "--csv"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert float(row["gain"]) == pytest.approx(1.7128585504496627, rel=1e-14)  # ReLU's does not depend on q
+    assert main(["gain", "selu"]) == 0
+    row = capsys.readouterr().out.splitlines()[4].split()
+    assert row[:3] == ["selu", "0", "1"]  # no 5.6e-17
     assert main(["gain"]) == 0
     assert "selu" in capsys.readouterr().out
 
@@ -47,6 +50,7 @@ def test_slips(capsys):
         (["shape", "tanh", "--depth", "10", "--method", "DKS"], "--method 'DKS' is unknown"),
         (["shape", "exp", "--depth", "100"], "no input_scale and input_shift"),
         (["gain", "relu", "--q", "0"], "--q 0.0 is out of range"),
+        (["gain", "relu", "--q", "1e281"], "at most 1e280"),
         (["gain", "relu", "gelu", "-p", "a=1"], "-p goes with one activation"),
     ):
         assert main(words) == 64

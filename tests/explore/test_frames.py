@@ -151,6 +151,35 @@ def test_one_step_of_a_drag_is_one_message():
     assert [message.attr for message in messages if hasattr(message, "attr")] == ["data"]
 
 
+def test_advice_for_another_formula_is_taken_away():
+    pytest.importorskip("bokeh", reason='bokeh is not installed: pip install ".[explore]"')
+    import asyncio
+
+    from bokeh.document import Document
+
+    from meanfield.explore.page import Page
+
+    def answer(task, *arguments, wanted):
+        if task == "plane_of":
+            raise mf.MeanFieldError("none")
+        return f"for {arguments[0]} at {arguments[1]}"
+
+    page = Page(Document(), View(), answer)
+    told = []
+    page._tell = lambda what, text: told.append((what, json.loads(text).get("advice")))
+
+    async def ask():
+        for view in (View("relu"), View("tanh"), View("tanh", depth=60), View("tanh", sigma_w=1.0, depth=60)):
+            page.wanted = view
+            await page._answer_whole(view)
+
+    loop = asyncio.new_event_loop()  # `asyncio.run` would take the thread's own away
+    loop.run_until_complete(ask())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    assert [text for what, text in told if what == "advice"] == ["for relu at 50", "…", "for tanh at 50", "…", "for tanh at 60"]
+
+
 def test_advice():
     best = mf.recommend("tanh", 30)
     assert f"σ_w = {best.sigma_w:.5g}" in advice_for("tanh", 30)

@@ -161,12 +161,21 @@ def opened(browser, page):
 
 
 def test_typing(opened):
+    until(lambda: opened.ask("window.shown.data.plane[0]") == "tanh", 60)
+    plane = "Bokeh.documents[0].get_model_by_name('plane')"
+    opened.ask(f"window.of = Bokeh.index.get_by_id({plane}.id).el.style; window.faded = 0; 0")
+    opened.ask(
+        "new MutationObserver(() => { window.faded += window.of.opacity === '0.4' })"
+        f".observe(Bokeh.index.get_by_id({plane}.id).el, {{attributes: true}}); 0"
+    )
     opened.focus("formula")
     opened.type("relu")
     until(lambda: opened.query() == "?phi=relu&sigma_w=1.3&sigma_b=0.2&depth=50", 60)
     assert "relu" in opened.text("verdict")
     until(lambda: opened.ask("location.search") == opened.query(), 20)
     until(lambda: opened.ask("window.shown.data.plane[0]") == "relu", 60)
+    assert opened.ask("window.faded") >= 1  # while it was that of tanh
+    until(lambda: opened.ask("window.of.opacity") == "", 20)
     until(lambda: "At 50 layers" in opened.text("advice"), 60)
     opened.focus("other")
     opened.type("x*tanh(exp(x))")
@@ -279,6 +288,24 @@ def test_a_function_of_ones_own_and_the_end():
     page.close()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(page.url, timeout=5)
+
+
+def test_a_slip_leaves_no_process(monkeypatch):
+    """The process that computes is started before the formula is read."""
+    from meanfield.explore import worker
+
+    made = []
+
+    class Seen(worker.Worker):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            made.append(self)
+
+    monkeypatch.setattr(worker, "Worker", Seen)
+    with pytest.raises(mf.ActivationError, match="did you mean tanh"):
+        mf.explore("tahn", open_browser=False)
+    (one,) = made
+    assert one._process._process.poll() is not None
 
 
 def test_command_line(tmp_path):

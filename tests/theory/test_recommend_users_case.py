@@ -115,6 +115,7 @@ def test_the_law_of_the_weights_changes_words_only(plain, law):
     ("more", "told"),
     [
         ({"dropout": 1.0}, r"dropout = 1.0 is out of range: it must be one rate in \[0, 1\)"),
+        ({"dropout": 1.0001}, r"dropout = 1.0001 is out of range: it must be one rate in \[0, 1\)"),
         ({"dropout": -0.1}, "dropout"),
         ({"dropout": [0.1, 0.2]}, "dropout"),
         ({"dropout": float("nan")}, "dropout"),

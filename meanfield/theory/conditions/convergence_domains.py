@@ -12,7 +12,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import AccuracyWarning, ActivationError
 from meanfield.expectation.moments import DEFICIT, Q_DV, V1, V
-from meanfield.result import Result
+from meanfield.result import Result, paged
 from meanfield.solve.scan import with_extrema
 from meanfield.theory.conditions.samples import Moments, moments
 
@@ -57,13 +57,12 @@ class ConvergenceDomains(Result):
     q_range: tuple[float, float]
 
     def __str__(self) -> str:
-        return "\n".join(
-            [
-                f"Domains of convergence of {self.activation.name}, for every sigma_b",
-                f"variance:    sigma_w < {self.sigma_w_variance:.9g} (M = {self.M:.9g}); exactly sigma_w < {self.exact_variance:.9g}",
-                f"correlation: sigma_w < {self.sigma_w_correlation:.9g} (C = {self.C:.9g}); exactly sigma_w < {self.exact_correlation:.9g}",
-            ]
-        )
+        lines = [
+            f"Domains of convergence of {self.activation.name}, for every sigma_b",
+            f"variance:    sigma_w < {self.sigma_w_variance:.9g} (M = {self.M:.9g}); exactly sigma_w < {self.exact_variance:.9g}",
+            f"correlation: sigma_w < {self.sigma_w_correlation:.9g} (C = {self.C:.9g}); exactly sigma_w < {self.exact_correlation:.9g}",
+        ]
+        return "\n".join(paged(line, hang=13 if number else 0) for number, line in enumerate(lines))
 
 
 def convergence_domains(activation: Any) -> ConvergenceDomains:

@@ -53,7 +53,7 @@ class ExistenceConditions(Result):
         return condition_columns([self.variance_non_decreasing, self.slope_non_increasing])
 
     def __str__(self) -> str:
-        lines = [f"Existence of the edge of chaos of {self.activation.name} [Hayou et al. 2019]"]
+        lines = [paged(f"Existence of the edge of chaos of {self.activation.name} [Hayou et al. 2019]")]
         for condition in (self.variance_non_decreasing, self.slope_non_increasing):
             lines.append(paged(f"{SHOWN[condition.holds]:<10}{condition.proof:<11}{condition.statement}: {condition.reason}", hang=21))
         lines.append(f"sigma_max = {self.sigma_max:.9g}; largest sigma_b with a point: {self.largest_sigma_b:.9g}")

@@ -80,8 +80,11 @@ class Landscape:
 
     def starts(self, equations: Equations) -> Places:
         """Close to where the two contours cross."""
-        found = [_below(grid, equations, sign) + _crossings(grid, equations, sign) for grid in self.grids for sign in equations.signs]
-        rows = [row for rows in found for row in rows]
+        rows: list[tuple[float, float, float]] = []
+        for grid in self.grids:
+            for sign in equations.signs:
+                height, ratio = _fields(grid, equations, sign)
+                rows += _below(grid, height[0], ratio[0], sign) + _crossings(grid, height, ratio, sign)
         return Places(*np.array(rows).reshape(-1, 3).T.copy())
 
     @property
@@ -282,9 +285,8 @@ def _fields(grid: Grid, equations: Equations, sign: float) -> tuple[Array, Array
         return np.log(size / equations.target), equations.balance(grid.moments, sign) / size
 
 
-def _below(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, float, float]]:
+def _below(grid: Grid, height: Array, ratio: Array, sign: float) -> list[tuple[float, float, float]]:
     """Starts at smaller α than the grid's: sign changes of the balance along its first row, α by size ~ α²."""
-    height, ratio = (field[0] for field in _fields(grid, equations, sign))
     found = []
     with np.errstate(invalid="ignore"):
         changes = np.flatnonzero(ratio[:-1] * ratio[1:] < 0.0)
@@ -297,9 +299,8 @@ def _below(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, f
     return found
 
 
-def _crossings(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, float, float]]:
+def _crossings(grid: Grid, height: Array, ratio: Array, sign: float) -> list[tuple[float, float, float]]:
     """Zeros of both fields, each cell of the grid halved into triangles on which they are taken as linear."""
-    height, ratio = _fields(grid, equations, sign)
     with np.errstate(all="ignore"):
         i, j = np.nonzero(_changes_sign(height) & _changes_sign(ratio))
         # Corners of the two triangles of each cell: arrays (3, cells of one and of the other).

@@ -280,6 +280,23 @@ def test_unseen_activations_and_targets():
     assert mf.second_moment(a, 1.0, derivative=1) == pytest.approx(1.5**0.01, abs=1e-10)
 
 
+@pytest.mark.parametrize("method", ["dks", "tat", "standard", "scale"])
+@pytest.mark.parametrize("name", mf.activations())
+def test_the_printed_formula_is_the_same_activation(name, method):
+    """φ, φ' and φ'' at points beside the breakpoints, and these, for every shape that the catalogue has."""
+    try:
+        a = mf.shape_activation(name, depth=100, method=method)
+    except mf.DomainError:
+        pytest.skip("none, for a reason")
+    again = mf.activation(str(a.formula))
+    x = np.concatenate([np.linspace(-4.03, 3.98, 38), [-1e-3, 1e-3, -17.0, 17.0]])
+    for order in (0, 1, 2):
+        wanted = a.values(x, order)
+        assert again.values(x, order) == pytest.approx(wanted, abs=1e-13 * float(np.max(np.abs(wanted)))), order
+    places, found = ([b.location for b in each.breakpoints] for each in (a, again))
+    assert found == pytest.approx(places, rel=1e-12)
+
+
 def test_itself_an_activation():
     a = mf.shape_activation("selu", depth=100)
     (kink,) = a.breakpoints

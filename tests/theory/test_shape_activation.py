@@ -319,6 +319,17 @@ def test_itself_an_activation():
     assert "output_scale" in str(a)
 
 
+def test_a_fractional_power_is_shaped_or_refused_for_what_it_is():
+    """|x|^1.4 has the slope 0 at 0 and no mean square of φ''; standardised, E|Z|^2.8 = 2^1.4 Γ(1.9)/√π."""
+    a = mf.shape_activation("abs(x)**1.4", method="scale")
+    square, mean = (2**p * math.gamma(p + 0.5) / math.sqrt(math.pi) for p in (1.4, 0.7))
+    assert a.output_scale == pytest.approx(1.0 / math.sqrt(square - mean**2), rel=1e-13)
+    with pytest.raises(mf.DomainError, match="no mean square beside x = 0"):
+        mf.shape_activation("abs(x)**1.4", depth=100, method="tat")
+    with pytest.raises(mf.DomainError, match="no input_scale and input_shift"):
+        mf.shape_activation("tanh(x)*abs(x)**1.4 + x", depth=100, method="tat")
+
+
 def test_standardised():
     a = mf.shape_activation("silu", method="standard")
     assert mf.expectation(a) == pytest.approx(0.0, abs=1e-15)

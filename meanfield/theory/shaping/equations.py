@@ -165,7 +165,11 @@ def _shapes(
     for index, extra in enumerate(hidden(act, found.alpha, found.beta)):
         if extra.size and cuts is None:  # something narrow: what was solved is not φ's
             here = found.at([index])
-            again = shifted_moments(act, here.alpha, here.beta, 1, equations.curvature, extra)
+            try:
+                again = shifted_moments(act, here.alpha, here.beta, 1, equations.curvature, extra)
+            except ActivationError:  # at a point where φ'' is infinite, as that of |x|^1.4: nothing is confirmed
+                residual[index] = math.inf
+                continue
             residual[index] = float(np.max(np.abs(equations.residuals(again, here.sign))))
             for whole, part in zip(fine, again, strict=True):
                 whole[index] = part[0]

@@ -193,8 +193,10 @@ def _shapes(
 def _first_of_equals(found: Places, same: float = SAME) -> Mask:
     """Those to which no start before them led."""
     with np.errstate(all="ignore"):
-        size, shift = np.log(found.alpha[:, None] / found.alpha), (found.beta[:, None] - found.beta) / found.alpha
-        near = (np.abs(size) < same) & (np.abs(shift) < same) & (found.sign[:, None] == found.sign)
+        logs = np.log(found.alpha)
+        near = np.abs(logs[:, None] - logs) < same
+        near &= np.abs(found.beta[:, None] - found.beta) < same * found.alpha
+        near &= found.sign[:, None] == found.sign
     first: Mask = ~np.tril(near, -1).any(axis=1)
     return first
 

@@ -43,6 +43,7 @@ KINK_ALPHAS = np.arange(-8.0, 5.01)
 FAR_ALPHAS = np.exp2(np.arange(3.0, 27.0, 2.0))  # of the grid that is asked last
 FAR_PLACES = np.arange(-5.0, 5.01, 0.25) + 0.01  # β/α there
 KINKS = 6  # breakpoints that get a grid of their own, those nearest to 0
+_ROWS, _COLUMNS = np.array([[0, 0], [1, 0], [1, 1]]), np.array([[0, 0], [0, 1], [1, 1]])  # corners of the two triangles of a cell
 BLOCK = 16  # entries of a table that are given up together where φ can't be evaluated
 NOISE = 1e-14  # of size: below it the grid's own rounding speaks
 
@@ -303,9 +304,7 @@ def _crossings(grid: Grid, height: Array, ratio: Array, sign: float) -> list[tup
     """Zeros of both fields, each cell of the grid halved into triangles on which they are taken as linear."""
     with np.errstate(all="ignore"):
         i, j = np.nonzero(_changes_sign(height) & _changes_sign(ratio))
-        # Corners of the two triangles of each cell: arrays (3, cells of one and of the other).
-        rows = np.stack([np.tile(i, 2), np.concatenate([i + 1, i]), np.tile(i + 1, 2)])
-        columns = np.stack([np.tile(j, 2), np.concatenate([j, j + 1]), np.tile(j + 1, 2)])
+        rows, columns = (np.add.outer(corner, cells).reshape(3, -1) for corner, cells in ((_ROWS, i), (_COLUMNS, j)))
         h, r = height[rows, columns], ratio[rows, columns]
         # Barycentric coordinates of the common zero, up to their sum: the cross product of (h₀, h₁, h₂) and (r₀, r₁, r₂).
         parts = np.stack([h[1] * r[2] - h[2] * r[1], h[2] * r[0] - h[0] * r[2], h[0] * r[1] - h[1] * r[0]])

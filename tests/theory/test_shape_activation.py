@@ -319,6 +319,22 @@ def test_itself_an_activation():
     assert "output_scale" in str(a)
 
 
+def test_two_solutions_beside_each_other_are_both_found():
+    """SiLU's far pair by TAT is born at τ_L = 0.3/53: a little below they are 9% apart in α, a little above there is none."""
+    pair = [s for s in mf.shape_activation("silu", depth=1, method="tat", tau=0.3 / 53.33).solutions if s.input_scale > 1.0]
+    assert sorted(s.input_scale for s in pair) == pytest.approx([2.7161, 2.9819], rel=2e-3)
+    assert all(s.residual < 1e-11 for s in pair)
+    assert not [s for s in mf.shape_activation("silu", depth=1, method="tat", tau=0.3 / 52.9).solutions if s.input_scale > 1.0]
+
+
+def test_a_kink_far_from_0_is_that_of_two_lines_all_the_same():
+    """|x − t| + 0.3x is the same φ at every t but for β."""
+    near, far = (mf.shape_activation(f"abs(x - {t}) + 0.3*x", depth=100) for t in (0, 1000))
+    assert far.input_shift - 1000.0 == pytest.approx(near.input_shift, rel=1e-9)
+    assert far.input_scale == pytest.approx(near.input_scale, rel=1e-9)
+    assert far.residual < 1e-11
+
+
 def test_a_fractional_power_is_shaped_or_refused_for_what_it_is():
     """|x|^1.4 has the slope 0 at 0 and no mean square of φ''; standardised, E|Z|^2.8 = 2^1.4 Γ(1.9)/√π."""
     a = mf.shape_activation("abs(x)**1.4", method="scale")

@@ -109,6 +109,7 @@ def test_targets_by_the_moments_of_the_shaped_activation(name, method, depth):
         errors = [s.finite_width_error(depth) for s in a.solutions]
         alike = [s.slope for s, error in zip(a.solutions, errors, strict=True) if error <= 1.05 * min(errors)]
         assert a.solutions[0].slope <= min(alike) * (1 + 1e-8)
+        assert errors[0] <= 1.05 * min(errors)
 
 
 @pytest.mark.parametrize("key", sorted(REFERENCE["ours"]))
@@ -333,6 +334,18 @@ def test_a_kink_far_from_0_is_that_of_two_lines_all_the_same():
     assert far.input_shift - 1000.0 == pytest.approx(near.input_shift, rel=1e-9)
     assert far.input_scale == pytest.approx(near.input_scale, rel=1e-9)
     assert far.residual < 1e-11
+
+
+def test_a_refusal_at_large_depth_tells_the_ratio_at_small_scales():
+    """Of exp (Q'(1) − 1)/(C'(1) − 1) → (½φ''² + φ'φ''')/½φ''² = 3 as α → 0, below the grid's smallest α too."""
+    with pytest.raises(mf.DomainError, match="lies between 3 and 3 wherever C"):
+        mf.shape_activation("exp", depth=10**8)
+
+
+def test_the_printed_formula_has_all_digits():
+    a = mf.shape_activation("tanh", depth=100)
+    assert repr(a.input_scale) in str(a.formula)
+    assert repr(a.output_scale) in str(a.formula)
 
 
 def test_a_fractional_power_is_shaped_or_refused_for_what_it_is():

@@ -124,7 +124,7 @@ def solved(act: Activation, equations: Equations, starts: Places, scale: float, 
     """Newton's method in (log α, β/α) from all starts side by side; the solutions, each once. `cuts`: of x, beside φ's breakpoints."""
     shapes: list[Shape] = []
     search = _Search(act, equations, scale, cuts, starts)
-    widest = float(np.max(starts.alpha, initial=0.0)) / (4.0 * scale)
+    widest = float(np.max(starts.alpha, initial=0.0)) / (8.0 * scale)
     # Where φ bends within a step, a coarser rule leads astray.
     first = 0 if cuts is not None or widest <= 1.0 else min(math.ceil(math.log2(widest)), 2)
     for level in range(first, DEEPEST + 1):

@@ -348,6 +348,22 @@ def test_the_printed_formula_has_all_digits():
     assert repr(a.output_scale) in str(a.formula)
 
 
+@pytest.mark.parametrize(
+    ("name", "method", "depth", "count"),
+    [
+        ("silu", "tat", 100, 8),
+        ("gelu", "tat", 50, 8),
+        ("mish", "tat", 1000, 6),
+        ("mish", "dks", 1000, 5),
+        ("tanh", "tat", 50, 4),
+        ("selu", "dks", 100, 2),
+    ],
+)
+def test_solutions_at_small_and_large_scales_are_all_found(name, method, depth, count):
+    """As a search with derivatives by differences, from each level of nodes apart, found them too."""
+    assert len(mf.shape_activation(name, depth=depth, method=method).solutions) == count
+
+
 def test_a_fractional_power_is_shaped_or_refused_for_what_it_is():
     """|x|^1.4 has the slope 0 at 0 and no mean square of φ''; standardised, E|Z|^2.8 = 2^1.4 Γ(1.9)/√π."""
     a = mf.shape_activation("abs(x)**1.4", method="scale")

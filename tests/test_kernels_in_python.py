@@ -133,8 +133,8 @@ QUESTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "the largest singular value": (lambda: mf.jacobian_spectrum("tanh(1.07*x)", 1.0, 0.0, 3, q=0.5).at_width(100), "transforms_at"),
     "shaped activations": (
-        lambda: [mf.shape_activation("tanh(1.09*x)", 40), mf.shape_activation("leaky_relu", 30, "tat")],
-        "moments_by_rests moments_by_series followed bend",
+        lambda: [mf.shape_activation("tanh(1.09*x)", 40), mf.shape_activation("elu", 40), mf.shape_activation("leaky_relu", 30, "tat")],
+        "moments_by_rests moments_by_series rates_by_rests rates_by_series followed bend",
     ),
     "the same input twice, and its opposite": (
         lambda: mf.simulate("tanh", 1.3, 0.2, width=9, depth=3, networks=2, inputs=[[1.0, 2.0], [1.0, 2.0], [-1.0, -2.0]], progress=False),

@@ -622,6 +622,22 @@ def test_committed_claims_are_those_of_the_pairs():
     assert kept == {item.statement: pytest.approx(item.p, rel=1e-4) for item in found}
 
 
+def test_committed_claims_on_shaped_networks_are_those_of_the_pairs():
+    from training.evidence import claims
+
+    rows = table(RESULTS / "train_shaped.csv")
+    right = {
+        (name, way): np.array(numbers(rows, "train_accuracy", activation=name, way=way))
+        for name in ("gelu", "silu", "softplus", "leaky_relu")
+        for way in ("TAT", "DKS", "He")
+    }
+    found = claims(
+        {f"{name}: shaped ({way}) trains where He's does not": (right[name, way], right[name, "He"]) for name, way in right if way != "He"}
+    )
+    kept = {row["claim"]: float(row["p_holm"]) for row in table(RESULTS / "train_shaped_claims.csv")}
+    assert kept == {item.statement: pytest.approx(item.p, rel=1e-4) for item in found}
+
+
 def test_tanh_saturates_layer_after_layer_and_softsign_does_not():
     rows = table(RESULTS / "train_saturation.csv")
     tanh = numbers(rows, "saturated_share", activation="tanh", scheme="standard", rate="0.03", step="40000")

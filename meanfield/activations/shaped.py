@@ -136,8 +136,11 @@ class ShapedActivation(Activation):
         import sympy
 
         (x,) = inner.free_symbols or {sympy.Symbol("x", real=True)}
-        shifted = inner.subs(x, sympy.Float(self.input_scale) * x + sympy.Float(self.input_shift))
-        return sympy.Float(self.output_scale) * (shifted + sympy.Float(self.output_shift))
+        # Seventeen digits, which a double has at most: printed and read again it is the same function.
+        gamma, alpha, beta, delta = (
+            sympy.Float(repr(value), 17) for value in (self.output_scale, self.input_scale, self.input_shift, self.output_shift)
+        )
+        return gamma * (inner.subs(x, alpha * x + beta) + delta)
 
     def _inner(self, x: Array) -> Array:
         result: Array = self.input_scale * x + self.input_shift

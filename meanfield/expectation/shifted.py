@@ -22,7 +22,7 @@ from meanfield.expectation.panels import gauss_legendre, within_sight
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.arrays import Array
+    from meanfield.arrays import Array, Integers
 
 REACH = 10.0  # standard deviations: e⁻⁵⁰ beyond, and φ̂ grows no faster than a power where shaping has an answer
 STEP, PANEL = 0.5, 2.5  # of the rules of level 0; each level halves them
@@ -58,7 +58,7 @@ class ShiftedMoments(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _trapezoid(level: int) -> tuple[Array, Array, Array]:
-    """Nodes, weights of E, and rows that take values at the nodes to Hermite coefficients."""
+    """Nodes, weights of E, and a row for each node that takes values to Hermite coefficients."""
     half = round(REACH / STEP) << level
     nodes = np.arange(-half, half + 1, dtype=np.float64) * (STEP / (1 << level))
     weights = np.exp(-0.5 * nodes * nodes) * (STEP / (1 << level) / math.sqrt(2.0 * math.pi))
@@ -66,7 +66,7 @@ def _trapezoid(level: int) -> tuple[Array, Array, Array]:
     rows[0], rows[1] = 1.0, nodes
     for n in range(1, TERMS - 1):  # Heₙ/√n!
         rows[n + 1] = (nodes * rows[n] - math.sqrt(n) * rows[n - 1]) / math.sqrt(n + 1)
-    return nodes, weights, rows * weights
+    return nodes, weights, np.ascontiguousarray((rows * weights).T)
 
 
 def hidden(act: Activation, alpha: Array, beta: Array) -> list[Array]:
@@ -94,31 +94,39 @@ def hidden(act: Activation, alpha: Array, beta: Array) -> list[Array]:
     return [np.unique(np.concatenate(points)) if points else np.empty(0) for points in extra]
 
 
-def _cuts(act: Activation, alpha: Array, beta: Array, extra: Array | None = None) -> Array:
-    """Where φ breaks, on the axis of Z and within reach: shape (pairs, breakpoints)."""
+def _cuts(act: Activation, alpha: Array, beta: Array, extra: Array | None = None) -> tuple[Array, Array]:
+    """Where φ breaks, on the axis of Z and within reach, and the widths between: shapes (pairs, breakpoints), (pairs, breakpoints + 1).
+
+    A width is (t' − t)/α, which the difference of two cuts knows only to the rounding of these: for large α that may be all there is.
+    """
     places = np.array([b.location for b in act.breakpoints])
     if extra is not None and extra.size:
         places = np.unique(np.concatenate([places, extra]))
     if not places.size:
-        return np.empty((alpha.size, 0))
+        return np.empty((alpha.size, 0)), np.empty((alpha.size, 1))
     cuts = (places - beta[:, None]) / alpha[:, None]
-    near = (np.abs(cuts) < REACH).any(axis=0)
-    return np.clip(cuts[:, near], -REACH, REACH)
+    inside = np.abs(cuts) < REACH
+    near = inside.any(axis=0)
+    cuts, inside, places = np.clip(cuts[:, near], -REACH, REACH), inside[:, near], places[near]
+    widths = np.diff(cuts, axis=1, prepend=-REACH, append=REACH)
+    if places.size > 1:
+        both = inside[:, :-1] & inside[:, 1:]
+        widths[:, 1:-1] = np.where(both, np.diff(places) / alpha[:, None], widths[:, 1:-1])
+    return cuts, widths
 
 
-def _panels(cuts: Array, level: int) -> tuple[Array, Array]:
+def _panels(cuts: Array, widths: Array, level: int) -> tuple[Array, Array]:
     """Gauss–Legendre nodes and weights of E between the cuts, row by row."""
     unit, unit_weights = gauss_legendre()
-    ends = np.concatenate([np.full((len(cuts), 1), -REACH), cuts, np.full((len(cuts), 1), REACH)], axis=1)
-    lower, upper = [], []
-    for left, right in zip(ends.T[:-1], ends.T[1:], strict=True):
-        pieces = max(1, math.ceil(float(np.max(right - left)) / PANEL)) << level
-        steps = left[:, None] + (right - left)[:, None] * (np.arange(pieces + 1) / pieces)
-        lower.append(steps[:, :-1])
-        upper.append(steps[:, 1:])
-    low, high = np.concatenate(lower, axis=1), np.concatenate(upper, axis=1)
-    half = 0.5 * (high - low)
-    nodes = (0.5 * (high + low))[..., None] + half[..., None] * unit
+    ends = np.concatenate([np.full((len(cuts), 1), -REACH), cuts], axis=1)
+    middles, halves = [], []
+    for left, width in zip(ends.T, widths.T, strict=True):
+        pieces = max(1, math.ceil(float(np.max(width)) / PANEL)) << level
+        half = width[:, None] * (0.5 / pieces)
+        middles.append(left[:, None] + half * np.arange(1, 2 * pieces, 2))
+        halves.append(np.broadcast_to(half, (len(cuts), pieces)))
+    middle, half = np.concatenate(middles, axis=1), np.concatenate(halves, axis=1)
+    nodes = middle[..., None] + half[..., None] * unit
     weights = half[..., None] * unit_weights * np.exp(-0.5 * nodes * nodes) / math.sqrt(2.0 * math.pi)
     return nodes.reshape(len(cuts), -1), weights.reshape(len(cuts), -1)
 
@@ -148,44 +156,80 @@ def shifted_moments(
     >>> round(float(found.variance[0] - 0.5 * (1 - np.exp(-2.0))), 15), round(float(found.coupling[0] + found.variance[0]), 15)
     (0.0, 0.0)
     """
-    cuts = _cuts(act, alpha, beta, extra)
+    return ShiftedMoments(*_found(act, alpha, beta, level, curvature, extra, rates=False)[0])
+
+
+def moments_and_rates(
+    act: Activation, alpha: Array, beta: Array, level: int = 0, curvature: bool = True, extra: Array | None = None
+) -> tuple[ShiftedMoments, ShiftedMoments]:
+    """The moments, and their derivatives by log α and by β/α as arrays (2, n): from the same values of φ, by Stein's identity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from meanfield import activation
+    >>> moments, rates = moments_and_rates(activation("sin"), np.array([1.5]), np.array([0.2]))
+    >>> mean = np.exp(-0.5 * 1.5**2) * np.sin(0.2)  # E sin(αZ + β) = exp(−α²/2) sin β
+    >>> bool(abs(moments.mean[0] - mean) < 1e-14), bool(abs(rates.mean[0, 0] + 1.5**2 * mean) < 1e-14)
+    (True, True)
+    >>> bool(abs(rates.mean[1, 0] - 1.5 * mean / np.tan(0.2)) < 1e-14)
+    True
+    """
+    found = _found(act, alpha, beta, level, curvature, extra, rates=True)
+    return ShiftedMoments(*found[0]), ShiftedMoments(*found[1:].swapaxes(0, 1))
+
+
+def _found(act: Activation, alpha: Array, beta: Array, level: int, curvature: bool, extra: Array | None, rates: bool) -> Array:
+    """Moments (8, n), with their derivatives (3, 8, n) where they are asked for, else (1, 8, n)."""
+    cuts, widths = _cuts(act, alpha, beta, extra)
     if not cuts.shape[1]:
-        return _uncut(act, alpha, beta, level, curvature)
+        return _uncut(act, alpha, beta, level, curvature, rates)
     whole = np.all(np.abs(cuts) >= REACH, axis=1)
     if whole.any():
-        found = np.empty((len(ShiftedMoments._fields), alpha.size))
-        found[:, whole] = _uncut(act, alpha[whole], beta[whole], level, curvature)
-        found[:, ~whole] = shifted_moments(act, alpha[~whole], beta[~whole], level, curvature, extra)
-        return ShiftedMoments(*found)
-    return _node_by_node(act, alpha, beta, *_panels(cuts, level), curvature)
+        found = _room(alpha.size, rates)
+        found[:, :, whole] = _uncut(act, alpha[whole], beta[whole], level, curvature, rates)
+        found[:, :, ~whole] = _found(act, alpha[~whole], beta[~whole], level, curvature, extra, rates)
+        return found
+    return _node_by_node(act, alpha, beta, *_panels(cuts, widths, level), curvature, rates)
 
 
-def _uncut(act: Activation, alpha: Array, beta: Array, level: int, curvature: bool) -> ShiftedMoments:
+def _room(places: int, rates: bool) -> Array:
+    return np.empty((3 if rates else 1, len(ShiftedMoments._fields), places))
+
+
+def _uncut(act: Activation, alpha: Array, beta: Array, level: int, curvature: bool, rates: bool) -> Array:
     """By the series of ψ'' where its tail is short, node by node elsewhere."""
-    nodes, weights, rows = _trapezoid(level)
+    nodes, weights, basis = _trapezoid(level)
     if act.costly:
-        return _node_by_node(act, alpha, beta, nodes[None], weights[None], curvature)
+        return _node_by_node(act, alpha, beta, nodes[None], weights[None], curvature, rates)
     with np.errstate(all="ignore"):
         values, slopes, bends = act.several((beta[:, None] + alpha[:, None] * nodes).ravel(), (0, 1, 2))
-        found, short = np.empty((len(ShiftedMoments._fields), alpha.size)), np.empty(alpha.size, dtype=np.bool_)
-        shifted_kernels.moments_by_series(values, slopes, bends, weights, rows, alpha, TAIL, short, found)
+        found, short, series = _room(alpha.size, rates), np.empty(alpha.size, dtype=np.bool_), np.empty((alpha.size, TERMS))
+        shifted_kernels.moments_by_series(values, slopes, bends, weights, basis, alpha, TAIL, short, series, found[0])
+        if rates:
+            shifted_kernels.rates_by_series(series, found[0], found[1:])
         if not short.all():
             long = np.flatnonzero(~short)
-            rests = np.empty((len(found), long.size))
-            shifted_kernels.moments_by_rests(values, slopes, bends, nodes.size * long, 1, nodes[None], weights[None], alpha[long], rests)
-            found[:, long] = rests
-    return ShiftedMoments(*found)
+            found[:, :, long] = _by_rests((values, slopes, bends), nodes.size * long, nodes[None], weights[None], alpha[long], rates)
+    return found
 
 
-def _node_by_node(act: Activation, alpha: Array, beta: Array, nodes: Array, weights: Array, curvature: bool) -> ShiftedMoments:
+def _node_by_node(act: Activation, alpha: Array, beta: Array, nodes: Array, weights: Array, curvature: bool, rates: bool) -> Array:
     x = (beta[:, None] + alpha[:, None] * nodes).ravel()
     kinked = curvature and _kinked(act, alpha, beta)
     with np.errstate(all="ignore"):
         values, slopes = act.several(x, (0, 1))
         bends = act.values(x, 2) if curvature and not kinked else np.full(x.size, math.inf if kinked else math.nan)
-        found = np.empty((len(ShiftedMoments._fields), alpha.size))
-        shifted_kernels.moments_by_rests(values, slopes, bends, nodes.shape[1] * np.arange(alpha.size), 1, nodes, weights, alpha, found)
-    return ShiftedMoments(*found)
+        return _by_rests((values, slopes, bends), nodes.shape[1] * np.arange(alpha.size), nodes, weights, alpha, rates)
+
+
+def _by_rests(table: tuple[Array, Array, Array], start: Integers, nodes: Array, weights: Array, alpha: Array, rates: bool) -> Array:
+    """From φ, φ', φ'' at the nodes of all columns, one after the other."""
+    found = _room(alpha.size, rates)
+    shifted_kernels.moments_by_rests(*table, start, 1, nodes, weights, alpha, found[0])
+    if rates:
+        shifted_kernels.rates_by_rests(*table, start, nodes, weights, alpha, found[0], found[1:])
+    return found
 
 
 def _kinked(act: Activation, alpha: Array, beta: Array) -> bool:
@@ -225,9 +269,9 @@ def fourth_moments(
     >>> round(float(fourth[0]), 12), bool(abs(curvature[0]) < 1e-14)
     (3.0, True)
     """
-    cuts = _cuts(act, alpha, beta, extra)
+    cuts, widths = _cuts(act, alpha, beta, extra)
     if cuts.shape[1]:
-        z, weights = _panels(cuts, level)
+        z, weights = _panels(cuts, widths, level)
     else:
         z, weights = (np.broadcast_to(row, (alpha.size, row.size)) for row in _trapezoid(level)[:2])
     with np.errstate(all="ignore"):

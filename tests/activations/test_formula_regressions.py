@@ -107,3 +107,17 @@ def test_the_rounding_of_x_beside_an_infinite_slope_is_no_jump(formula: str, at:
 def test_a_jump_beside_an_infinite_slope_stays_one() -> None:
     (point,) = mf.activation("abs(x-10)**0.3+0.001*sign(x-10)").breakpoints
     assert point.value_jump == pytest.approx(0.002, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("formula", "at"), [("abs(x)**1.4", 0.0), ("2*abs(x-1)**1.4", 1.0), ("sign(x)*abs(x)**1.2", 0.0), ("x+relu(x)**1.3", 0.0)]
+)
+def test_a_power_whose_exponent_is_no_double_is_0_at_0(formula: str, at: float) -> None:
+    act = mf.activation(formula)
+    assert [(b.location, b.value_jump, b.slope_jump) for b in act.breakpoints] == [(at, 0.0, 0.0)]
+    straight = 1.0 if formula.startswith("x+") else 0.0
+    assert act(at) == 0.0
+    assert act.derivative(at) == straight
+    assert np.array_equal(act(np.array([at, at + 1.0])), [0.0, act(at + 1.0)])
+    with pytest.raises(mf.ActivationError, match="second derivative"):
+        act.second_derivative(at)

@@ -211,3 +211,45 @@ def test_pickle_and_repr() -> None:
     assert pickle.loads(pickle.dumps(act)) is act
     assert repr(act) == "activation('x * sigmoid(b * x)', b=1.5)"
     assert len(repr(mf.activation(" + ".join(["x"] * 100)))) < 120
+
+
+@pytest.mark.parametrize(
+    ("printed", "ours"),
+    [
+        ("Piecewise((x, x > 0), (exp(x) - 1, True))", "where(x > 0, x, exp(x) - 1)"),
+        (
+            "Piecewise((0, x < -1), (x**2, (x < 2) & ~(x > 1)), (x + 5, Ne(x, 3) | Eq(x, 3)))",
+            "where(x < -1, 0, where(x <= 1, x**2, x + 5))",
+        ),
+        ("Max(0, x, Min(1, Abs(x)/2))", "max(0, x, min(1, abs(x)/2))"),
+        ("E**x*Heaviside(x - 1) + tanh(E*x)", "e**x*heaviside(x - 1) + tanh(e*x)"),
+        ("Piecewise((x, True))", "x"),
+    ],
+)
+def test_what_sympy_prints_is_a_formula(printed, ours):
+    x = np.array([-3.3, -1.7, -0.4, 0.3, 0.9, 1.6, 3.0, 4.2])
+    for order in (0, 1):
+        assert np.array_equal(mf.activation(printed).values(x, order), mf.activation(ours).values(x, order))
+
+
+def test_names_of_sympy_may_be_parameters():
+    assert mf.activation("tanh(E*x) + Max", E=2.0, Max=1.0)(0.25) == pytest.approx(math.tanh(0.5) + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Piecewise(x)", "column 1: Piecewise takes pairs of a value and a condition"),
+        ("Piecewise((x, 1))", "column 15: the first argument of where is a comparison"),
+        ("Piecewise((x, x > 0), (0, x < -1))", "not defined at x"),
+        ("x & 1", "& is not part of the grammar here; write `and` in a condition"),
+        ("x | 1", r"\| is not part of the grammar here; write abs\(x\)"),
+        ("|x|", r"write abs\(x\)"),
+        ("Max(x)", "max takes 2 or more arguments"),
+        ("x + True", "a comparison belongs in the first argument"),
+        ("Eq(x, 0)", "Eq is not a function"),
+    ],
+)
+def test_what_only_looks_like_sympy_is_refused(text, told):
+    with pytest.raises(mf.ActivationError, match=told):
+        mf.activation(text)

@@ -109,6 +109,7 @@ def test_targets_by_the_moments_of_the_shaped_activation(name, method, depth):
         errors = [s.finite_width_error(depth) for s in a.solutions]
         alike = [s.slope for s, error in zip(a.solutions, errors, strict=True) if error <= 1.05 * min(errors)]
         assert a.solutions[0].slope <= min(alike) * (1 + 1e-8)
+        assert errors[0] <= 1.05 * min(errors)
 
 
 @pytest.mark.parametrize("key", sorted(REFERENCE["ours"]))
@@ -280,6 +281,23 @@ def test_unseen_activations_and_targets():
     assert mf.second_moment(a, 1.0, derivative=1) == pytest.approx(1.5**0.01, abs=1e-10)
 
 
+@pytest.mark.parametrize("method", ["dks", "tat", "standard", "scale"])
+@pytest.mark.parametrize("name", mf.activations())
+def test_the_printed_formula_is_the_same_activation(name, method):
+    """φ, φ' and φ'' at points beside the breakpoints, and these, for every shape that the catalogue has."""
+    try:
+        a = mf.shape_activation(name, depth=100, method=method)
+    except mf.DomainError:
+        pytest.skip("none, for a reason")
+    again = mf.activation(str(a.formula))
+    x = np.concatenate([np.linspace(-4.03, 3.98, 38), [-1e-3, 1e-3, -17.0, 17.0]])
+    for order in (0, 1, 2):
+        wanted = a.values(x, order)
+        assert again.values(x, order) == pytest.approx(wanted, abs=1e-13 * float(np.max(np.abs(wanted)))), order
+    places, found = ([b.location for b in each.breakpoints] for each in (a, again))
+    assert found == pytest.approx(places, rel=1e-12)
+
+
 def test_itself_an_activation():
     a = mf.shape_activation("selu", depth=100)
     (kink,) = a.breakpoints
@@ -300,6 +318,61 @@ def test_itself_an_activation():
     assert formula(x) == pytest.approx(mf.shape_activation("tanh", depth=100)(x), rel=1e-12)
     assert mf.activation(a) is a
     assert "output_scale" in str(a)
+
+
+def test_two_solutions_beside_each_other_are_both_found():
+    """SiLU's far pair by TAT is born at τ_L = 0.3/53: a little below they are 9% apart in α, a little above there is none."""
+    pair = [s for s in mf.shape_activation("silu", depth=1, method="tat", tau=0.3 / 53.33).solutions if s.input_scale > 1.0]
+    assert sorted(s.input_scale for s in pair) == pytest.approx([2.7161, 2.9819], rel=2e-3)
+    assert all(s.residual < 1e-11 for s in pair)
+    assert not [s for s in mf.shape_activation("silu", depth=1, method="tat", tau=0.3 / 52.9).solutions if s.input_scale > 1.0]
+
+
+def test_a_kink_far_from_0_is_that_of_two_lines_all_the_same():
+    """|x − t| + 0.3x is the same φ at every t but for β."""
+    near, far = (mf.shape_activation(f"abs(x - {t}) + 0.3*x", depth=100) for t in (0, 1000))
+    assert far.input_shift - 1000.0 == pytest.approx(near.input_shift, rel=1e-9)
+    assert far.input_scale == pytest.approx(near.input_scale, rel=1e-9)
+    assert far.residual < 1e-11
+
+
+def test_a_refusal_at_large_depth_tells_the_ratio_at_small_scales():
+    """Of exp (Q'(1) − 1)/(C'(1) − 1) → (½φ''² + φ'φ''')/½φ''² = 3 as α → 0, below the grid's smallest α too."""
+    with pytest.raises(mf.DomainError, match="lies between 3 and 3 wherever C"):
+        mf.shape_activation("exp", depth=10**8)
+
+
+def test_the_printed_formula_has_all_digits():
+    a = mf.shape_activation("tanh", depth=100)
+    assert repr(a.input_scale) in str(a.formula)
+    assert repr(a.output_scale) in str(a.formula)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "depth", "count"),
+    [
+        ("silu", "tat", 100, 8),
+        ("gelu", "tat", 50, 8),
+        ("mish", "tat", 1000, 6),
+        ("mish", "dks", 1000, 5),
+        ("tanh", "tat", 50, 4),
+        ("selu", "dks", 100, 2),
+    ],
+)
+def test_solutions_at_small_and_large_scales_are_all_found(name, method, depth, count):
+    """As a search with derivatives by differences, from each level of nodes apart, found them too."""
+    assert len(mf.shape_activation(name, depth=depth, method=method).solutions) == count
+
+
+def test_a_fractional_power_is_shaped_or_refused_for_what_it_is():
+    """|x|^1.4 has the slope 0 at 0 and no mean square of φ''; standardised, E|Z|^2.8 = 2^1.4 Γ(1.9)/√π."""
+    a = mf.shape_activation("abs(x)**1.4", method="scale")
+    square, mean = (2**p * math.gamma(p + 0.5) / math.sqrt(math.pi) for p in (1.4, 0.7))
+    assert a.output_scale == pytest.approx(1.0 / math.sqrt(square - mean**2), rel=1e-13)
+    with pytest.raises(mf.DomainError, match="no mean square beside x = 0"):
+        mf.shape_activation("abs(x)**1.4", depth=100, method="tat")
+    with pytest.raises(mf.DomainError, match="no input_scale and input_shift"):
+        mf.shape_activation("tanh(x)*abs(x)**1.4 + x", depth=100, method="tat")
 
 
 def test_standardised():

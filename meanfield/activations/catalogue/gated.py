@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from meanfield.activations.activation import Array
@@ -82,24 +80,21 @@ def _quad_gelu() -> Pieces:
 
 
 def _mish() -> Pieces:
-    # With w = exp(x) ≤ 1 or v = exp(−x) ≤ 1 the gate tanh(softplus(x)) is a ratio of polynomials with positive terms.
-    def split(x: Array) -> tuple[Any, Array, Array]:
-        return x > 0, np.exp(np.minimum(x, 0.0)), np.exp(-np.maximum(x, 0.0))
-
+    # With w = exp(−|x|) the gate tanh(softplus(x)) is a ratio of polynomials with positive terms, another one on each side.
     def gate(x: Array) -> Array:
-        right, w, v = split(x)
-        return np.where(right, (1.0 + 2.0 * v) / (1.0 + 2.0 * v * (1.0 + v)), w * (w + 2.0) / (w * (w + 2.0) + 2.0))
+        w = np.exp(-np.abs(x))
+        return np.where(x > 0, (1.0 + 2.0 * w) / (1.0 + 2.0 * w * (1.0 + w)), w * (w + 2.0) / (w * (w + 2.0) + 2.0))
 
     def gate_slope(x: Array) -> Array:
-        right, w, v = split(x)
+        w = np.exp(-np.abs(x))
         below = 4.0 * w * (1.0 + w) / (w * (w + 2.0) + 2.0) ** 2
-        return np.where(right, 4.0 * v * v * (1.0 + v) / (1.0 + 2.0 * v * (1.0 + v)) ** 2, below)
+        return np.where(x > 0, 4.0 * w * w * (1.0 + w) / (1.0 + 2.0 * w * (1.0 + w)) ** 2, below)
 
     def log_slope(x: Array) -> Array:
-        right, w, v = split(x)
-        above = 1.0 + 1.0 / (1.0 + v) - 4.0 * (1.0 + v) / (1.0 + 2.0 * v * (1.0 + v))
+        w = np.exp(-np.abs(x))
+        above = 1.0 + 1.0 / (1.0 + w) - 4.0 * (1.0 + w) / (1.0 + 2.0 * w * (1.0 + w))
         below = 1.0 + w / (1.0 + w) - 4.0 * w * (1.0 + w) / (w * (w + 2.0) + 2.0)
-        return np.where(right, above, below)
+        return np.where(x > 0, above, below)
 
     return smooth(
         lambda x: x * gate(x),

@@ -262,7 +262,8 @@ class _Arithmetic:
                 values[0] = self._undefined_where(v == 0, values[0])
             factor = factor * (n - k)
         if exponent.error != 0:  # the exponent's own rounding
-            extra = abs(self.field.function("log")(abs(v))) * exponent.error
+            size = self.field.select(v == 0, 1 + 0 * v, abs(v))  # 0ⁿ is 0 whatever the last digits of n
+            extra = abs(self.field.function("log")(size)) * exponent.error
             jet = self.compose(values, a)
             return [part and Ball(part.value, part.error + abs(part.value) * extra) for part in jet]
         return self.compose(values, a)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from meanfield.activations.activation import shortened
-from meanfield.activations.formula.tree import COMPARISONS, PI, E, Node, X, call, depth, neg, number
+from meanfield.activations.formula.tree import COMPARISONS, ONE, PI, UNDEFINED, ZERO, E, Node, X, call, depth, neg, number
 from meanfield.errors import ActivationError
 
 MAX_LENGTH = 10_000
@@ -65,11 +65,16 @@ FUNCTIONS: dict[str, tuple[str, int, int]] = {
 _CONSTANTS = {"x": X, "pi": PI, "e": E}
 _RESERVED = frozenset((*FUNCTIONS, *_CONSTANTS))
 
+# What SymPy prints for our own expressions, so that str(activation.formula) is a formula. A parameter may have any of these names.
+_OF_SYMPY = {"Abs": "abs", "Max": "max", "Min": "min", "Heaviside": "heaviside"}
+_RELATIONS_OF_SYMPY = {"Eq": "==", "Ne": "!="}
+_WORDS_OF_SYMPY = frozenset((*_OF_SYMPY, *_RELATIONS_OF_SYMPY, "Piecewise", "E", "True", "False"))
+
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)"
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<operator>\*\*|<=|>=|==|!=|[-+*/(),<>])"
+    r"|(?P<operator>\*\*|<=|>=|==|!=|[-+*/(),<>&|~])"
 )
 _HINTS = {
     "^": "; write ** for powers",
@@ -78,9 +83,11 @@ _HINTS = {
     "{": "; only round brackets are known",
     ".": "; attributes are not part of the grammar",
     ":": "; write where(condition, a, b) for cases",
-    "|": "; write abs(x), or `or` in a condition",
-    "&": "; write `and` in a condition",
     "%": "; there is no remainder in the grammar",
+}
+_CONDITION_HINTS: dict[type, tuple[str, str]] = {
+    ast.BitOr: ("|", "; write abs(x), or `or` in a condition"),
+    ast.BitAnd: ("&", "; write `and` in a condition"),
 }
 _OPERATORS: dict[type, str] = {
     ast.Add: "+",
@@ -166,6 +173,7 @@ class _Reader:
             tree = ast.parse(self.flat, mode="eval")
         except SyntaxError as error:
             message = (error.msg or "not a formula").partition(". ")[0]
+            message += _CONDITION_HINTS[ast.BitOr][1] if "|" in self.flat else ""
             raise self.fail(self.margin + max((error.offset or 1) - 1, 0), message) from None
         except (ValueError, RecursionError, MemoryError, OverflowError):
             raise self.fail(0, "too deeply nested") from None
@@ -216,6 +224,8 @@ class _Reader:
         if word in self.parameters:
             self.used.add(word)
             return
+        if word in _WORDS_OF_SYMPY:
+            return
         if keyword.iskeyword(word):
             raise self.fail(position, f"the word {word!r} is not part of the grammar")
         near = difflib.get_close_matches(word[:50], [*_RESERVED, *self.parameters], n=3, cutoff=0.6)
@@ -231,7 +241,7 @@ class _Reader:
         column = self.margin + part.col_offset
         if level > MAX_DEPTH:
             raise self.fail(column, f"nested more than {MAX_DEPTH} deep")
-        if isinstance(part, ast.Constant):
+        if isinstance(part, ast.Constant) and not isinstance(part.value, bool):
             return number(Fraction(self.flat[part.col_offset : part.end_col_offset]))
         if isinstance(part, ast.Name):
             return self.name(part.id, column)
@@ -242,7 +252,7 @@ class _Reader:
             return neg(value) if isinstance(part.op, ast.USub) else value
         if isinstance(part, ast.Call):
             return self.function(part, level, column)
-        if isinstance(part, (ast.Compare, ast.BoolOp)) or (isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)):
+        if _is_condition(part):
             raise self.fail(column, "a comparison belongs in the first argument of where(condition, a, b)")
         raise self.fail(column, "not part of the grammar")
 
@@ -251,22 +261,28 @@ class _Reader:
             return _CONSTANTS[word]
         if word in self.parameters:
             return number(exact(self.parameters[word]))
+        if word == "E":
+            return E
         raise self.fail(column, f"{word} is a function: write {word}(…)")
 
     def binary(self, part: ast.BinOp, level: int, column: int) -> Node:
         op = _OPERATORS.get(type(part.op))
         if op is None:
-            raise self.fail(column, "not part of the grammar")
+            sign, hint = _CONDITION_HINTS.get(type(part.op), ("this", ""))
+            raise self.fail(column, f"{sign} is not part of the grammar here{hint}")
         left, right = self.node(part.left, level + 1), self.node(part.right, level + 1)
         if op == "-":
             return call("+", left, neg(right))
         return call(op, left, right)
 
     def function(self, part: ast.Call, level: int, column: int) -> Node:
-        if not isinstance(part.func, ast.Name) or part.func.id not in FUNCTIONS:
-            named = part.func.id if isinstance(part.func, ast.Name) else "the expression before the bracket"
-            raise self.fail(column, f"{named} is not a function; write * for products")
-        name = part.func.id
+        name = part.func.id if isinstance(part.func, ast.Name) else ""
+        if name == "Piecewise" and name not in self.parameters:
+            return self.piecewise(part, level, column)
+        if name not in self.parameters:
+            name = _OF_SYMPY.get(name, name)
+        if name not in FUNCTIONS:
+            raise self.fail(column, f"{name or 'the expression before the bracket'} is not a function; write * for products")
         op, fewest, most = FUNCTIONS[name]
         if part.keywords or any(isinstance(arg, ast.Starred) for arg in part.args):
             raise self.fail(column, f"{name} takes plain arguments")
@@ -285,6 +301,18 @@ class _Reader:
                 result = call(op, result, arg)
             return result
         return call(op, *args)
+
+    def piecewise(self, part: ast.Call, level: int, column: int) -> Node:
+        """Piecewise((a, condition), …, (b, True)), as SymPy prints cases: undefined where no condition holds."""
+        pairs = [arg.elts for arg in part.args if isinstance(arg, ast.Tuple) and len(arg.elts) == 2]
+        if part.keywords or not pairs or len(pairs) != len(part.args):
+            raise self.fail(column, "Piecewise takes pairs of a value and a condition; or write where(condition, a, b)")
+        result = UNDEFINED
+        for value, condition in reversed(pairs):
+            piece = self.node(value, level + len(pairs))
+            always = isinstance(condition, ast.Constant) and condition.value is True
+            result = piece if always else call("where", self.condition(condition, level + len(pairs)), piece, result)
+        return result
 
     def condition(self, part: ast.expr, level: int) -> Node:
         column = self.margin + part.col_offset
@@ -306,9 +334,22 @@ class _Reader:
             for value in part.values[1:]:
                 result = call(op, result, self.condition(value, level + 1))
             return result
-        if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not):
+        if isinstance(part, ast.BinOp) and isinstance(part.op, (ast.BitAnd, ast.BitOr)):  # as SymPy prints them
+            op = "and" if isinstance(part.op, ast.BitAnd) else "or"
+            return call(op, self.condition(part.left, level + 1), self.condition(part.right, level + 1))
+        if isinstance(part, ast.UnaryOp) and isinstance(part.op, (ast.Not, ast.Invert)):
             return call("not", self.condition(part.operand, level + 1))
+        if isinstance(part, ast.Constant) and isinstance(part.value, bool):
+            return call("<", ZERO, ONE if part.value else neg(ONE))
+        if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id in _RELATIONS_OF_SYMPY and len(part.args) == 2:
+            return call(_RELATIONS_OF_SYMPY[part.func.id], *(self.node(arg, level + 1) for arg in part.args))
         raise self.fail(column, "the first argument of where is a comparison, such as x > 0")
+
+
+def _is_condition(part: ast.expr) -> bool:
+    if isinstance(part, ast.Constant):
+        return isinstance(part.value, bool)
+    return isinstance(part, (ast.Compare, ast.BoolOp)) or (isinstance(part, ast.UnaryOp) and isinstance(part.op, (ast.Not, ast.Invert)))
 
 
 def _in_range(token: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from meanfield.activations.activation import shortened
 from meanfield.activations.formula.parse import MAX_DEPTH, MAX_TOKENS, MAX_TREE_DEPTH, exact
-from meanfield.activations.formula.tree import ONE, PI, ZERO, E, Node, X, call, depth, neg, number
+from meanfield.activations.formula.tree import ONE, PI, UNDEFINED, ZERO, E, Node, X, call, depth, neg, number
 from meanfield.errors import ActivationError
 
 _SAME_NAME = frozenset(["exp", "log", "sqrt", "sign", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "erfc"])
@@ -110,7 +110,6 @@ _RELATIONS = {
     "Unequality": "!=",
 }
 _CHAINED = {"Add": "+", "Mul": "*", "Max": "max", "Min": "min", "And": "and", "Or": "or"}
-_UNDEFINED = call("log", number(-1))
 
 
 class _Reader:
@@ -175,7 +174,7 @@ class _Reader:
         return number(value)
 
     def piecewise(self, part: Any, level: int) -> Node:
-        result = _UNDEFINED
+        result = UNDEFINED
         for value, condition in reversed(part.args):
             piece = self.node(value, level + 1)
             result = piece if condition == True else call("where", self.node(condition, level + 1), piece, result)  # noqa: E712

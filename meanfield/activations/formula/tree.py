@@ -41,6 +41,9 @@ def call(op: str, *args: Node) -> Node:
     return Node(op, args)
 
 
+UNDEFINED = call("log", number(-1))  # at every x
+
+
 def neg(a: Node) -> Node:
     """−a."""
     if a.number is not None:

@@ -19,19 +19,19 @@ import numpy as np
 
 from meanfield.activations.shaped import Shape
 from meanfield.errors import ActivationError
-from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, hidden, shifted_moments, slope_noise
+from meanfield.expectation.shifted import DEEPEST, ShiftedMoments, fourth_moments, hidden, moments_and_rates, shifted_moments, slope_noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meanfield.activations import Activation
-    from meanfield.arrays import Array, Indices, Mask
+    from meanfield.arrays import Array, Mask
 
 ROUNDS = 30  # of Newton's method
-DIFFERENCE = 1e-6  # of log α, and of β in units of α: the Jacobian comes out to 1e-6, and each round gains six digits
 CLOSE = 1e-12  # residual, relative to the target, that counts as solved
 WORST = 1e-9  # with which a solution is handed on: where φ or its derivatives are no better than that
 FAR_ENOUGH = 2e-13  # with which a search by one rule ends
+SURE = 1e-7  # from which one more step ends in rounding, where derivatives are exact
 NEARLY = 1e-3  # residual by one rule with which a finer one goes on
 NOISIEST = 1e-5  # residual that is handed on where the noise of numerical derivatives makes it
 NEAR = 0.02  # of residual, log α and β/α: on the way to the same solution
@@ -89,6 +89,19 @@ class Equations:
         with np.errstate(all="ignore"):
             return np.array([self.size(m) / self.target - 1.0, self.balance(m, sign) / self.target])
 
+    def slopes(self, m: ShiftedMoments, rates: ShiftedMoments, sign: Array) -> Array:
+        """Derivatives of the residuals: shape (2 equations, 2 unknowns, n), from those of the moments, (2, n)."""
+        with np.errstate(all="ignore"):
+            if self.name == "dks":
+                size = (rates.excess - self.size(m) * rates.variance) / m.variance
+                balance = (rates.excess + rates.coupling - self.balance(m, sign) * rates.variance) / m.variance
+            else:
+                size = (rates.bends - self.size(m) * rates.slopes) / m.slopes
+                root = np.sqrt(np.maximum(m.excess, 0.0))
+                tilted = rates.coupling + sign * (root * rates.bend + 0.5 * rates.excess / root * m.bend)
+                balance = (tilted - self.balance(m, sign) * rates.slopes) / m.slopes
+            return np.array([size, balance]) / self.target
+
     def outer(self, m: ShiftedMoments, sign: Array) -> tuple[Array, Array]:
         """γ and δ."""
         with np.errstate(all="ignore"):
@@ -108,21 +121,20 @@ class Equations:
 
 
 def solved(act: Activation, equations: Equations, starts: Places, scale: float, cuts: Array | None = None) -> list[Shape]:
-    """Newton's method in (log α, β) from all starts side by side; the solutions, each once. `cuts`: of x, beside φ's breakpoints."""
+    """Newton's method in (log α, β/α) from all starts side by side; the solutions, each once. `cuts`: of x, beside φ's breakpoints."""
     shapes: list[Shape] = []
-    search = _Search(act, equations, scale, cuts)
-    first = (
-        np.zeros(starts.alpha.size) if cuts is not None else np.clip(np.ceil(np.log2(starts.alpha / (4.0 * scale))), 0, 2)
-    )  # where φ bends within a step, a coarser rule leads astray
-    for level in range(DEEPEST + 1):
-        search.join(starts.at(first == level))
+    search = _Search(act, equations, scale, cuts, starts)
+    widest = float(np.max(starts.alpha, initial=0.0)) / (8.0 * scale)
+    # Where φ bends within a step, a coarser rule leads astray.
+    first = 0 if cuts is not None or widest <= 1.0 else min(math.ceil(math.log2(widest)), 2)
+    for level in range(first, DEEPEST + 1):
         search.improve(level)
         search.keep(search.best <= NEARLY)
         search.keep(_first_of_equals(search.places))
         if not search.best.size:
-            continue
+            break
         # The verdict is that of a finer rule than the one solved with.
-        fine = _moments(act, search.places, level + 1, equations.curvature, cuts)
+        fine = _moments(act, search.places, level + 1, equations.curvature, cuts)[0]
         residual = np.max(np.abs(equations.residuals(fine, search.places.sign)), axis=0)
         noise = slope_noise(act, search.places.beta) / equations.target  # of a residual
         good = residual <= (np.maximum(CLOSE, 0.01 * noise) if level < DEEPEST else np.maximum(WORST, np.minimum(30.0 * noise, NOISIEST)))
@@ -141,8 +153,7 @@ def _same(a: Shape, b: Shape) -> bool:
 
 def nearest(act: Activation, equations: Equations, starts: Places, scale: float) -> float:
     """The smallest residual that a search from the starts comes to, by a fine rule: 1e-3 and more where they mean nothing."""
-    search = _Search(act, equations, scale, None)
-    search.join(starts)
+    search = _Search(act, equations, scale, None, starts)
     search.improve(2)
     return float(np.min(search.best, initial=math.inf))
 
@@ -154,7 +165,11 @@ def _shapes(
     for index, extra in enumerate(hidden(act, found.alpha, found.beta)):
         if extra.size and cuts is None:  # something narrow: what was solved is not φ's
             here = found.at([index])
-            again = shifted_moments(act, here.alpha, here.beta, 1, equations.curvature, extra)
+            try:
+                again = shifted_moments(act, here.alpha, here.beta, 1, equations.curvature, extra)
+            except ActivationError:  # at a point where φ'' is infinite, as that of |x|^1.4: nothing is confirmed
+                residual[index] = math.inf
+                continue
             residual[index] = float(np.max(np.abs(equations.residuals(again, here.sign))))
             for whole, part in zip(fine, again, strict=True):
                 whole[index] = part[0]
@@ -178,31 +193,32 @@ def _shapes(
 def _first_of_equals(found: Places, same: float = SAME) -> Mask:
     """Those to which no start before them led."""
     with np.errstate(all="ignore"):
-        size, shift = np.log(found.alpha[:, None] / found.alpha), (found.beta[:, None] - found.beta) / found.alpha
-        near = (np.abs(size) < same) & (np.abs(shift) < same) & (found.sign[:, None] == found.sign)
+        logs = np.log(found.alpha)
+        near = np.abs(logs[:, None] - logs) < same
+        near &= np.abs(found.beta[:, None] - found.beta) < same * found.alpha
+        near &= found.sign[:, None] == found.sign
     first: Mask = ~np.tril(near, -1).any(axis=1)
     return first
 
 
-def _moments(act: Activation, places: Places, level: int, curvature: bool, cuts: Array | None) -> ShiftedMoments:
-    """nan where φ can't be evaluated."""
+def _moments(act: Activation, places: Places, level: int, curvature: bool, cuts: Array | None) -> tuple[ShiftedMoments, ShiftedMoments]:
+    """With their derivatives by log α and by β/α; nan where φ can't be evaluated."""
     alpha, beta = places.alpha, places.beta
     try:
-        return shifted_moments(act, alpha, beta, level, curvature, cuts)
+        return moments_and_rates(act, alpha, beta, level, curvature, cuts)
     except ActivationError:
-        found = ShiftedMoments(*(np.full(alpha.size, math.nan) for _ in ShiftedMoments._fields))
+        moments, rates = (ShiftedMoments(*np.full((len(ShiftedMoments._fields), *more, alpha.size), math.nan)) for more in ((), (2,)))
         for i in range(alpha.size):
             with contextlib.suppress(ActivationError):  # the search went where φ can't be evaluated
-                one = shifted_moments(act, alpha[i : i + 1], beta[i : i + 1], level, curvature, cuts)
-                for into, part in zip(found, one, strict=True):
-                    into[i] = part[0]
-        return found
+                one = moments_and_rates(act, alpha[i : i + 1], beta[i : i + 1], level, curvature, cuts)
+                for found, part in zip((moments, rates), one, strict=True):
+                    for into, value in zip(found, part, strict=True):
+                        into[..., i] = value[..., 0]
+        return moments, rates
 
 
 class _Search:
-    """Newton's method in (log α, β) from many places at once.
-
-    A matrix of derivatives serves for as long as each step with it makes the residual ten times smaller: also on the next, finer rule.
+    """Newton's method in (log α, β/α) from many places at once.
 
     Attributes
     ----------
@@ -210,77 +226,50 @@ class _Search:
     best : their residuals
     """
 
-    def __init__(self, act: Activation, equations: Equations, scale: float, cuts: Array | None) -> None:
+    def __init__(self, act: Activation, equations: Equations, scale: float, cuts: Array | None, starts: Places) -> None:
         self.act, self.equations, self.scale, self.cuts = act, equations, scale, cuts
-        self.places = Places(np.empty(0), np.empty(0), np.empty(0))
-        self.best = np.empty(0)
-        self._matrix = np.empty((2, 2, 0))  # ∂(both residuals)/∂(log α, β)
-
-    def join(self, starts: Places) -> None:
-        """Further places to go from."""
-        new = starts.alpha.size
-        self.places = Places(*(np.concatenate(pair) for pair in zip(self.places, starts, strict=True)))
-        self.best = np.concatenate([self.best, np.full(new, math.inf)])
-        self._matrix = np.concatenate([self._matrix, np.full((2, 2, new), math.nan)], axis=2)
+        self.sure = 0.0 if act.costly else SURE
+        self.places = starts
+        self.best = np.full(starts.alpha.size, math.inf)
 
     def keep(self, which: Mask) -> None:
         """Go on with some of them."""
-        self.places, self.best, self._matrix = self.places.at(which), self.best[which], self._matrix[:, :, which]
+        self.places, self.best = self.places.at(which), self.best[which]
 
     def improve(self, level: int) -> None:
         """By the rule of one level, until all have come as far as they come."""
         alpha, beta, sign = (each.copy() for each in self.places)
-        best, last = np.full(alpha.size, math.inf), np.full(alpha.size, math.inf)
-        reached = Places(*(each.copy() for each in self.places))
+        best = np.full(alpha.size, math.inf)
+        reached = Places(alpha.copy(), beta.copy(), sign)
         stalled = np.zeros(alpha.size, dtype=np.intp)
-        fresh: Mask = np.logical_not(np.isfinite(self._matrix).all(axis=(0, 1)))  # whether derivatives are wanted
-        live = np.arange(alpha.size)
+        live, ended = np.arange(alpha.size), np.empty(0, dtype=np.intp)
         for _ in range(ROUNDS):
+            # Two that are so close to each other end together, and no grid tells them apart: the better one goes on.
+            order = np.concatenate([ended, live[np.argsort(best[live], kind="stable")]])
+            one = _first_of_equals(Places(alpha[order], beta[order], sign[order]), NEAR)
+            best[order[~one]] = math.inf
+            live = order[ended.size :][one[ended.size :]]
             if not live.size:
                 break
             here = Places(alpha[live], beta[live], sign[live])
-            r = self._residuals(here, live, fresh[live], level)
+            m, rates = _moments(self.act, here, level, self.equations.curvature, self.cuts)
+            r = self.equations.residuals(m, here.sign)
             with np.errstate(all="ignore"):
                 size = np.max(np.abs(r), axis=0)
                 stalled[live] = np.where(size < 0.5 * best[live], 0, stalled[live] + 1)
-                better = size < best[live]
-                best[live[better]] = size[better]
-                reached.alpha[live[better]], reached.beta[live[better]] = here.alpha[better], here.beta[better]
+                better = live[size < best[live]]
+                best[better] = size[size < best[live]]
+                reached.alpha[better], reached.beta[better] = alpha[better], beta[better]
                 on = np.isfinite(size) & (best[live] > FAR_ENOUGH) & (stalled[live] <= np.where(best[live] <= WORST, 1, 3))
-                # Where a step with old derivatives gained little, they are taken anew, at the same place.
-                wait = ~fresh[live] & (size > 0.1 * last[live])
-                fresh[live], last[live] = wait | (size > 0.01), size
-                (p, u), (q, v) = self._matrix[:, :, live]
+                sure = on & (size <= (self.sure if level < DEEPEST else 0.0))
+                (p, u), (q, v) = self.equations.slopes(m, rates, here.sign)
                 determinant = p * v - u * q
                 step_a, step_b = -(v * r[0] - u * r[1]) / determinant, -(p * r[1] - q * r[0]) / determinant
-                damping = np.maximum(1.0, np.maximum(np.abs(step_a) / 0.7, np.abs(step_b) / np.maximum(here.alpha, 0.25 * self.scale)))
-                alpha[live] = np.where(wait, here.alpha, here.alpha * np.exp(step_a / damping))
-                beta[live] = np.where(wait, here.beta, here.beta + step_b / damping)
+                reach = np.maximum(1.0, 0.25 * self.scale / here.alpha)  # of a step in β/α
+                damping = np.maximum(1.0, np.maximum(np.abs(step_a) / 0.7, np.abs(step_b) / reach))
+                alpha[live], beta[live] = here.alpha * np.exp(step_a / damping), here.beta + here.alpha * (step_b / damping)
                 on &= (alpha[live] > 1e-12 * self.scale) & (alpha[live] < 1e9 * self.scale) & (np.abs(beta[live]) < 1e10 * self.scale)
-            live = live[on]
-            close = live[last[live] <= NEAR]
-            if close.size > 1:  # two that are close to a root and to each other will end there together
-                twins = close[~_first_of_equals(Places(alpha[close], beta[close], sign[close]), NEAR)]
-                if twins.size:
-                    best[twins] = math.inf
-                    live = np.setdiff1d(live, twins, assume_unique=True)
+            # The error is squared by the last step; the verdict is another rule's.
+            reached.alpha[live[sure]], reached.beta[live[sure]] = alpha[live[sure]], beta[live[sure]]
+            live, ended = live[on & ~sure], np.concatenate([ended, live[sure]])
         self.places, self.best = reached, best
-
-    def _residuals(self, here: Places, live: Indices, fresh: Mask, level: int) -> Array:
-        """At these places; with the derivatives of some, by differences."""
-        alpha, beta, sign = here.at(fresh)
-        shift = DIFFERENCE * alpha
-        points = Places(
-            np.concatenate([here.alpha, alpha * math.exp(DIFFERENCE), alpha]),
-            np.concatenate([here.beta, beta, beta + shift]),
-            np.concatenate([here.sign, sign, sign]),
-        )
-        found = self.equations.residuals(_moments(self.act, points, level, self.equations.curvature, self.cuts), points.sign)
-        first, more = live.size, alpha.size
-        r = found[:, :first]
-        if more:
-            rows, there = live[fresh], r[:, fresh]
-            with np.errstate(all="ignore"):
-                self._matrix[:, 0, rows] = (found[:, first : first + more] - there) / DIFFERENCE
-                self._matrix[:, 1, rows] = (found[:, first + more :] - there) / shift
-        return r

@@ -43,6 +43,7 @@ KINK_ALPHAS = np.arange(-8.0, 5.01)
 FAR_ALPHAS = np.exp2(np.arange(3.0, 27.0, 2.0))  # of the grid that is asked last
 FAR_PLACES = np.arange(-5.0, 5.01, 0.25) + 0.01  # β/α there
 KINKS = 6  # breakpoints that get a grid of their own, those nearest to 0
+_ROWS, _COLUMNS = np.array([[0, 0], [1, 0], [1, 1]]), np.array([[0, 0], [0, 1], [1, 1]])  # corners of the two triangles of a cell
 BLOCK = 16  # entries of a table that are given up together where φ can't be evaluated
 NOISE = 1e-14  # of size: below it the grid's own rounding speaks
 
@@ -80,8 +81,11 @@ class Landscape:
 
     def starts(self, equations: Equations) -> Places:
         """Close to where the two contours cross."""
-        found = [_below(grid, equations, sign) + _crossings(grid, equations, sign) for grid in self.grids for sign in equations.signs]
-        rows = [row for rows in found for row in rows]
+        rows: list[tuple[float, float, float]] = []
+        for grid in self.grids:
+            for sign in equations.signs:
+                height, ratio = _fields(grid, equations, sign)
+                rows += _below(grid, height[0], ratio[0], sign) + _crossings(grid, height, ratio, sign)
         return Places(*np.array(rows).reshape(-1, 3).T.copy())
 
     @property
@@ -282,9 +286,8 @@ def _fields(grid: Grid, equations: Equations, sign: float) -> tuple[Array, Array
         return np.log(size / equations.target), equations.balance(grid.moments, sign) / size
 
 
-def _below(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, float, float]]:
+def _below(grid: Grid, height: Array, ratio: Array, sign: float) -> list[tuple[float, float, float]]:
     """Starts at smaller α than the grid's: sign changes of the balance along its first row, α by size ~ α²."""
-    height, ratio = (field[0] for field in _fields(grid, equations, sign))
     found = []
     with np.errstate(invalid="ignore"):
         changes = np.flatnonzero(ratio[:-1] * ratio[1:] < 0.0)
@@ -297,14 +300,11 @@ def _below(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, f
     return found
 
 
-def _crossings(grid: Grid, equations: Equations, sign: float) -> list[tuple[float, float, float]]:
+def _crossings(grid: Grid, height: Array, ratio: Array, sign: float) -> list[tuple[float, float, float]]:
     """Zeros of both fields, each cell of the grid halved into triangles on which they are taken as linear."""
-    height, ratio = _fields(grid, equations, sign)
     with np.errstate(all="ignore"):
         i, j = np.nonzero(_changes_sign(height) & _changes_sign(ratio))
-        # Corners of the two triangles of each cell: arrays (3, cells of one and of the other).
-        rows = np.stack([np.tile(i, 2), np.concatenate([i + 1, i]), np.tile(i + 1, 2)])
-        columns = np.stack([np.tile(j, 2), np.concatenate([j, j + 1]), np.tile(j + 1, 2)])
+        rows, columns = (np.add.outer(corner, cells).reshape(3, -1) for corner, cells in ((_ROWS, i), (_COLUMNS, j)))
         h, r = height[rows, columns], ratio[rows, columns]
         # Barycentric coordinates of the common zero, up to their sum: the cross product of (h₀, h₁, h₂) and (r₀, r₁, r₂).
         parts = np.stack([h[1] * r[2] - h[2] * r[1], h[2] * r[0] - h[0] * r[2], h[0] * r[1] - h[1] * r[0]])

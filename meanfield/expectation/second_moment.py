@@ -77,23 +77,27 @@ def second_moment(activation: Any, q: Any, derivative: int = 0) -> Any:
 def second_moments(act: Activation, q: Array, k: int) -> Array:
     """V[φ⁽ᵏ⁾] at an array of checked variances."""
     table, column = (moment_table(act, (2,)), 0) if k == 2 else (moment_table(act), V1 if k else V)
+    if not q.size:
+        return np.empty(q.shape)
+    low, high = float(q.min()), float(q.max())
     positive = q
-    if q.size and not q.min() > 0:
+    if low == 0.0:
         zero = q == 0
         positive = q[~zero]
         values = np.empty(q.shape)
         if not zero.all():
             values[~zero] = table(column, q[~zero])
-        low, high = at_zero(act, k)
+        before, after = at_zero(act, k)
         jumps = [
             b for b in act.breakpoints if b.location == 0.0 and ((k == 1 and b.value_jump) or (k == 2 and (b.value_jump or b.slope_jump)))
         ]
-        values[zero] = math.inf if jumps else 0.5 * (low * low + high * high)
+        values[zero] = math.inf if jumps else 0.5 * (before * before + after * after)
+        low = float(positive.min()) if positive.size else math.inf
     else:
         values = table(column, q)
     if positive.size:
         # The estimate belongs to the octave, not to the point. Octaves in between that nobody asked for do not count.
-        worst = table.largest_error(column, float(positive.min()), float(positive.max()))
+        worst = table.largest_error(column, low, high)
         if worst > TOLERANCE:
             worst = table.worst_error(column, positive.ravel())
         if worst > TOLERANCE:

@@ -27,7 +27,7 @@ from meanfield.expectation.pair_table import pair_table
 pytestmark = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="without the compiler there is one road only")
 
 MODULES = tuple(m.name for m in pkgutil.walk_packages(mf.__path__, "meanfield.") if m.name.endswith("kernels"))
-LARGEST = 60_000  # numbers in the arguments of a call that is repeated; Python takes about a microsecond for each
+LARGEST = 120_000  # numbers in the arguments of a call that is repeated; Python takes about a microsecond for each
 MOST = 4  # calls of one kernel that are repeated
 CANCELLING = {"convolve": 1e-15}  # an absolute difference that sums in another order leave: at the centre of an odd φ the sum is 0
 MORE_OR_LESS = {"project": 1, "recursion_limit": 24, "fixed_point_between": 24}

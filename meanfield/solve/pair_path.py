@@ -337,7 +337,7 @@ def _log_gradient(rule: Affine, q1: Array, settled: int) -> Array:
     slopes = rule.w * rule.mu * mean_square_slopes(rule.activation, q1[:moving]) + rule.a
     if abs(slopes[-1] - 1.0) <= 1e-12 and settled < depth:
         slopes[-1] = 1.0  # critical: what is left is the rounding of σ_w
-    if moving == 1 and slopes[0] > 0.0:
+    if moving == 1 and 0.0 < slopes[0] < math.inf:
         return math.log(slopes[0]) * np.arange(depth, -1.0, -1.0)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         logs = np.log(slopes)

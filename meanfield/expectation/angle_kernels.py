@@ -50,13 +50,48 @@ def evaluate_profile(
             out[i] = value
 
 
+@kernel("void(float64[::1], float64[:,:,::1], int64, float64[::1])")
+def row_at(weights: Array, coefficients: Array, panel: int, out: Array) -> None:
+    """The series in s of one variance on a panel of a `Piece`, from the Chebyshev polynomials of its log q."""
+    nodes, terms = coefficients.shape[1], out.size
+    for j in range(terms):
+        out[j] = 0.0
+    size = 0.0
+    for k in range(nodes):
+        for j in range(terms):
+            out[j] += weights[k] * coefficients[panel, k, j]
+        size += weights[k] * coefficients[panel, k, terms]
+    if size != 0.0:
+        size = math.exp(size)
+        for j in range(terms):
+            out[j] *= size
+
+
+@kernel("void(float64, float64, float64[::1])")
+def fill_weights(q: float, middle: float, out: Array) -> None:
+    """Chebyshev polynomials of log₄ q within ½ of `middle`."""
+    t = min(max(2.0 * (math.log(q) / LOG_4 - middle), -1.0), 1.0)
+    out[0], out[1] = 1.0, t
+    for k in range(2, out.size):
+        out[k] = 2.0 * t * out[k - 1] - out[k - 2]
+
+
+@kernel("void(float64, float64, float64[:,:,::1], float64[:,::1])")
+def row_of_piece(q: float, middle: float, coefficients: Array, out: Array) -> None:
+    """The series in s of one variance on all panels of a `Piece`."""
+    weights = np.empty(coefficients.shape[1])
+    fill_weights(q, middle, weights)
+    for panel in range(out.shape[0]):
+        row_at(weights, coefficients, panel, out[panel])
+
+
 @kernel("void(float64[::1], float64[::1], float64, boolean, float64[::1], float64[:,:,::1], float64[::1])")
 def evaluate_piece(theta: Array, q: Array, middle: float, jumping: bool, edges: Array, coefficients: Array, out: Array) -> None:
     """D(q, θ) on a piece of a `CorrelationTable`, log₄ q within ½ of `middle`.
 
     The series at one q is made once for neighbours that share it.
     """
-    panels, nodes, terms = coefficients.shape
+    panels, nodes, terms = coefficients.shape[0], coefficients.shape[1], coefficients.shape[2] - 1
     rows = np.empty((panels, terms))
     made = np.zeros(panels, dtype=np.bool_)
     weights = np.empty(nodes)
@@ -66,10 +101,7 @@ def evaluate_piece(theta: Array, q: Array, middle: float, jumping: bool, edges: 
             before = q[i]
             root = math.sqrt(before)
             scale = math.asinh(math.pi * root)
-            t = min(max(2.0 * (math.log(before) / LOG_4 - middle), -1.0), 1.0)
-            weights[0], weights[1] = 1.0, t
-            for k in range(2, nodes):
-                weights[k] = 2.0 * t * weights[k - 1] - weights[k - 2]
+            fill_weights(before, middle, weights)
             for panel in range(panels):
                 made[panel] = False
         s = math.asinh(2.0 * root * theta[i]) / scale
@@ -78,11 +110,7 @@ def evaluate_piece(theta: Array, q: Array, middle: float, jumping: bool, edges: 
             panel += 1
         if not made[panel]:
             made[panel] = True
-            for j in range(terms):
-                rows[panel, j] = 0.0
-            for k in range(nodes):
-                for j in range(terms):
-                    rows[panel, j] += weights[k] * coefficients[panel, k, j]
+            row_at(weights, coefficients, panel, rows[panel])
         low, high = edges[panel], edges[panel + 1]
         t = (2.0 * s - low - high) / (high - low)
         b1, b2 = 0.0, 0.0

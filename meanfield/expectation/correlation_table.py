@@ -28,11 +28,18 @@ NODES = 20  # profiles on a piece: the map is smooth in log q on the scale of e,
 DEEPEST = 10
 MOST_THREADS = 4
 TOLERANCE = 2e-14
+UNEVEN = 5.0  # times that h grows over a piece, past which its series is that of h over its size: e^x, a dead zone
+NEAREST, FURTHEST = 2.0**-40, 64.0  # between them a piece costs little more than a single variance does
+UNRESOLVED = 1e-11  # last coefficients in log q, relative to the largest: such a piece is refused
 
 
 @dataclass(frozen=True)
 class Piece:
-    """4^p ≤ q < 4^(p + 1): panel edges in s, and coefficients of shape (panels, NODES, TERMS); nan where φ has too many features."""
+    """4^p ≤ q < 4^(p + 1): panel edges in s, and coefficients of shape (panels, NODES, TERMS + 1).
+
+    The last column is the series in log q of the logarithm that all others are to be multiplied by the exponential of. nan where φ has
+    too many features, or changes its size too fast.
+    """
 
     edges: Array
     coefficients: Array
@@ -50,6 +57,18 @@ class PackedPieces:
     coefficients: Array
 
 
+_REFUSED = Piece(np.array([0.0, 1.0]), np.full((1, NODES, TERMS + 1), math.nan))
+
+
+def _sizes(values: Array) -> Array | None:
+    """What to divide each row by; None where some are lost to underflow or overflow and others aren't."""
+    middle = np.abs(values[:, TERMS // 2])
+    if not np.isfinite(middle).all() or (np.any(middle == 0.0) and np.any(middle > 0.0)):
+        return None
+    even = np.max(middle) <= UNEVEN * np.min(middle)
+    return np.ones_like(middle) if even else middle
+
+
 class CorrelationTable:
     """h(θ; q) of one activation (g where it jumps), for θ in [0, π/2] and any q."""
 
@@ -57,6 +76,7 @@ class CorrelationTable:
         self.activation = activation
         self.jumping = jumps(activation)
         self._pieces: dict[int, Piece] = {}
+        self._dear: set[int] = set()  # pieces that only quadratures at each q and angle give: twenty times the price of one q
         self._lock = threading.RLock()
 
     def ensure(self, pieces: list[int]) -> None:
@@ -75,17 +95,45 @@ class CorrelationTable:
                 self._pieces.update(zip(missing, pool.map(self._build, missing), strict=True))
 
     def _build(self, p: int) -> Piece:
-        s_nodes = chebyshev_nodes()
-        variances = np.exp(math.log(4.0) * (p + 0.5 + 0.5 * chebyshev_nodes(NODES)))
         try:
-            return self._fitted(AngleRatios(self.activation, variances), s_nodes)
+            return self._fitted(self._ratios(p), chebyshev_nodes())
         except TooManyFeatures:
-            return Piece(np.array([0.0, 1.0]), np.full((1, NODES, TERMS), math.nan))
+            return _REFUSED
+
+    def _ratios(self, p: int) -> AngleRatios:
+        return AngleRatios(self.activation, np.exp(math.log(4.0) * (p + 0.5 + 0.5 * chebyshev_nodes(NODES))))
+
+    def row(self, q: float) -> tuple[Array, Array] | None:
+        """h (or g) at one variance: panel edges in s and the Chebyshev series on each; None where that q is better sampled by itself."""
+        from meanfield.expectation.angle_kernels import row_of_piece
+
+        if not NEAREST <= q < FURTHEST:
+            return None
+        p = math.floor(math.log2(q) * 0.5)
+        with self._lock:
+            if p not in self._pieces and p not in self._dear:
+                try:
+                    ratios = self._ratios(p)
+                    if ratios.usable:
+                        self._pieces[p] = self._fitted(ratios, chebyshev_nodes())
+                except TooManyFeatures:
+                    self._pieces[p] = _REFUSED
+                if p not in self._pieces:
+                    self._dear.add(p)
+            if p in self._dear:
+                return None
+            piece = self._pieces[p]
+        if np.isnan(piece.coefficients[0, 0, 0]):
+            return None
+        series = np.empty((len(piece.coefficients), TERMS))
+        row_of_piece(q, p + 0.5, piece.coefficients, series)
+        return piece.edges, series
 
     def _fitted(self, ratios: AngleRatios, s_nodes: Array) -> Piece:
         variances = ratios.variances
         done: list[tuple[float, float, Array]] = []
         waiting = [(0.0, 1.0, 0, math.inf)]
+        size = None
         while waiting:
             a, b, depth, parent = waiting.pop()
             s = 0.5 * (a + b) + 0.5 * (b - a) * s_nodes
@@ -95,15 +143,26 @@ class CorrelationTable:
             else:
                 ratios.quadratures(theta.size)
                 values = np.stack([ratio(self.activation, float(q), angles) for q, angles in zip(variances, theta, strict=True)])
+            if size is None:  # what the whole of [0, 1] shows of each row
+                size = _sizes(values)
+                if size is None:
+                    return _REFUSED
+            values = values / size[:, None]
             series = chebyshev_series(values)  # along s
             tail = float(np.max(np.abs(series[:, -3:]))) / (float(np.max(np.abs(values))) or 1.0)
             if tail <= TOLERANCE or (tail <= NOISE and tail > 0.3 * parent) or depth == DEEPEST:
-                done.append((a, b, chebyshev_series(np.ascontiguousarray(series.T)).T))
+                both = chebyshev_series(np.ascontiguousarray(series.T)).T
+                if not np.max(np.abs(both[-2:])) <= UNRESOLVED * np.max(np.abs(both)):
+                    return _REFUSED
+                done.append((a, b, both))
             else:
                 middle = 0.5 * (a + b)
                 waiting += [(middle, b, depth + 1, tail), (a, middle, depth + 1, tail)]
         done.sort(key=lambda item: item[0])
-        return Piece(np.array([a for a, _, _ in done] + [1.0]), np.ascontiguousarray(np.stack([c for _, _, c in done])))
+        assert size is not None
+        scale = np.broadcast_to(chebyshev_series(np.log(size))[:, None], (len(done), NODES, 1))
+        series = np.concatenate([np.stack([c for _, _, c in done]), scale], axis=2)
+        return Piece(np.array([a for a, _, _ in done] + [1.0]), np.ascontiguousarray(series))
 
     def decorrelation(self, q: Array, theta: Array) -> Array:
         """D at flat arrays of q > 0 and θ in [0, π/2]; nan where φ has too many features. Equal q side by side are cheap."""
@@ -151,7 +210,7 @@ class CorrelationTable:
             high.append(piece.edges[1:])
             blocks.append(piece.coefficients)
         if not blocks:
-            return PackedPieces(first, start, count, np.zeros(0), np.zeros(0), np.zeros((0, NODES, TERMS)))
+            return PackedPieces(first, start, count, np.zeros(0), np.zeros(0), np.zeros((0, NODES, TERMS + 1)))
         return PackedPieces(first, start, count, np.concatenate(low), np.concatenate(high), np.concatenate(blocks))
 
 

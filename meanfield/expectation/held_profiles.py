@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
 from meanfield.expectation.angle_profile import AngleProfile, jumps
+from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.moments import V1, moment_table
 
 if TYPE_CHECKING:
@@ -32,19 +33,25 @@ def has_profile(activation: Activation) -> bool:
 
 
 def angle_profile(activation: Activation, q: float) -> AngleProfile:
-    """The profile of D(θ) at one variance, fitted when first asked for."""
+    """The profile of D(θ) at one variance, made when first asked for."""
     if not has_profile(activation):
         raise DomainError(f"φ or φ' of {activation.name} has a pole: 1 - f(c) has no short series at c = 1, and can't be followed for ever")
     with _lock:
         held = _profiles.setdefault(activation, {})
         if q in held:
             return held[q]
-    made = AngleProfile.fit(activation, q)
+    made = profile_at(activation, q)
     with _lock:
         while len(held) >= HELD:
             held.pop(next(iter(held)), None)
         held[q] = made
     return made
+
+
+def profile_at(activation: Activation, q: float) -> AngleProfile:
+    """The same, not kept: a row of the correlation table, which costs little more to make than one profile and serves a range of q."""
+    row = correlation_table(activation).row(q)
+    return AngleProfile.fit(activation, q) if row is None else AngleProfile.of(activation, q, row)
 
 
 def held_near(activation: Activation, q: float, within: float) -> float:

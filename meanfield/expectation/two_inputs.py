@@ -259,7 +259,7 @@ def _by_profile(activation: Activation, q: float, c: Array) -> Array:
     if not has_profile(activation):
         return np.full(c.shape, math.nan)
     try:
-        loss = angle_profile(activation, q).decorrelation(np.arccos(c))
+        loss = angle_profile(activation, q).decorrelations(c)
     except ActivationError:  # φ oscillates too often for a series
         return np.full(c.shape, math.nan)
     return moment_table(activation).at(V, q) - loss

@@ -13,7 +13,8 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
-from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes, chebyshev_series
+from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes
+from meanfield.expectation.half_sines import TERMS, monomials
 from meanfield.expectation.held_profiles import angle_profile
 from meanfield.layers import limits
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 CRITICAL = 1e-12  # |f'(1) − 1| up to this is critical, and then taken to be 0
 ACUTE = math.sqrt(0.5)  # x at θ = π/2
-TERMS = 12
 HELD = 16  # recursions kept per activation: making one costs what 10⁴ layers do
 
 
@@ -77,7 +77,7 @@ class AngleRecursion:
         left, width = _panels(self.exponent)
         x = left[:, None] + 0.5 * width[:, None] * (1.0 + chebyshev_nodes(TERMS))
         theta = 2.0 * np.arcsin(np.minimum(x, 1.0)).ravel()
-        return _monomials(self.profile.decorrelation(np.pi - theta).reshape(x.shape) * self.gain)
+        return monomials(self.profile.decorrelation(np.pi - theta).reshape(x.shape) * self.gain)
 
     def far_from(self, start: float) -> Array:
         """`far` for paths from `start`; from c ≥ 0 rows that hold at c = 0 alone, which rounding may step over."""
@@ -143,23 +143,9 @@ def _panels(exponent: int) -> tuple[Array, Array]:
     return np.concatenate(left)[keep], np.concatenate(width)[keep]
 
 
-@lru_cache(maxsize=1)
-def _to_monomials() -> Array:
-    matrix = np.zeros((TERMS, TERMS))
-    for i in range(TERMS):
-        matrix[: i + 1, i] = np.polynomial.chebyshev.cheb2poly([0.0] * i + [1.0])
-    return matrix
-
-
-def _monomials(values: Array) -> Array:
-    """Coefficients of powers of t ∈ [−1, 1] from values at Chebyshev nodes, row by row."""
-    result: Array = np.ascontiguousarray(chebyshev_series(values) @ _to_monomials().T)
-    return result
-
-
 def _rows(values: Array, stretch: float, zero: float | None = None) -> Array:
     """A table from values at the nodes; the last panel is `stretch` times as wide as what was sampled of it. `zero`: the value at x = 0."""
-    table = _monomials(values)
+    table = monomials(values)
     table[-1] = np.polynomial.Polynomial(table[-1])(np.polynomial.Polynomial([stretch - 1.0, stretch])).coef
     if zero is not None:  # the error there is taken out below `base`
         first = table[0]

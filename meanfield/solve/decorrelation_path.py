@@ -33,8 +33,15 @@ def decorrelation_path(act: Activation, weight: float, q: Array, epsilon: float,
 
 
 def pieces_of(q: Array) -> Integers:
-    """The number of the table's piece that each variance lies on."""
+    """The number of the table's piece that each variance is looked up on.
+
+    Where nothing lies on the highest of them but its lower end, it is the upper end of the one below: most paths begin at q = 1.
+    """
     found: Integers = np.floor(np.log(q) / math.log(4.0)).astype(np.int64)
+    top = int(found.max(initial=0))
+    ends = found == top
+    if np.any(found == top - 1) and np.all(q[ends] == 4.0**top):
+        found[ends] = top - 1
     return found
 
 

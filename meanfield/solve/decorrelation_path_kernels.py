@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.expectation.angle_kernels import row_at
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def iterate_decorrelation(
 
     The pieces are those of `PackedPieces`; every q lies on one of them. Where the arrays end, they stand still.
     """
-    nodes, terms = series.shape[1], series.shape[2]
+    nodes, terms = series.shape[1], series.shape[2] - 1
     chebyshev = np.empty(nodes)
     row = np.empty(terms)
     held, panel, number = math.nan, -1, 0  # log q and panel that `row` was made for
@@ -63,11 +64,7 @@ def iterate_decorrelation(
             chebyshev[0], chebyshev[1] = 1.0, u
             for k in range(2, nodes):
                 chebyshev[k] = 2.0 * u * chebyshev[k - 1] - chebyshev[k - 2]
-            for k in range(terms):
-                row[k] = 0.0
-            for n in range(nodes):
-                for k in range(terms):
-                    row[k] += chebyshev[n] * series[panel, n, k]
+            row_at(chebyshev, series, panel, row)
         t = (2.0 * s - low[panel] - high[panel]) / (high[panel] - low[panel])
         b1, b2 = 0.0, 0.0
         for k in range(terms - 1, 0, -1):

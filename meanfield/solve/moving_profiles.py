@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes, chebyshev_series
+from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
+from meanfield.expectation.held_profiles import profile_at
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.layers.slopes import mean_square_slopes
 from meanfield.solve.angle_recursion import AngleRecursion, recursion_of_slopes
@@ -38,7 +39,7 @@ def iterate_moving(activation: Activation, q: Array, gain: Array, start: float, 
     widest = float(np.max(nodes))
     maps = []
     for node in nodes:
-        profile = AngleProfile.fit(activation, float(node))
+        profile = profile_at(activation, float(node))
         maps.append(AngleRecursion.of(profile, 1.0 / _scale(activation, profile.jumping, np.array([node]))[0], widest))
     near, far = _series(np.stack([m.near for m in maps])), _series(np.stack([m.far_from(start) for m in maps]))
     tail = max(float(np.max(np.abs(s[-1, :, 0]))) / max(float(np.max(np.abs(s[0, :, 0]))), 1e-300) for s in (near, far))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.expectation.angle_kernels import row_at
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ def fill_correlations(
 
     table: columns V, q dV/dq, V[φ'], E[φ]. slope_zero and slope_far: ½(φ'(0−)² + φ'(0+)²), and the same of the tails.
     """
-    nodes, terms = series.shape[1], series.shape[2]
+    nodes, terms = series.shape[1], series.shape[2] - 1
     weights = np.empty(nodes)
     c = np.empty(terms)
     for b in range(sigma_b.size):
@@ -333,11 +334,7 @@ def fill_correlations(
                     left = 0.0
                     while True:
                         a, z = low[row], high[row]
-                        for k in range(terms):
-                            c[k] = 0.0
-                        for n in range(nodes):
-                            for k in range(terms):
-                                c[k] += weights[n] * series[row, n, k]
+                        row_at(weights, series, row, c)
                         left = 0.0
                         for k in range(terms - 1, -1, -1):
                             left += c[k] if k % 2 == 0 else -c[k]

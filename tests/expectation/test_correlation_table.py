@@ -13,7 +13,7 @@ from meanfield.expectation.correlation_table import CorrelationTable, Piece
 
 
 def _piece() -> Piece:
-    return Piece(np.array([0.0, 1.0]), np.zeros((1, 20, 24)))
+    return Piece(np.array([0.0, 1.0]), np.zeros((1, 20, 25)))
 
 
 def test_an_interrupt_does_not_wait_for_pieces_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:

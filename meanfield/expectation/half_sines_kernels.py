@@ -1,0 +1,37 @@
+"""Compiled look-up of decorrelations by half sines."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from meanfield.jit import kernel
+
+if TYPE_CHECKING:
+    from meanfield.arrays import Array
+
+
+@kernel("void(float64[::1], float64, boolean, float64[:,::1], float64[:,::1], float64[::1])", allow=("contract",))
+def fill(c: Array, panels: float, jumping: bool, near: Array, far: Array, out: Array) -> None:
+    """D at each c: 2x² ratio(x), or x ratio(x) where φ jumps, x² = (1 − c)/2; for c < 0 a table in y, y² = (1 + c)/2."""
+    last = near.shape[0] - 1
+    for i in range(c.size):
+        obtuse = c[i] < 0.0
+        square = 0.5 * (1.0 - abs(c[i]))
+        x = math.sqrt(square)
+        position = panels * x
+        panel = min(int(position), last)
+        t = 2.0 * (position - panel) - 1.0
+        row = far[panel] if obtuse else near[panel]
+        # Even and odd powers apart: two chains that the processor runs side by side.
+        tt = t * t
+        even, odd = row[10], row[11]
+        even, odd = even * tt + row[8], odd * tt + row[9]
+        even, odd = even * tt + row[6], odd * tt + row[7]
+        even, odd = even * tt + row[4], odd * tt + row[5]
+        even, odd = even * tt + row[2], odd * tt + row[3]
+        even, odd = even * tt + row[0], odd * tt + row[1]
+        value = even + t * odd
+        if not obtuse:
+            value *= x if jumping else 2.0 * square
+        out[i] = value

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -26,14 +25,19 @@ DOUBLE_NOISE = 2.0**-52
 estimated: ContextVar[bool] = ContextVar("estimated", default=False)  # see with_estimate
 
 
-@contextmanager
-def with_estimate() -> Iterator[None]:
-    """Inside, lost digits are not announced: the caller's own error estimate tells of them, once."""
-    token = estimated.set(True)
-    try:
-        yield
-    finally:
-        estimated.reset(token)
+class with_estimate:
+    """Inside, lost digits are not announced: the caller's own error estimate tells of them, once.
+
+    No generator, as that would cost as much as a short series does.
+    """
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token: Token[bool] = estimated.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        estimated.reset(self._token)
 
 
 class Activation:

@@ -142,16 +142,16 @@ class AngleProfile:
         evaluate_profile(np.ascontiguousarray(theta.ravel()), self.q, self.jumping, *self.near, *far, out)
         return out.reshape(theta.shape)
 
-    def decorrelations(self, c: Array) -> Array:
-        """D at flat correlations in (−1, 1): of a moderate variance by half sines, a sixth of the price."""
+    def decorrelations(self, c: Array, obtuse: bool = True) -> Array:
+        """D at flat correlations in (−1, 1), obtuse: some below 0; at a moderate variance by half sines, a sixth of the price."""
         from meanfield.expectation.half_sines import FURTHEST, panels_of
         from meanfield.expectation.half_sines_kernels import fill
 
         if self.q > FURTHEST:
             return self.decorrelation(np.arccos(c))
         out = np.empty(c.size)
-        far = self._far_rows if np.min(c, initial=1.0) < 0.0 else self._near_rows
-        fill(np.ascontiguousarray(c), float(panels_of(self.q)), self.jumping, self._near_rows, far, out)
+        near = self._near_rows
+        fill(np.ascontiguousarray(c), float(panels_of(self.q)), self.jumping, near, self._far_rows if obtuse else near, out)
         return out
 
     @cached_property

@@ -23,8 +23,8 @@ from meanfield.expectation.two_inputs import (
     covariances_at,
     covariances_by_series,
     decorrelation_at,
-    fill_by_profile,
     is_quick,
+    many_by_profile,
 )
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def covariance(activation: Any, q1: Any, q2: Any, c: Any, derivative: int = 0) -
     -----
     The correlation map is f(c) = (σ_b² + σ_w² C[φ](q, q, c))/q and, by Price's theorem, f'(c) = σ_w² C[φ'](q, q, c)
     (Poole et al. 2016, eq. 6; Price 1958). Errors are relative to √(V(q1)V(q2)). Each element has the value, to the bit, that it has
-    alone, but for those of more than 300 correlations at one pair of variances that Mehler's series does not serve, and more than
-    2000 pairs of different variances: these are interpolated, to some 1e-14, the latter from a table that a φ with narrow features
+    alone, but for more than 300 correlations at one variance where a short Mehler's series does not serve all but a few of them, and more
+    than 2000 pairs of different variances: these are interpolated, to some 1e-14, the latter from a table that a φ with narrow features
     takes seconds to make.
 
     Examples
@@ -168,12 +168,13 @@ def _at_one_variance(act: Activation, q1: Array, q2: Array, c: Array, k: int) ->
             return None
         _warn_if_sampled(act, q1, q2, k, np.asarray(value))
         return value
-    if np.count_nonzero(c) < c.size or c.min() <= -1.0 or c.max() >= 1.0:
-        return None
-    out = covariances_by_series(act, q, q, flat := c.ravel(), k)
-    rest = np.isnan(out)
-    if rest.any() and not fill_by_profile(act, q, flat, k, out, rest):
-        return None
+    out = many_by_profile(act, q, flat := c.ravel(), k)
+    if out is None:
+        if np.count_nonzero(c) < c.size or c.min() <= -1.0 or c.max() >= 1.0:
+            return None
+        out = covariances_by_series(act, q, q, flat, k)
+        if np.isnan(out).any():
+            return None
     _warn_if_sampled(act, q1, q2, k, out)
     return out.reshape(c.shape)
 

@@ -21,7 +21,7 @@ ACUTE = math.sqrt(0.5)  # x at θ = π/2
 
 def panels_of(q: float) -> int:
     """How many panels [0, 1] has: their width follows 1/√q."""
-    return 2 ** (3 + max(2, math.ceil(math.log2(4.0 * math.sqrt(q) + 4.0))))
+    return 1 << (3 + max(2, math.ceil(math.log2(4.0 * math.sqrt(q) + 4.0))))
 
 
 def near_rows(decorrelation: Decorrelation, panels: int, jumping: bool) -> Array:

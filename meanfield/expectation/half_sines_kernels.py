@@ -35,3 +35,15 @@ def fill(c: Array, panels: float, jumping: bool, near: Array, far: Array, out: A
         if not obtuse:
             value *= x if jumping else 2.0 * square
         out[i] = value
+
+
+@kernel("Tuple((boolean, int64, boolean))(float64[::1], float64)")
+def survey(c: Array, reach: float) -> tuple[bool, int, bool]:
+    """Whether all c lie in (−1, 1) and none is 0, how many |c| are beyond reach, and whether some are negative: in one pass."""
+    inner, beyond, obtuse = True, 0, False
+    for i in range(c.size):
+        size = abs(c[i])
+        inner &= 0.0 < size < 1.0
+        beyond += size > reach
+        obtuse |= c[i] < 0.0
+    return inner, beyond, obtuse

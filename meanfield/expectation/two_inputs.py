@@ -235,7 +235,9 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
             here = same & (q1 == q)
             mine = ridge & here
             if np.count_nonzero(mine) > FEW_LEFT and np.count_nonzero(here) > MANY:
-                out[mine] = _by_profile(activation, q, c[mine])
+                known = _by_profile(activation, q, c[mine])
+                if known is not None:
+                    out[mine] = known
     if order < 2 and left:
         rest = np.isnan(out)
         if rest.any():
@@ -243,26 +245,31 @@ def covariances_at(activation: Activation, q1: Array, q2: Array, c: Array, order
     return out
 
 
-def fill_by_profile(activation: Activation, q: float, c: Array, order: int, out: Array, rest: Mask) -> bool:
-    """As `covariances_at` does for many c at one variance: fill in what Mehler's series has left; whether that is all."""
-    left = int(np.count_nonzero(rest))
-    if order or c.size <= MANY or left <= FEW_LEFT or is_crowd(left, MANY_PAIRS):
-        return False
-    out[rest] = found = _by_profile(activation, q, c[rest])
-    return not np.isnan(found).any()
+def many_by_profile(activation: Activation, q: float, c: Array, order: int) -> Array | None:
+    """Many correlations in (−1, 1), none 0, at one variance, where Mehler's short series leaves more than a few of them.
+
+    All are found by the profile of that variance then, at a third of the price. None for other questions, and where there is no profile.
+    """
+    if order or c.size <= MANY:
+        return None
+    from meanfield.expectation.half_sines_kernels import survey
+
+    found = mehler_series(activation, q, q, order)
+    inner, beyond, obtuse = survey(np.ascontiguousarray(c), -1.0 if found is None else found.short.reach)
+    return _by_profile(activation, q, c, obtuse) if inner and beyond > FEW_LEFT else None
 
 
-def _by_profile(activation: Activation, q: float, c: Array) -> Array:
-    """V − D from the series in θ of one variance, which has no ridge; nan where there is none."""
+def _by_profile(activation: Activation, q: float, c: Array, obtuse: bool = True) -> Array | None:
+    """V − D from the series in θ of one variance, which has no ridge; obtuse: whether some c < 0."""
     from meanfield.expectation.held_profiles import angle_profile, has_profile
 
     if not has_profile(activation):
-        return np.full(c.shape, math.nan)
+        return None
     try:
-        loss = angle_profile(activation, q).decorrelations(c)
+        loss = angle_profile(activation, q).decorrelations(c, obtuse)
     except ActivationError:  # φ oscillates too often for a series
-        return np.full(c.shape, math.nan)
-    return moment_table(activation).at(V, q) - loss
+        return None
+    return np.subtract(moment_table(activation).at(V, q), loss, out=loss)
 
 
 def covariance_alone(activation: Activation, q1: float, q2: float, c: float, order: int) -> float:

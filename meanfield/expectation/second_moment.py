@@ -70,16 +70,19 @@ def second_moment(activation: Any, q: Any, derivative: int = 0) -> Any:
         if table.has_octave(q) and table.largest_error(column, q, q) <= TOLERANCE:
             return table.at(column, q)
     with with_estimate():
-        values = second_moments(act, variance("q", q), k)
+        usual = isinstance(q, np.ndarray) and q.dtype == np.float64 and q.size > 0
+        values = second_moments(act, q, k, checked=False) if usual else second_moments(act, variance("q", q), k)
     return unwrap(values)
 
 
-def second_moments(act: Activation, q: Array, k: int) -> Array:
-    """V[φ⁽ᵏ⁾] at an array of checked variances."""
+def second_moments(act: Activation, q: Array, k: int, checked: bool = True) -> Array:
+    """V[φ⁽ᵏ⁾] at an array of variances; those not checked yet are, by the ends that are looked up anyway."""
     table, column = (moment_table(act, (2,)), 0) if k == 2 else (moment_table(act), V1 if k else V)
     if not q.size:
         return np.empty(q.shape)
     low, high = float(q.min()), float(q.max())
+    if not (checked or (low >= SMALLEST and high <= LARGEST)):
+        variance("q", q)
     positive = q
     if low == 0.0:
         zero = q == 0

@@ -14,6 +14,8 @@ LARGEST_SIGMA = 1e100
 
 def number(name: str, value: Any, low: float, high: float, what: str = "") -> float:
     """One number in [low, high]."""
+    if isinstance(value, float) and low <= value <= high:  # a diagram makes thousands of layers
+        return float(value)
     array = real_array(name, value)
     if array.ndim:
         raise DomainError(f"{name} must be one number, not an array of shape {array.shape}")

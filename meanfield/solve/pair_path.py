@@ -52,6 +52,8 @@ class PairPath:
     @property
     def gradient(self) -> Array:
         """inf past 1e308, 0 below 1e-308."""
+        if not self.log_gradient.any():  # critical all along
+            return np.ones(self.log_gradient.size)
         with np.errstate(over="ignore"):
             result: Array = np.exp(self.log_gradient)
         return result
@@ -63,17 +65,18 @@ def follow(rule: Affine, depth: int, q1: float, q2: float, loss: float, hold: bo
     first, settled1 = _variances(rule, q1, depth, hold)
     second, settled2 = (first, settled1) if q2 == q1 else _variances(rule, q2, depth, hold)
     stop = depth + 1
-    if max(first.max(), second.max()) == math.inf and not limits.has_tail(act):
+    if max(first[-1], second[-1]) == math.inf and not limits.has_tail(act):  # from where on it is infinite it stays so
         stop = int(np.argmax(np.isinf(first) | np.isinf(second)))
         warnings.warn(
             f"the variance passes 1e280 at layer {stop}; {act.name} is steeper than linear, so the correlation has no limit there: nan",
             AccuracyWarning,
             stacklevel=4,
         )
-    epsilon = np.full(depth + 1, math.nan)
     part = first[:stop]
     path = _Path(rule, part, part if second is first else second[:stop], hold)
-    epsilon[:stop] = path.run(loss, min(max(settled1, settled2), stop - 1))
+    epsilon = path.run(loss, min(max(settled1, settled2), stop - 1))
+    if stop <= depth:
+        epsilon = np.concatenate([epsilon, np.full(depth + 1 - stop, math.nan)])
     return PairPath(first, second.copy() if second is first else second, epsilon, _log_gradient(rule, first, settled1))
 
 
@@ -92,7 +95,11 @@ class _Path:
         self.q1, self.q2, self.hold = q1, q2, hold
         self.depth = q1.size - 1
         self.two_lines = is_two_lines(self.act, 1.0)
-        self.zero_stays = self.bias == 0.0 and self._map(0.0) == 0.0
+
+    @cached_property
+    def zero_stays(self) -> bool:
+        """Whether F(0) = 0."""
+        return self.bias == 0.0 and self._map(0.0) == 0.0
 
     def _map(self, q: float) -> float:
         """a q + b + w μ V(q)."""
@@ -338,7 +345,7 @@ def _log_gradient(rule: Affine, q1: Array, settled: int) -> Array:
     if abs(slopes[-1] - 1.0) <= 1e-12 and settled < depth:
         slopes[-1] = 1.0  # critical: what is left is the rounding of σ_w
     if moving == 1 and 0.0 < slopes[0] < math.inf:
-        return math.log(slopes[0]) * np.arange(depth, -1.0, -1.0)
+        return math.log(slopes[0]) * np.arange(depth, -1.0, -1.0) if slopes[0] != 1.0 else gradient
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         logs = np.log(slopes)
         remaining = np.arange(depth - moving + 1, -1, -1.0)  # layers after each l ≥ moving − 1

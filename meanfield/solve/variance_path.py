@@ -29,9 +29,12 @@ def variance_path(
     """
     from meanfield.solve.variance_path_kernels import SETTLED, iterate_variance
 
+    table = moment_table(act)
+    usual = weight > 0.0 and NEAREST <= q0 <= min(FURTHEST, ceiling) and table.has_octave(q0)
+    if usual and abs(bias + weight * table.at(V, q0) + carry * q0 - q0) <= STILL * q0:  # most questions begin at a fixed point
+        return np.full(depth + 1, q0), 0
     q = np.empty(depth + 1)
     q[0] = q0
-    table = moment_table(act)
     layer = 0
     linear: dict[bool, float] = {}  # V/q at the far ends (False: near 0, True: near inf) once it is seen to be constant
     while layer < depth:

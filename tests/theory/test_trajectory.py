@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import meanfield as mf
+from meanfield.solve.decorrelation_path import pieces_of
 from tests.reference_activations import SPECS
 
 REFERENCE = json.loads((Path(__file__).parent.parent / "reference" / "visible.json").read_text())["activations"]
@@ -223,3 +224,28 @@ def test_near_c_1_off_the_edge_each_layer_is_the_maps_own(name: str, sigma_w: fl
     assert abs(net.chi_1 - 1.0) > 0.02
     path = net.propagate(60, q=q, epsilon=1e-9, hold_variance=True).epsilon
     np.testing.assert_allclose(path[1:], sigma_w**2 / q * mf.decorrelation(name, q, path[:-1]), rtol=1e-11)
+
+
+def test_a_path_from_one_is_looked_up_on_one_piece() -> None:
+    assert pieces_of(np.array([1.0, 0.9, 0.5])).tolist() == [-1, -1, -1]
+    assert pieces_of(np.array([1.0, 1.1])).tolist() == [0, 0]
+    assert pieces_of(np.array([1.0, 0.9, 1.1])).tolist() == [0, -1, 0]
+    assert pieces_of(np.array([4.0, 4.0])).tolist() == [1, 1]
+    assert pieces_of(np.array([1.0, 0.9, 0.2])).tolist() == [-1, -1, -2]
+
+
+@pytest.mark.parametrize("formula", ["tanh", "gelu", "hardtanh"])
+def test_the_first_layers_from_one_are_those_of_the_map(formula: str) -> None:
+    net = mf.MeanField(formula, 1.1, 0.3)
+    way = net.propagate(30, q=1.0, c=0.5)
+    for layer in range(4):
+        after = net.decorrelation_map(float(way.epsilon[layer]), q=float(way.q1[layer]))
+        assert way.epsilon[layer + 1] == pytest.approx(after, rel=1e-12)
+
+
+def test_a_gradient_is_one_all_along_the_edge() -> None:
+    edge = mf.edge_of_chaos("tanh", 0.1)
+    net = mf.MeanField("tanh", float(edge.sigma_w), 0.1)
+    np.testing.assert_array_equal(net.propagate(50, q=float(edge.q), c=0.5).gradient, np.ones(51))
+    off = mf.MeanField("tanh", 1.01 * float(edge.sigma_w), 0.1)
+    assert off.propagate(50, q=off.q_star, c=0.5).gradient[0] == pytest.approx(off.chi_1**50, rel=1e-12)

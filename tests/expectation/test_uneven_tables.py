@@ -7,7 +7,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.expectation.angle_profile import AngleProfile
-from meanfield.expectation.correlation_table import correlation_table
+from meanfield.expectation.correlation_table import _sizes, correlation_table
 from meanfield.expectation.two_inputs import decorrelations_at
 from meanfield.layers.gaussian_map import _losses
 
@@ -39,12 +39,18 @@ def test_many_at_many_variances_are_what_the_closed_form_says() -> None:
     np.testing.assert_allclose(found, -np.exp(2.0 * q) * np.expm1(-q * epsilon), rtol=1e-12)
 
 
-def test_a_piece_that_underflows_in_part_is_refused() -> None:
-    table = correlation_table(mf.activation("softshrink"))
-    table.ensure([-7, -6])  # V falls below 1e-308 between 4⁻⁶ and 4⁻⁷
-    assert table.refused([-7, -6]) == [-7]
-    assert np.isnan(table.decorrelation(np.array([1e-4]), np.array([0.5]))).all()
-    assert table.row(1e-4) is None
+def test_sizes_that_are_lost_in_part_make_no_series() -> None:
+    rows = np.ones((20, 24))
+    np.testing.assert_array_equal(_sizes(rows), np.ones(20))
+    np.testing.assert_array_equal(_sizes(0.0 * rows), np.ones(20))
+    rows[3] = 0.0  # below 1e-308 at some variances of the piece
+    assert _sizes(rows) is None
+    rows[3] = np.inf
+    assert _sizes(rows) is None
+    rows[3] = 100.0
+    found = _sizes(rows)
+    assert found is not None
+    assert found.tolist() == [1.0] * 3 + [100.0] + [1.0] * 16
 
 
 @pytest.mark.parametrize("formula", ["tanh", "gelu", "relu6", "sign(x)", "exp(x)", "softshrink", "x*sigmoid(5*x)"])

@@ -194,6 +194,19 @@ def test_step_sizes_are_chosen_on_networks_that_are_not_tested(monkeypatch):
     assert seen == [([10_000, 10_001], train_depth.RATES), (list(range(10)), (train_depth.RATES[1],))]
 
 
+def test_shaped_activations_have_their_own_weights():
+    """He's σ_w keeps E|φ|² of ReLU; a shaped φ has the slope that σ_w = 1 needs: |φ(z)|² has the mean 1 for standard normal z."""
+    import train_shaped
+
+    name, sigma_w = train_shaped.prepared("gelu", "He", train_shaped.SIZES["default"])
+    assert (name, sigma_w) == ("gelu, He", math.sqrt(2))
+    name, sigma_w = train_shaped.prepared("gelu", "TAT", train_shaped.SIZES["default"])
+    assert (name, sigma_w) == ("gelu, TAT", 1.0)
+    z, weights = np.polynomial.hermite_e.hermegauss(80)
+    values = train_shaped.ACTIVATIONS[name](torch.from_numpy(z)).numpy()
+    assert weights @ values**2 / weights.sum() == pytest.approx(1.0, abs=1e-6)
+
+
 @pytest.mark.usefixtures("_flags_put_back")
 def test_steps_of_ones_own(tmp_path, monkeypatch):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
@@ -324,6 +337,19 @@ def test_two_cores_by_default_where_there_are_two(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
     assert command.cores(given, CPU) == 1
     assert command.cores(command.parser("").parse_args(["--cores", "3"]), CPU) == 3
+
+
+@pytest.mark.parametrize("own", ["rates", "depths", "steps", "seeds", "mnist", "cifar", "folder"])
+def test_numbers_of_ones_own_do_not_overwrite_the_pages(own, tmp_path, monkeypatch):
+    import argparse
+
+    from training import command
+
+    monkeypatch.chdir(tmp_path)
+    given = argparse.Namespace(smoke=False, full=False, out=None)
+    assert command._folders(given) == (ROOT / "docs" / "images", RESULTS)
+    setattr(given, own, [3])
+    assert command._folders(given) == (tmp_path, tmp_path)
 
 
 def test_parts_at_once_share_one_display(monkeypatch):

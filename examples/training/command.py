@@ -129,19 +129,19 @@ def _write(place: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A function to call at each step: a bar in a terminal, one line in the log elsewhere. It raises Stopped once the run has ended."""
+    """A function to call at each step: a bar in a terminal, and a line in the log at the end. It raises Stopped once the run has ended."""
     if not sys.stderr.isatty():
         yield go_on
-        log.info("%s", label)
-        return
-    with _bars.shown() as bars:
-        task = bars.add_task(label, total=total)
+    else:
+        with _bars.shown(label, total) as advance:
 
-        def tick() -> None:
-            go_on()
-            bars.advance(task)
+            def tick() -> None:
+                go_on()
+                advance()
 
-        yield tick
+            yield tick
+
+    log.info("%s", label)
 
 
 class _Bars:
@@ -153,7 +153,8 @@ class _Bars:
         self._display: Progress | None = None
 
     @contextmanager
-    def shown(self) -> Iterator[Progress]:
+    def shown(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """A bar, and a function that moves it on."""
         from rich.console import Console
         from rich.progress import Progress
 
@@ -162,9 +163,11 @@ class _Bars:
                 self._display = Progress(console=Console(stderr=True))
                 self._display.start()
             display, self._users = self._display, self._users + 1
+        task = display.add_task(label, total=total)
         try:
-            yield display
+            yield lambda: display.advance(task)
         finally:
+            display.remove_task(task)
             with self._lock:
                 self._users -= 1
                 if self._users == 0:
@@ -172,12 +175,19 @@ class _Bars:
                     self._display = None
 
 
+class _Lines(logging.Handler):
+    """Lines on the standard error as it is at that moment: a display of bars has them go above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 _bars = _Bars()
 
 
 def run(main: Callable[[Sequence[str] | None], None]) -> None:
     """The script's main function, with a log on the standard error and no traceback at Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[_Lines()])
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     try:
         main(None)

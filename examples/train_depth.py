@@ -16,7 +16,7 @@ The training page shows the figure and the numbers. The data, the networks and t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from training import command
 from training.checkpoint import Kept
+from training.cores import side_by_side
 from training.descent import Course, accuracies, descend, epochs
 from training.evidence import Claim, claim_rows, claims
 from training.images import Images, images
@@ -118,8 +119,13 @@ def course(
     size: Size,
     kept: Kept | None,
     device: torch.device,
+    *,
+    when: Collection[int] | None = None,
 ) -> Course:
-    """Networks with these seeds at each of these step sizes, side by side: rates first, then seeds."""
+    """Networks with these seeds at each of these step sizes, side by side: rates first, then seeds.
+
+    Accuracies are taken after the steps ``when``, at the end if there are none.
+    """
     starts = [Start(setting.sigma_w, setting.sigma_b, seed, setting.first) for _ in rates for seed in seeds]
     widths = [data.inputs.shape[1], *[size.width] * depth, int(data.labels.max()) + 1]
     nets = networks(widths, setting.activation, starts, device)
@@ -128,10 +134,11 @@ def course(
     def look(nets: Networks, step: int) -> dict[str, np.ndarray]:
         return {"train": accuracies(nets, data.inputs, data.labels), "test": accuracies(nets, data.test_inputs, data.test_labels)}
 
-    key = f"{depth} {setting.name} {seeds[0]}"
-    with command.progress(f"depth {depth}: {setting.name}", size.steps) as tick:
-        each = [rate / depth for rate in rates for _ in seeds]
-        return descend(nets, draw, each, size.steps, look=look, when=(size.steps,), kept=kept, key=key, progress=tick)
+    each = [rate / depth for rate in rates for _ in seeds]
+    watched = (size.steps,) if when is None else when
+    key = f"{size.width} {depth} {setting.name} {seeds[0]} {size.steps}"
+    with command.progress(f"{depth} layers of {size.width}: {setting.name}", size.steps) as tick:
+        return descend(nets, draw, each, size.steps, look=look, when=watched, kept=kept, key=key, progress=tick)
 
 
 def trained(data: Images, setting: Setting, depth: int, size: Size, kept: Kept | None, device: torch.device) -> Trained:
@@ -146,11 +153,10 @@ def trained(data: Images, setting: Setting, depth: int, size: Size, kept: Kept |
     return Trained(setting, depth, rate, second.looks["train"][0], second.looks["test"][0], second.loss)
 
 
-def sweep(data: Images, size: Size, kept: Kept | None, device: torch.device) -> Iterator[Trained]:
+def sweep(data: Images, size: Size, kept: Kept | None, device: torch.device, cores: int) -> Iterator[Trained]:
     """Every setting at every depth."""
-    for depth in size.depths:
-        for setting in settings(depth):
-            yield trained(data, setting, depth, size, kept, device)
+    parts = [(setting, depth) for depth in size.depths for setting in settings(depth)]
+    return side_by_side(lambda part: trained(data, *part, size, kept, device), parts, cores)
 
 
 def tested(results: Sequence[Trained]) -> list[Claim]:
@@ -256,9 +262,10 @@ def main(words: Sequence[str] | None) -> None:
     data = images(given, device)
     kept = command.kept(given, "train_depth", size, device, data.name)
     results = []
-    for item in sweep(data, size, kept, device):
+    for item in sweep(data, size, kept, device, command.cores(given, device)):
         results.append(item)
-        command.log.info("  train %.3f ± %.3f, test %.3f", item.train.mean(), item.train.std(), item.test.mean())
+        numbers = (item.train.mean(), item.train.std(), item.test.mean())
+        command.log.info("  %s, %d layers: train %.3f ± %.3f, test %.3f", item.setting.name, item.depth, *numbers)
     found_claims = tested(results)
     for claim in found_claims:
         command.log.info("%s", claim)

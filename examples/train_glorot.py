@@ -9,6 +9,12 @@ layer during training. Minutes on one core::
     python examples/train_glorot.py
     python examples/train_glorot.py --full
 
+and the other columns of the paper's table 1, from local files::
+
+    python examples/train_glorot.py --full --mnist FOLDER
+    python examples/train_glorot.py --full --cifar FOLDER
+    python examples/train_glorot.py --full --folder SMALL_IMAGENET
+
 The training page shows the figure and the numbers. The images, the networks and the tests of significance are in ``examples/training``.
 """
 
@@ -16,6 +22,7 @@ The training page shows the figure and the numbers. The images, the networks and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -25,8 +32,10 @@ import torch
 from torch import Tensor
 from training import command
 from training.checkpoint import Kept
+from training.cores import side_by_side
 from training.descent import Course, Draw, accuracies, descend
 from training.evidence import Claim, claim_rows, claims
+from training.images import Parts, local_images
 from training.monitors import look
 from training.networks import Networks, Start, networks
 from training.shapeset import CLASSES, NAMES, SIDE, shapeset
@@ -47,6 +56,7 @@ PUBLISHED = {
     ("softsign", "standard"): 16.27,
     ("softsign", "normalized"): 16.06,
 }
+WATCHING, TESTING = 300, 1000  # test images for looks into the layers, and for errors during training
 CHOOSING = 10_000  # seeds from here on belong to networks that choose a step size and are seen no more
 
 
@@ -89,16 +99,17 @@ class Trained:
     scheme: str
     depth: int
     rate: float
-    error: np.ndarray  # on test images, by seed
+    error: np.ndarray  # on all test images, by seed
     loss: np.ndarray  # mean over the last tenth of the steps, by seed
     curve: np.ndarray  # loss before each step, (steps, seeds)
     steps: tuple[int, ...]  # of the looks
     looks: dict[str, np.ndarray] = field(repr=False)  # field of Layers: (looks, seeds, hidden layers)
+    errors: np.ndarray  # on some test images, during training: (looks, seeds)
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Images to learn from, as bytes; and held-out ones, scaled."""
+    """Images to learn from, as bytes; and held-out ones, scaled, with their classes."""
 
     pixels: np.ndarray
     labels: np.ndarray
@@ -106,20 +117,29 @@ class Shapes:
     classes: Tensor
     centre: float
     spread: float
+    kinds: int = len(CLASSES)  # of classes
+    name: str = "Shapeset"
+
+    @property
+    def inputs(self) -> int:
+        """Numbers in an image."""
+        return int(self.pixels.shape[1])
 
     def scaled(self, pixels: np.ndarray) -> Tensor:
         """Grey levels of mean 0 and variance 1, so |a|²/d is about 1."""
         return torch.from_numpy((pixels.astype(np.float32) - np.float32(self.centre)) / np.float32(self.spread))
 
     def drawn(self, seeds: Sequence[int], batch: int) -> Draw:
-        """Mini-batches: each seed goes through the images in an order of its own, which networks with that seed share."""
+        """Mini-batches: each seed goes through the images in an order of its own, again and again; networks with that seed share it."""
         device = self.test.device
         orders = {seed: np.random.default_rng([seed, 2]).permutation(len(self.labels)) for seed in dict.fromkeys(seeds)}
+        column = torch.tensor([list(orders).index(seed) for seed in seeds], device=device)
 
         def draw(step: int) -> tuple[Tensor, Tensor]:
             rows = np.arange(step * batch, (step + 1) * batch) % len(self.labels)
-            chosen = np.stack([orders[seed][rows] for seed in seeds])
-            return self.scaled(self.pixels[chosen]).to(device), torch.from_numpy(self.labels[chosen]).to(device)
+            chosen = np.stack([order[rows] for order in orders.values()])
+            inputs, labels = self.scaled(self.pixels[chosen]).to(device), torch.from_numpy(self.labels[chosen]).to(device)
+            return inputs[column], labels[column]
 
         return draw
 
@@ -141,6 +161,16 @@ def shapes(size: Size, device: torch.device) -> Shapes:
     return replace(shown, test=shown.scaled(np.round(255 * levels)).to(device))
 
 
+def local_shapes(name: str, parts: Parts, device: torch.device) -> Shapes:
+    """MNIST, CIFAR-10 or a folder of pictures."""
+    pixels, labels, held_out, classes = (np.asarray(part) for part in parts)
+    sample = pixels[:5000].astype(float)
+    kinds = int(max(labels.max(), classes.max())) + 1
+    known = torch.from_numpy(classes.astype(np.int64)).to(device)
+    shown = Shapes(pixels, labels.astype(np.int64), torch.empty(0), known, float(sample.mean()), float(sample.std()), kinds, name)
+    return replace(shown, test=shown.scaled(held_out).to(device))
+
+
 def course(
     data: Shapes,
     activation: str,
@@ -154,18 +184,25 @@ def course(
     """Both schemes at each of their step sizes with these seeds, side by side: schemes first, then rates, then seeds."""
     starts, each = [], []
     for scheme, choice in zip(SCHEMES, rates, strict=True):
-        below, hidden, above = (mf.scheme(scheme, *fans) for fans in ((SIDE**2, size.width), (size.width,) * 2, (size.width, len(CLASSES))))
+        below, hidden, above = (
+            mf.scheme(scheme, *fans) for fans in ((data.inputs, size.width), (size.width,) * 2, (size.width, data.kinds))
+        )
         for rate in choice:
             starts += [Start(hidden.sigma_w, 0.0, seed, below.sigma_w, above.sigma_w, "uniform") for seed in seeds]
             each += [rate] * len(seeds)
-    nets = networks([SIDE**2, *[size.width] * depth, len(CLASSES)], activation, starts, device)
+    nets = networks([data.inputs, *[size.width] * depth, data.kinds], activation, starts, device)
     draw = data.drawn([start.seed for start in starts], size.batch)
     testing = min(seeds) < CHOOSING
     when = np.unique(np.linspace(0, size.steps, size.looks + 1).astype(int)) if testing else np.array([size.steps])
 
     def watched(nets: Networks, step: int) -> dict[str, np.ndarray]:
-        found = vars(look(nets, data.test[:300], data.classes[:300])) if testing else {}
-        return {**found, "accuracy": accuracies(nets, data.test, data.classes)} if step == size.steps else found
+        found = {}
+        if testing:
+            found = {**vars(look(nets, data.test[:WATCHING], data.classes[:WATCHING]))}
+            found["early error"] = 1 - accuracies(nets, data.test[:TESTING], data.classes[:TESTING])
+        if step == size.steps:
+            found["error"] = 1 - accuracies(nets, data.test, data.classes)
+        return found
 
     label = f"{depth} hidden layers of {activation}"
     with command.progress(label, size.steps) as tick:
@@ -200,11 +237,12 @@ def trained(data: Shapes, activation: str, depth: int, size: Size, kept: Kept | 
                 scheme,
                 depth,
                 rate,
-                1 - second.looks["accuracy"][0, mine],
+                second.looks["error"][0, mine],
                 last(second.loss)[mine],
                 second.loss[:, mine],
                 when,
                 {key: second.looks[key][:, mine] for key in WATCHED},
+                second.looks["early error"][:, mine],
             )
         )
     return found
@@ -239,10 +277,11 @@ def tested(results: Sequence[Trained]) -> list[Claim]:
     )
 
 
-def rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
+def rows(results: Sequence[Trained], name: str) -> Iterator[dict[str, Any]]:
     """One for each network."""
     for item in results:
-        published = PUBLISHED.get((item.activation, item.scheme), "") if item.depth == (4 if item.activation == "sigmoid" else 5) else ""
+        like = name == "Shapeset" and item.depth == (4 if item.activation == "sigmoid" else 5)
+        published = PUBLISHED.get((item.activation, item.scheme), "") if like else ""
         for seed, (error, loss) in enumerate(zip(item.error, item.loss, strict=True)):
             yield {
                 "activation": item.activation,
@@ -273,23 +312,37 @@ def layer_rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
                 }
 
 
+def error_rows(results: Sequence[Trained]) -> Iterator[dict[str, Any]]:
+    """Test errors of the deepest networks during training, over the seeds."""
+    deepest = max(item.depth for item in results)
+    for item in results:
+        for step, errors in zip(item.steps, 100 * item.errors if item.depth == deepest else (), strict=False):
+            yield {
+                "activation": item.activation,
+                "scheme": item.scheme,
+                "step": step,
+                "test_error_percent": float(errors.mean()),
+                "deviation": float(errors.std(ddof=1)) if len(errors) > 1 else 0.0,
+            }
+
+
 LINES = {"sigmoid": ("C1", "v"), "tanh": ("#14358a", "o"), "softsign": ("#58c2a5", "D")}
 DASHES = {"standard": "--", "normalized": "-"}
 
 
-def drawn(results: Sequence[Trained], width: int) -> Figure:
-    """Samples; error by depth; learning curves; gradients at the start; the layers during training."""
+def drawn(results: Sequence[Trained], data: Shapes, width: int) -> Figure:
+    """Samples; error by depth and during training; gradients at the start; the layers during training."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 5.6), layout="constrained")
     strip, body = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 4)))
-    _draw_samples(strip)
+    _draw_samples(strip, data)
     axes = body.subplots(2, 3)
     deepest = max(item.depth for item in results)
     chosen = {(item.activation, item.scheme): item for item in results if item.depth == deepest}
     _draw_errors(axes[0, 0], results)
-    _draw_curves(axes[0, 1], chosen)
-    _draw_gradients(axes[0, 2], chosen, width)
+    _draw_curves(axes[0, 1], chosen, data.kinds)
+    _draw_gradients(axes[0, 2], chosen, data.inputs, width)
     for place, activation in zip(axes[1], ACTIVATIONS, strict=True):
         _draw_layers(place, chosen[activation, "standard"])
     for place in axes.ravel():
@@ -300,13 +353,27 @@ def drawn(results: Sequence[Trained], width: int) -> Figure:
     return figure
 
 
-def _draw_samples(strip: Any) -> None:
-    stream = np.random.default_rng(3)
-    pixels, labels = shapeset(400, stream)
-    for number, place in enumerate(strip.subplots(1, len(CLASSES))):
-        place.imshow(pixels[np.flatnonzero(labels == number)[0]].reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1)
+def _draw_samples(strip: Any, data: Shapes) -> None:
+    """One image of each class, of ten classes at most."""
+    if data.name == "Shapeset":
+        pixels, labels = shapeset(400, np.random.default_rng(3))
+        names = [name.replace(" + ", "\n") for name in NAMES]
+    else:
+        pixels, labels, names = data.pixels / 255, data.labels, [str(number) for number in range(data.kinds)]
+    present = np.unique(labels)[:10]
+    for number, place in zip(present, strip.subplots(1, len(present), squeeze=False)[0], strict=True):
+        place.imshow(_picture(pixels[np.flatnonzero(labels == number)[0]]), cmap="gray", vmin=0, vmax=1)
         place.set_axis_off()
-        place.set_title(NAMES[number].replace(" + ", "\n"), fontsize=6)
+        place.set_title(names[number], fontsize=6)
+
+
+def _picture(numbers: np.ndarray) -> np.ndarray:
+    """A square of grey levels, or three of them: red, green and blue."""
+    side = math.isqrt(len(numbers))
+    if side**2 == len(numbers):
+        return numbers.reshape(side, side)
+    side = math.isqrt(len(numbers) // 3)
+    return numbers.reshape(3, side, side).transpose(1, 2, 0)
 
 
 def _draw_errors(axes: Axes, results: Sequence[Trained]) -> None:
@@ -332,28 +399,29 @@ def _draw_errors(axes: Axes, results: Sequence[Trained]) -> None:
     axes.legend(fontsize=5, frameon=False)
 
 
-def _draw_curves(axes: Axes, chosen: dict[tuple[str, str], Trained]) -> None:
+def _draw_curves(axes: Axes, chosen: dict[tuple[str, str], Trained], kinds: int) -> None:
     for (activation, scheme), item in chosen.items():
-        window = max(1, len(item.curve) // 30)
-        smooth = np.convolve(np.nan_to_num(item.curve, nan=np.inf).mean(axis=1), np.ones(window) / window, "valid")
-        axes.plot(np.arange(len(smooth)) + window, smooth, color=LINES[activation][0], linestyle=DASHES[scheme], linewidth=1)
-    axes.axhline(np.log(len(CLASSES)), color="0.7", linewidth=0.8)
-    axes.set(xlabel="steps", ylabel="training loss", title=f"learning, {next(iter(chosen.values())).depth} hidden layers")
+        colour, marker = LINES[activation]
+        style = {"color": colour, "linestyle": DASHES[scheme], "linewidth": 1, "marker": marker, "markersize": 2, "markevery": 5}
+        axes.plot(item.steps, 100 * item.errors.mean(axis=1), **style)
+    axes.axhline(100 * (1 - 1 / kinds), color="0.7", linewidth=0.8)
+    title = f"during training, {next(iter(chosen.values())).depth} hidden layers"
+    axes.set(xlabel="steps", ylabel="test error, %", ylim=(0, 100), title=title)
 
 
-def expected_gradients(activation: str, scheme: str, depth: int, width: int) -> np.ndarray:
+def expected_gradients(activation: str, scheme: str, depth: int, width: int, inputs: int = SIDE**2) -> np.ndarray:
     """By theory, the standard deviation of ∂E/∂h at the start in each hidden layer over that in the last one.
 
     Layers are equally wide, so |∂E/∂h^l|² falls by σ_w² V[φ'](q^l) from layer to layer downwards; q¹ = σ_w² |a|²/d with
     the first layer's own σ_w.
     """
-    hidden, first = mf.scheme(scheme, width, width), mf.scheme(scheme, SIDE**2, width)
+    hidden, first = mf.scheme(scheme, width, width), mf.scheme(scheme, inputs, width)
     path = mf.MeanField(activation, hidden.sigma_w, 0.0).propagate(depth - 1, q=first.sigma_w**2)
     found: np.ndarray = np.sqrt(path.gradient)
     return found
 
 
-def _draw_gradients(axes: Axes, chosen: dict[tuple[str, str], Trained], width: int) -> None:
+def _draw_gradients(axes: Axes, chosen: dict[tuple[str, str], Trained], inputs: int, width: int) -> None:
     for scheme in SCHEMES:
         for activation in ("tanh", "softsign"):
             item = chosen[activation, scheme]
@@ -361,7 +429,7 @@ def _draw_gradients(axes: Axes, chosen: dict[tuple[str, str], Trained], width: i
             values = item.looks["gradient"][0].mean(axis=0)
             layers = np.arange(item.depth) + 1
             axes.semilogy(layers, values / values[-1], color=colour, linestyle="", marker=marker, markersize=3.5)
-            theory = expected_gradients(activation, scheme, item.depth, width)
+            theory = expected_gradients(activation, scheme, item.depth, width, inputs)
             axes.semilogy(layers, theory, color=colour, linestyle=DASHES[scheme], linewidth=1)
     axes.set(xlabel="layer", ylabel="gradient, relative", title="at the start; lines: theory", xticks=layers)
 
@@ -379,31 +447,40 @@ def _draw_layers(axes: Axes, item: Trained) -> None:
 
 def main(words: Sequence[str] | None) -> None:
     """Train, test, draw."""
-    given = command.parser(__doc__).parse_args(words)
+    given = command.image_parser(__doc__).parse_args(words)
     size = SIZES[command.size_name(given)]
     if given.seeds:
         size = replace(size, seeds=given.seeds, seeds_above=given.seeds)
     device = command.device(given)
-    data = shapes(size, device)
-    kept = command.kept(given, "train_glorot", size, device, "Shapeset")
+    local = local_images(given)
+    data = local_shapes(*local, device) if local else shapes(size, device)
+    kept = command.kept(given, "train_glorot", size, device, data.name)
     results: list[Trained] = []
-    for depth in reversed(size.depths):
-        for activation in ACTIVATIONS:
-            found = trained(data, activation, depth, size, kept, device)
-            for item in found:
-                error = 100 * item.error
-                command.log.info("  %s: test error %.1f ± %.1f %%, rate %g", item.scheme, error.mean(), error.std(), item.rate)
-            results.extend(found)
+    parts = [(activation, depth) for depth in reversed(size.depths) for activation in ACTIVATIONS]
+    for found in side_by_side(lambda part: trained(data, *part, size, kept, device), parts, command.cores(given, device)):
+        for item in found:
+            error = 100 * item.error
+            command.log.info(
+                "  %s, %s, %d: test error %.1f ± %.1f %%, rate %g",
+                item.activation,
+                item.scheme,
+                item.depth,
+                error.mean(),
+                error.std(),
+                item.rate,
+            )
+        results.extend(found)
     results.sort(key=lambda item: item.depth)
     found_claims = tested(results)
     for claim in found_claims:
         command.log.info("%s", claim)
     tables = {
-        "train_glorot": list(rows(results)),
+        "train_glorot": list(rows(results, data.name)),
         "train_glorot_layers": list(layer_rows(results)),
+        "train_glorot_errors": list(error_rows(results)),
         "train_glorot_claims": claim_rows(found_claims),
     }
-    command.save(given, "train_glorot", drawn(results, size.width), tables)
+    command.save(given, "train_glorot", drawn(results, data, size.width), tables)
     kept.remove()
 
 

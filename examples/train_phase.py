@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from training import command
 from training.checkpoint import Kept
+from training.cores import side_by_side
 from training.descent import accuracies, descend, epochs
 from training.evidence import permutation_p, stratified_p
 from training.images import Images, images
@@ -70,19 +71,18 @@ class Trained:
     edge: float  # the edge's σ_w
 
 
-def trained(data: Images, size: Size, kept: Kept | None, device: torch.device) -> Trained:
-    """All σ_w's and seeds of one depth side by side, depth by depth."""
+def trained(data: Images, size: Size, kept: Kept | None, device: torch.device, cores: int) -> Trained:
+    """All σ_w's and seeds of one depth in one batch, depth by depth."""
     edge = float(mf.edge_of_chaos("tanh", sigma_b=SIGMA_B).sigma_w)
     sigma_w = np.sort(np.append(np.sqrt(size.variances), edge))
     points = [mf.MeanField("tanh", float(sigma), SIGMA_B) for sigma in sigma_w]
     # On the edge ξ_c is infinite; rounding of σ_w alone would make it some 10¹¹.
     six_xi = np.array([math.inf if sigma == edge else 6 * point.depth_scales.xi_c for sigma, point in zip(sigma_w, points, strict=True)])
-    accuracy = np.empty((len(size.looks), len(size.depths), len(points), size.seeds))
 
     def look(nets: Networks, step: int) -> dict[str, np.ndarray]:
         return {"accuracy": accuracies(nets, data.inputs, data.labels)}
 
-    for row, depth in enumerate(size.depths):
+    def accuracies_at(depth: int) -> np.ndarray:
         # The first layer's σ_w puts inputs with |a|²/d = 1 on q* at once. No two networks of a depth share a seed.
         firsts = [math.sqrt(max(point.q_star - SIGMA_B**2, 0.0)) for point in points]
         starts = [
@@ -96,8 +96,14 @@ def trained(data: Images, size: Size, kept: Kept | None, device: torch.device) -
         key = f"depth {depth}"
         with command.progress(key, size.looks[-1]) as tick:
             course = descend(nets, draw, rates, size.looks[-1], look=look, when=size.looks, kept=kept, key=key, progress=tick)
-        accuracy[:, row] = course.looks["accuracy"].reshape(len(size.looks), len(points), size.seeds)
-        command.log.info("  %s", np.array2string(accuracy[-1, row].mean(axis=1), precision=2))
+        found: np.ndarray = course.looks["accuracy"].reshape(len(size.looks), len(points), size.seeds)
+        return found
+
+    each = []
+    for depth, found in zip(size.depths, side_by_side(accuracies_at, size.depths, cores), strict=True):
+        each.append(found)
+        command.log.info("  depth %d: %s", depth, np.array2string(found[-1].mean(axis=1), precision=2))
+    accuracy = np.stack(each, axis=1).astype(float)
     return Trained(sigma_w, np.array(size.depths), size.looks, accuracy, six_xi, edge)
 
 
@@ -206,7 +212,7 @@ def main(words: Sequence[str] | None) -> None:
     device = command.device(given)
     data = images(given, device)
     kept = command.kept(given, "train_phase", size, device, data.name)
-    result = trained(data, size, kept, device)
+    result = trained(data, size, kept, device, command.cores(given, device))
     for look, steps in enumerate(result.looks):
         for name, value in findings(result, look).items():
             command.log.info("after %d steps, %s: %.3g", steps, name, value)

@@ -26,6 +26,7 @@ from train_glorot import Shapes, shapes
 from train_glorot import Size as GlorotSize
 from training import command
 from training.checkpoint import Kept
+from training.cores import side_by_side
 from training.descent import Course, descend
 from training.evidence import Claim, claim_rows, claims
 from training.monitors import look
@@ -194,7 +195,8 @@ def main(words: Sequence[str] | None) -> None:
     device = command.device(given)
     data = shapes(size.images(), device)
     kept = command.kept(given, "train_pretrained", size, device, "Shapeset")
-    courses = {start: trained(data, start, size, kept, device) for start in STARTS}
+    found_courses = side_by_side(lambda start: trained(data, start, size, kept, device), STARTS, command.cores(given, device))
+    courses = dict(zip(STARTS, found_courses, strict=True))
     found = tested(courses)
     for claim in found:
         command.log.info("%s", claim)

@@ -27,6 +27,7 @@ from train_glorot import WATCHED, Shapes, shapes
 from train_glorot import Size as GlorotSize
 from training import command
 from training.checkpoint import Kept
+from training.cores import side_by_side
 from training.descent import Course, descend
 from training.monitors import BINS, DECADES, RANGES, distributions, look
 from training.networks import Networks, Start, networks
@@ -223,8 +224,8 @@ def main(words: Sequence[str] | None) -> None:
     data = shapes(size.images(), device)
     kept = command.kept(given, "train_saturation", size, device, "Shapeset")
     results, steps = [], when(size)
-    for kinds in KINDS:
-        course = trained(data, kinds, size, kept, device)
+    courses = side_by_side(lambda kinds: trained(data, kinds, size, kept, device), KINDS, command.cores(given, device))
+    for kinds, course in zip(KINDS, courses, strict=True):
         for number, kind in enumerate(kinds):
             item = Watched(kind, {name: values[:, number] for name, values in course.looks.items()}, course.loss[:, number])
             quantity = "mean" if kind.activation == "sigmoid" else "saturated"

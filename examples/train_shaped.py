@@ -18,12 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from training import command
 from training.checkpoint import Kept
+from training.cores import side_by_side
 from training.descent import Course, accuracies, descend, epochs
 from training.evidence import Claim, claim_rows, claims
 from training.images import Images, images
@@ -97,29 +99,34 @@ def course(
         return descend(nets, draw, each, size.steps, look=look, when=(size.steps,), kept=kept, key=f"{name} {seeds[0]}", progress=tick)
 
 
-def trained(data: Images, activation: str, way: str, size: Size, kept: Kept | None, device: torch.device) -> Trained:
-    """Choose the step size on some networks, by training accuracy, and train others with it.
+def prepared(activation: str, way: str, size: Size) -> tuple[str, float]:
+    """The activation made ready under a name of its own, and σ_w. Shaped: σ_w = 1, σ_b = 0; He: σ_w = √2, σ_b = 0."""
+    name = f"{activation}, {way}"
+    if way == "He":
+        ACTIVATIONS[name] = module(activation)
+        return name, math.sqrt(2.0)
+    ACTIVATIONS[name] = module(mf.shape_activation(activation, depth=size.depth, method=way.lower()))
+    return name, 1.0
 
-    Shaped: σ_w = 1, σ_b = 0; He: σ_w = √2, σ_b = 0.
+
+def trained(
+    data: Images, activation: str, way: str, name: str, sigma_w: float, size: Size, kept: Kept | None, device: torch.device
+) -> Trained:
+    """Choose the step size on some networks, by training accuracy, and train others with it.
 
     Seeds are the same everywhere: the i-th networks of two ways start from the same normal numbers, see the same examples, and are a pair.
     """
-    name, sigma_w = f"{activation}, {way}", 1.0
-    if way == "He":
-        ACTIVATIONS[name], sigma_w = module(activation), math.sqrt(2.0)
-    else:
-        ACTIVATIONS[name] = module(mf.shape_activation(activation, depth=size.depth, method=way.lower()))
     first = course(data, name, sigma_w, range(CHOOSING, CHOOSING + size.choosing), size.rates, size, kept, device)
     rate = size.rates[int(np.argmax(first.looks["train"].reshape(len(size.rates), size.choosing).mean(axis=1)))]
     second = course(data, name, sigma_w, range(size.seeds), (rate,), size, kept, device)
     return Trained(activation, way, rate, second.looks["train"][0], second.looks["test"][0], second.loss)
 
 
-def sweep(data: Images, size: Size, kept: Kept | None, device: torch.device) -> Iterator[Trained]:
+def sweep(data: Images, size: Size, kept: Kept | None, device: torch.device, cores: int) -> Iterator[Trained]:
     """Every activation in every way."""
-    for activation in NAMES:
-        for way in WAYS:
-            yield trained(data, activation, way, size, kept, device)
+    # All activations are made first: torch traces their graphs by a hook on every module, which is one for all threads.
+    parts = [(activation, way, *prepared(activation, way, size)) for activation, way in product(NAMES, WAYS)]
+    return side_by_side(lambda part: trained(data, *part, size, kept, device), parts, cores)
 
 
 def tested(results: Sequence[Trained]) -> list[Claim]:
@@ -181,9 +188,10 @@ def main(words: Sequence[str] | None) -> None:
     data = images(given, device)
     kept = command.kept(given, "train_shaped", size, device, data.name)
     results = []
-    for item in sweep(data, size, kept, device):
+    for item in sweep(data, size, kept, device, command.cores(given, device)):
         results.append(item)
-        command.log.info("  train %.3f ± %.3f, test %.3f, rate %g", item.train.mean(), item.train.std(), item.test.mean(), item.rate)
+        numbers = (item.train.mean(), item.train.std(), item.test.mean(), item.rate)
+        command.log.info("  %s, %s: train %.3f ± %.3f, test %.3f, rate %g", item.activation, item.way, *numbers)
     found_claims = tested(results)
     for claim in found_claims:
         command.log.info("%s", claim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
 import pickle
@@ -416,3 +417,49 @@ def test_a_script_ends_with_the_error_and_no_traceback(tmp_path, capsys):
 
     with pytest.raises(SystemExit, match="holds no train-images-idx"):
         run(lambda words: mnist(tmp_path))
+
+
+def test_glorots_networks_learn_them(tmp_path, monkeypatch):
+    """The other columns of the paper's table 1: the script runs to its end on each, with as many inputs and classes as they have."""
+    torch = pytest.importorskip("torch", reason="the training scripts need PyTorch: pip install '.[torch]'")
+    import train_glorot
+
+    threads = torch.get_num_threads()
+    sizes = {}
+    networks = train_glorot.networks
+    monkeypatch.setattr(train_glorot, "networks", lambda widths, *rest: sizes.setdefault(option, widths) and networks(widths, *rest))
+    write_mnist(tmp_path)
+    write_pictures(tmp_path)
+    for name in ("data_batch_1", "test_batch"):
+        (tmp_path / name).write_bytes(batch(*few()))
+    for option in ("--mnist", "--cifar", "--folder"):
+        out = tmp_path / f"out{option}"
+        train_glorot.main(["--smoke", "--seeds", "1", "--cores", "1", "--device", "cpu", option, str(tmp_path), "--out", str(out)])
+        assert (out / "train_glorot_smoke.png").read_bytes().startswith(b"\x89PNG")
+        with (out / "train_glorot_smoke.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 12  # 2 depths, 3 activations, 2 schemes
+        assert not any(row["published_percent"] for row in rows)
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(threads)
+    classes = {option: widths[-1] for option, widths in sizes.items()}
+    assert {option: widths[0] for option, widths in sizes.items()} == {"--mnist": 784, "--cifar": 3072, "--folder": 37**2}
+    assert classes["--folder"] == 2
+
+
+def test_glorots_inputs_are_scaled_as_the_images_to_learn_from(tmp_path):
+    torch = pytest.importorskip("torch", reason="the training scripts need PyTorch: pip install '.[torch]'")
+    from train_glorot import local_shapes
+    from training.image_files import mnist
+
+    write_mnist(tmp_path)
+    pixels, labels, held_out, classes = mnist(tmp_path)
+    data = local_shapes("these", (pixels, labels, held_out, classes), torch.device("cpu"))
+    np.testing.assert_allclose(data.test, (held_out - pixels.mean()) / pixels.std(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(data.classes, classes)
+    inputs, given = data.drawn([0, 1], 30)(0)
+    for member in (0, 1):
+        order = [int(np.flatnonzero(np.all(np.isclose(data.scaled(pixels), row, atol=1e-5), axis=1))[0]) for row in inputs[member]]
+        assert sorted(order) == list(range(30))
+        np.testing.assert_array_equal(given[member], labels[order])
+    assert data.kinds == max(labels.max(), classes.max()) + 1

@@ -50,15 +50,21 @@ def check_files(name: str, tables: tuple[str, ...], folder: Path) -> None:
     for part in tables:
         rows = table(folder / f"train_{name}{part}_smoke.csv")
         assert rows
-        kept = RESULTS / f"train_{name}{part}.csv"
-        if kept.exists():
-            assert list(rows[0]) == list(table(kept)[0])
+        kept = [path for path in (RESULTS / f"train_{name}{part}{size}.csv" for size in ("", "_full")) if path.exists()]
+        assert len(kept) == 1
+        assert list(rows[0]) == list(table(kept[0])[0])
 
 
-TABLES = {"depth": ("", "_claims"), "phase": ("",), "shaped": ("", "_claims"), "glorot": ("", "_layers", "_claims")}
+TABLES = {
+    "depth": ("", "_claims"),
+    "sizes": ("", "_claims"),
+    "phase": ("",),
+    "shaped": ("", "_claims"),
+    "glorot": ("", "_layers", "_errors", "_claims"),
+}
 
 
-@pytest.mark.parametrize("name", ["depth", "phase", "shaped"])
+@pytest.mark.parametrize("name", ["depth", "sizes", "phase", "shaped"])
 @pytest.mark.usefixtures("_flags_put_back")
 def test_small_size_runs(name, tmp_path):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
@@ -78,6 +84,13 @@ def test_small_size_runs_as_a_script(tmp_path):
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     check_files("glorot", TABLES["glorot"], tmp_path)
+    # There are fewer test images than the errors during training take: at the end they are those of the other table.
+    during, after = (table(tmp_path / f"train_glorot{part}_smoke.csv") for part in ("_errors", ""))
+    for activation, scheme in product(("sigmoid", "tanh", "softsign"), ("standard", "normalized")):
+        kind = {"activation": activation, "scheme": scheme}
+        errors = numbers(after, "test_error_percent", hidden_layers="3", **kind)
+        assert numbers(during, "test_error_percent", **kind)[-1] == pytest.approx(np.mean(errors), rel=1e-4)
+        assert numbers(during, "step", **kind) == [0, 2, 4]
 
 
 @pytest.mark.usefixtures("_flags_put_back")
@@ -162,8 +175,9 @@ def test_step_sizes_are_chosen_on_networks_that_are_not_tested(monkeypatch):
     import train_depth
     import train_glorot
     import train_shaped
+    import train_sizes
 
-    for module in (train_depth, train_shaped, train_glorot):
+    for module in (train_depth, train_sizes, train_shaped, train_glorot):
         for size in module.SIZES.values():
             assert size.seeds < module.CHOOSING
     seen = []
@@ -180,13 +194,188 @@ def test_step_sizes_are_chosen_on_networks_that_are_not_tested(monkeypatch):
     assert seen == [([10_000, 10_001], train_depth.RATES), (list(range(10)), (train_depth.RATES[1],))]
 
 
+def test_shaped_activations_have_their_own_weights():
+    """He's σ_w keeps E|φ|² of ReLU; a shaped φ has the slope that σ_w = 1 needs: |φ(z)|² has the mean 1 for standard normal z."""
+    import train_shaped
+
+    name, sigma_w = train_shaped.prepared("gelu", "He", train_shaped.SIZES["default"])
+    assert (name, sigma_w) == ("gelu, He", math.sqrt(2))
+    name, sigma_w = train_shaped.prepared("gelu", "TAT", train_shaped.SIZES["default"])
+    assert (name, sigma_w) == ("gelu, TAT", 1.0)
+    z, weights = np.polynomial.hermite_e.hermegauss(80)
+    values = train_shaped.ACTIVATIONS[name](torch.from_numpy(z)).numpy()
+    assert weights @ values**2 / weights.sum() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.usefixtures("_flags_put_back")
+def test_steps_of_ones_own(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
+    import train_sizes
+
+    monkeypatch.chdir(tmp_path)
+    train_sizes.main(["--smoke", "--seeds", "1", "--steps", "3", "1", "--device", "cpu"])
+    rows = table(tmp_path / "train_sizes_smoke.csv")
+    assert {(row["steps"], row["seed"]) for row in rows} == {("1", "0"), ("3", "0")}
+    with pytest.raises(SystemExit):
+        train_sizes.main(["--smoke", "--steps", "0"])
+
+
+def test_the_default_is_a_part_of_the_full_table():
+    """So the kept table holds for both."""
+    import train_sizes
+
+    default, full = train_sizes.SIZES["default"], train_sizes.SIZES["full"]
+    assert default.shapes == full.shapes[:3]
+    assert train_sizes.replace(default, shapes=full.shapes) == full
+
+
+def test_each_horizon_has_the_step_size_that_was_best_by_then(monkeypatch):
+    """The choice is made apart, on training accuracies; the tested networks are seen at the horizons of their step size."""
+    import train_sizes
+
+    seen = []
+    train = {2: [0.1, 0.8, 0.8], 5: [0.1, 0.2, 0.9], 9: [0.3, 0.7, 0.6]}  # by horizon and step size; of equals the smaller is taken
+
+    def course(data, setting, depth, seeds, rates, size, kept, device, *, when):
+        seen.append((list(seeds), rates, size.steps, size.width, depth, list(when)))
+        choice = np.array([train[steps] for steps in when]).repeat(size.choosing, axis=1)
+        own = [[100 * rates[0] + steps + seed / 10 for seed in seeds] for steps in when]
+        accuracy = np.array(own) if seeds[0] < train_sizes.CHOOSING else choice
+        return train_sizes.train_depth.Course(np.zeros((1, 1)), {"train": accuracy, "test": accuracy + 0.01})
+
+    monkeypatch.setattr(train_sizes, "course", course)
+    size = train_sizes.Size(((6, 4),), (2, 5, 9), 8, 2, 2, (0.1, 0.2, 0.3))
+    point = train_sizes.settings(4)[0]
+    found = train_sizes.trained(None, point, (6, 4), size, None, CPU)
+    assert [(item.steps, item.rate, item.shape) for item in found] == [(2, 0.2, (6, 4)), (5, 0.3, (6, 4)), (9, 0.2, (6, 4))]
+    assert seen == [
+        ([10_000, 10_001], (0.1, 0.2, 0.3), 9, 6, 4, [2, 5, 9]),
+        ([0, 1], (0.2,), 9, 6, 4, [2, 9]),
+        ([0, 1], (0.3,), 5, 6, 4, [5]),
+    ]
+    for item in found:
+        assert item.train == pytest.approx([100 * item.rate + item.steps, 100 * item.rate + item.steps + 0.1])
+        assert item.test == pytest.approx(item.train + 0.01)
+
+
+# Several cores
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_parts_come_in_their_order(cores):
+    from training.cores import side_by_side
+
+    def work(part):
+        time.sleep(0.01 * (5 - part))
+        return 10 * part
+
+    assert list(side_by_side(work, range(5), cores)) == [0, 10, 20, 30, 40]
+
+
+def test_parts_go_on_at_once_with_vanishing_numbers_at_0():
+    """Two parts wait for each other, which one after the other would never end; and each thread has the flag of the scripts."""
+    import threading
+
+    from training.cores import side_by_side
+
+    both = threading.Barrier(2, timeout=60)
+
+    def work(part):
+        both.wait()
+        return float(torch.tensor(1e-40) * 0.5)
+
+    assert list(side_by_side(work, range(2), 2)) == [0.0, 0.0]
+    assert float(torch.tensor(1e-40) * 0.5) > 0  # this one has not
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_one_part_that_fails_ends_the_others(error):
+    from training.cores import Stopped, go_on, side_by_side
+
+    begun, ended = [], []
+
+    def go_on_for_a_minute():
+        for _ in range(60_000):
+            time.sleep(0.001)
+            go_on()
+
+    def work(part):
+        begun.append(part)
+        if part == 0:
+            while 1 not in begun:
+                time.sleep(0.001)
+            raise error
+        with pytest.raises(Stopped):
+            go_on_for_a_minute()
+        ended.append(part)
+
+    with pytest.raises(error):
+        list(side_by_side(work, range(4), 2))
+    assert ended[0] == 1
+    assert 3 not in begun  # what had not begun never does
+    go_on()  # outside nothing stops
+
+
+@pytest.mark.usefixtures("_flags_put_back")
+def test_two_cores_have_the_bits_of_one(tmp_path):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn: pip install scikit-learn")
+    for cores in ("1", "2"):
+        words = ["--smoke", "--device", "cpu", "--cores", cores, "--out", str(tmp_path / cores)]
+        importlib.import_module("train_sizes").main(words)
+        importlib.import_module("train_glorot").main(words)
+    for name in ("train_sizes_smoke.csv", "train_glorot_smoke.csv", "train_glorot_layers_smoke.csv"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_two_cores_by_default_where_there_are_two(monkeypatch):
+    from training import command
+
+    given = command.parser("").parse_args([])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
+    assert command.cores(given, CPU) == 2
+    assert command.cores(given, torch.device("meta")) == 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
+    assert command.cores(given, CPU) == 1
+    assert command.cores(command.parser("").parse_args(["--cores", "3"]), CPU) == 3
+
+
+@pytest.mark.parametrize("own", ["rates", "depths", "steps", "seeds", "mnist", "cifar", "folder"])
+def test_numbers_of_ones_own_do_not_overwrite_the_pages(own, tmp_path, monkeypatch):
+    import argparse
+
+    from training import command
+
+    monkeypatch.chdir(tmp_path)
+    given = argparse.Namespace(smoke=False, full=False, out=None)
+    assert command._folders(given) == (ROOT / "docs" / "images", RESULTS)
+    setattr(given, own, [3])
+    assert command._folders(given) == (tmp_path, tmp_path)
+
+
+def test_parts_at_once_share_one_display(monkeypatch):
+    from training import command
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    with command.progress("one", 2) as one:
+        with command.progress("two", 3) as two:
+            shown = command._bars._display
+            for tick in (one, two, two):
+                tick()
+            assert [(task.description, task.completed, task.total) for task in shown.tasks] == [("one", 1, 2), ("two", 2, 3)]
+        assert shown.live.is_started
+        assert [task.description for task in shown.tasks] == ["one"]
+    assert command._bars._display is None
+    assert not shown.live.is_started
+
+
 def test_seeds_meet_the_shapes_in_orders_of_their_own():
     from train_glorot import Shapes
 
     data = Shapes(np.arange(40, dtype=np.uint8)[:, None], np.arange(40), torch.empty(0), torch.empty(0), 0.0, 1.0)
-    draw = data.drawn([3, 4, 3], 10)
+    draw = data.drawn([3, 4, 4], 10)
     steps = [draw(step)[1] for step in range(4)]
-    assert all(torch.equal(labels[0], labels[2]) for labels in steps)
+    assert all(torch.equal(labels[1], labels[2]) for labels in steps)
     assert not any(torch.equal(labels[0], labels[1]) for labels in steps)
     for member in (0, 1):
         assert sorted(torch.cat([labels[member] for labels in steps]).tolist()) == list(range(40))
@@ -474,6 +663,21 @@ def test_pairs_by_hand():
     assert paired_p(differences, np.zeros(4)) == np.mean(np.array(ways) >= 8) == 2 / 16
 
 
+def test_ways_that_tie_do_so_in_single_precision_too():
+    """Shares of 360 images: with counts for differences the ties are exact; single precision, which networks have, breaks them."""
+    from training.evidence import paired_p
+
+    stream = np.random.default_rng(5)
+    for _ in range(20):
+        worse = stream.integers(200, 300, 11)
+        better = worse + stream.integers(-4, 8, 11)
+        signs = 1 - 2 * (np.arange(2**11)[:, None] >> np.arange(11) & 1)
+        exact = np.mean(signs @ (better - worse) >= np.sum(better - worse))
+        for precision in (np.float32, np.float64):
+            assert paired_p((better / 360).astype(precision), (worse / 360).astype(precision)) == exact
+        assert paired_p((better / 360).tolist(), (worse / 360).tolist()) == paired_p(better, worse) == exact
+
+
 def test_p_values_of_pairs_are_uniform_without_a_difference():
     """Of 2000 experiments with 8 pairs 5% have p ≤ 0.05, in 256ths 12: the z-score of the count is below 4, false in 6·10⁻⁵."""
     from training.evidence import _paired_p
@@ -557,6 +761,52 @@ def test_page_shows_the_accuracies_of_the_table():
         assert f"| {setting} | {' | '.join(cells)} |" in page
 
 
+def sizes_right(rows: list[dict[str, str]], setting: str, width: str, steps: str) -> np.ndarray:
+    """Shares of 360 test images, of which the table has five digits."""
+    found = numbers(rows, "test_accuracy", setting=setting, width=width, steps=steps)
+    assert len(found) == 11
+    counts = np.round(360 * np.array(found))
+    assert counts / 360 == pytest.approx(found, rel=1e-4)
+    return counts / 360
+
+
+def test_page_shows_the_accuracies_of_the_sizes():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = table(RESULTS / "train_sizes_full.csv")
+    shapes = dict.fromkeys((row["width"], row["depth"]) for row in rows)
+    assert list(shapes) == [("10", "5"), ("20", "10"), ("40", "30"), ("60", "40")]
+    for setting in dict.fromkeys(row["setting"] for row in rows):
+        for steps in ("300", "3000"):
+            each = [100 * sizes_right(rows, setting, width, steps) for width, _ in shapes]
+            cells = " | ".join(f"{found.mean():.1f} ± {found.std(ddof=1):.1f}" for found in each)
+            assert f"| {setting}, {steps} steps | {cells} |" in page
+
+
+def test_committed_claims_on_sizes_are_those_of_the_pairs():
+    """The kept claims against the kept accuracies, once by hand and once by the script."""
+    import train_sizes
+    from training.evidence import claims
+
+    rows = table(RESULTS / "train_sizes_full.csv")
+    groups, results = {}, []
+    for steps in ("300", "3000"):
+        for width, depth in (("10", "5"), ("20", "10"), ("40", "30"), ("60", "40")):
+            edge, off, swish = (sizes_right(rows, name, width, steps) for name in ("ReLU, edge", "ReLU, ordered", "Swish, recommended"))
+            groups[f"ReLU: the edge beats order, {depth} layers of {width}, {steps} steps"] = (edge, off)
+            groups[f"Swish beats ReLU, {depth} layers of {width}, {steps} steps"] = (swish, edge)
+            for point in (point for point in train_sizes.settings(int(depth)) if point.name in train_sizes.COMPARED):
+                test = sizes_right(rows, point.name, width, steps)
+                results.append(train_sizes.Trained(point, (int(width), int(depth)), int(steps), 0.1, test, test))
+        deep = [[sizes_right(rows, name, width, steps) for width in ("40", "60")] for name in ("Swish, recommended", "Swish, edge")]
+        better, worse = np.mean(deep, axis=1)
+        groups[f"Swish, recommended, beats Swish at σ_b = 0.2, from 30 layers, {steps} steps"] = (better, worse)
+    by_hand = {item.statement: item for item in claims(groups)}
+    assert {item.statement: item for item in train_sizes.tested(results)} == by_hand
+    kept = table(RESULTS / "train_sizes_claims_full.csv")
+    assert {row["claim"]: float(row["p_holm"]) for row in kept} == {name: pytest.approx(item.p, rel=1e-3) for name, item in by_hand.items()}
+    assert all(float(row["detectable"]) == pytest.approx(by_hand[row["claim"]].detectable, rel=1e-2) for row in kept)
+
+
 SHAPED = ("gelu", "silu", "softplus", "leaky_relu")
 
 
@@ -594,10 +844,11 @@ def test_committed_runs_train_on_the_edge_where_they_do_not_off_it(worse):
     assert 6 * paired_p(edge, off) < 0.01
 
 
-@pytest.mark.parametrize("name", ["depth", "glorot", "pretrained", "shaped"])
+@pytest.mark.parametrize("name", ["depth", "sizes", "glorot", "pretrained", "shaped"])
 def test_page_shows_the_claims_of_the_table(name):
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    for row in table(RESULTS / f"train_{name}_claims.csv"):
+    size = "_full" if name == "sizes" else ""
+    for row in table(RESULTS / f"train_{name}_claims{size}.csv"):
         verdict = "holds" if float(row["p_holm"]) < 0.01 else "does not hold here"
         assert re.search(rf"\| {re.escape(row['claim'])} \|.*\| {float(row['p_holm']):.2g} \| {verdict}", page), row["claim"]
 

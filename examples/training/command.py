@@ -1,11 +1,13 @@
-"""What the scripts' command lines share: sizes, device, where the files go, progress, and a clean end at Ctrl-C."""
+"""What the scripts' command lines share: sizes, device, cores, where the files go, progress, and a clean end at Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import logging
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +17,12 @@ import torch
 
 from meanfield.errors import DomainError
 from training.checkpoint import Kept
+from training.cores import go_on
 from training.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.progress import Progress
 
 log = logging.getLogger("training")
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,17 +38,18 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     words.add_argument("--seeds", type=_positive, help="networks for each setting")
     words.add_argument("--device", help="cpu, cuda, mps, …; a GPU is taken where there is one")
+    words.add_argument("--cores", type=_positive, help="cores of a CPU to use at once, two if there are; the numbers are the same")
     words.add_argument("--out", type=Path, help="folder for the figure and the CSV, instead of docs/images and examples/results")
     return words
 
 
 def image_parser(description: str | None) -> argparse.ArgumentParser:
-    """With --mnist, --cifar and --folder: other images than the digits."""
+    """With --mnist, --cifar and --folder: other images than those that a script has by default."""
     words = parser(description)
     other = words.add_mutually_exclusive_group()
-    other.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST's four idx files instead of the digits")
-    other.add_argument("--cifar", type=Path, metavar="FOLDER", help="10,000 images of CIFAR-10's python version instead of the digits")
-    other.add_argument("--folder", type=Path, metavar="FOLDER", help="pictures in FOLDER/train/CLASS and FOLDER/test/CLASS")
+    other.add_argument("--mnist", type=Path, metavar="FOLDER", help="learn MNIST, from its four idx files")
+    other.add_argument("--cifar", type=Path, metavar="FOLDER", help="learn 10,000 images of CIFAR-10's python version")
+    other.add_argument("--folder", type=Path, metavar="FOLDER", help="learn pictures in FOLDER/train/CLASS and FOLDER/test/CLASS")
     return words
 
 
@@ -74,6 +79,15 @@ def device(given: argparse.Namespace) -> torch.device:
     return found
 
 
+def cores(given: argparse.Namespace, device: torch.device) -> int:
+    """How many parts of a run go on at once: on a CPU those asked for, else two where there are two cores; on a GPU one."""
+    if device.type != "cpu":
+        return 1
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found: int = given.cores or min(2, mine)
+    return found
+
+
 def save(given: argparse.Namespace, name: str, figure: Figure, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
     """The figure as NAME.png and each table as CSV; either the whole file or none. Other sizes than the default get names of their own."""
     size = size_name(given)
@@ -97,11 +111,11 @@ def kept(given: argparse.Namespace, name: str, size: object, device: torch.devic
 
 
 def _folders(given: argparse.Namespace) -> tuple[Path, Path]:
-    """For figures and for tables. With rates, depths, seeds or data of the caller's own: --out, or the current folder.
+    """For figures and for tables. With rates, depths, steps, seeds or data of the caller's own: --out, or the current folder.
 
     So the pages' numbers are not overwritten.
     """
-    own = any(getattr(given, name, None) for name in ("rates", "depths", "seeds", "mnist", "cifar", "folder"))
+    own = any(getattr(given, name, None) for name in ("rates", "depths", "steps", "seeds", "mnist", "cifar", "folder"))
     here = Path.cwd() if given.smoke or own else None
     return given.out or here or ROOT / "docs" / "images", given.out or here or ROOT / "examples" / "results"
 
@@ -115,22 +129,65 @@ def _write(place: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A function to call at each step: a bar in a terminal, one line in the log elsewhere."""
+    """A function to call at each step: a bar in a terminal, and a line in the log at the end. It raises Stopped once the run has ended."""
     if not sys.stderr.isatty():
-        yield lambda: None
-        log.info("%s", label)
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+        yield go_on
+    else:
+        with _bars.shown(label, total) as advance:
 
-    with Progress(console=Console(stderr=True)) as bars:
-        task = bars.add_task(label, total=total)
-        yield lambda: bars.advance(task)
+            def tick() -> None:
+                go_on()
+                advance()
+
+            yield tick
+
+    log.info("%s", label)
+
+
+class _Bars:
+    """A terminal has room for one display: parts that run at once share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._display: Progress | None = None
+
+    @contextmanager
+    def shown(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """A bar, and a function that moves it on."""
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with self._lock:
+            if self._display is None:
+                self._display = Progress(console=Console(stderr=True))
+                self._display.start()
+            display, self._users = self._display, self._users + 1
+        task = display.add_task(label, total=total)
+        try:
+            yield lambda: display.advance(task)
+        finally:
+            display.remove_task(task)
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    display.stop()
+                    self._display = None
+
+
+class _Lines(logging.Handler):
+    """Lines on the standard error as it is at that moment: a display of bars has them go above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+_bars = _Bars()
 
 
 def run(main: Callable[[Sequence[str] | None], None]) -> None:
     """The script's main function, with a log on the standard error and no traceback at Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[_Lines()])
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     try:
         main(None)

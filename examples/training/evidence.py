@@ -68,12 +68,16 @@ def paired_p(better: Sequence[float], worse: Sequence[float]) -> float:
 
     The i-th numbers of both groups belong to networks that started from the same normal numbers and saw the same examples.
     With n pairs it can't be below 2⁻ⁿ: 1/1024 for n = 10. Beyond n = 14 a random 10⁵ of the ways stand for all.
+    Accuracies are counts divided by a count, so that ways often tie; what their rounding can make of a tie still counts as one.
     """
-    return float(_paired_p(np.subtract(better, worse, dtype=float)[None])[0])
+    pair = np.asarray(better), np.asarray(worse)
+    rounding = max(np.finfo(side.dtype if side.dtype.kind == "f" else float).eps for side in pair)
+    margin = 2 * rounding * sum(np.abs(side).sum(dtype=float) for side in pair)
+    return float(_paired_p(np.subtract(*pair, dtype=float)[None], margin)[0])
 
 
-def _paired_p(differences: np.ndarray) -> np.ndarray:
-    """One p for each row of differences."""
+def _paired_p(differences: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """One p for each row of differences. Ways count that come within the margin of the one that was seen."""
     pairs = differences.shape[1]
     if pairs <= EXACT_PAIRS:
         signs = 1 - 2.0 * (np.arange(2**pairs)[:, None] >> np.arange(pairs) & 1)
@@ -81,9 +85,9 @@ def _paired_p(differences: np.ndarray) -> np.ndarray:
     else:
         signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(DEALS, pairs))
         spare = 1  # the way that was seen is one of them
-    # A margin, so that two ways of summing equal numbers tie.
-    margin = 1e-10 * np.abs(differences).sum(axis=1)
-    as_good = (signs @ differences.T >= differences.sum(axis=1) - margin).sum(axis=0)
+    # Equal numbers summed in two ways differ by rounding of their own.
+    least = differences.sum(axis=1) - margin - 1e-10 * np.abs(differences).sum(axis=1)
+    as_good = (signs @ differences.T >= least).sum(axis=0)
     found: np.ndarray = (as_good + spare) / (len(signs) + spare)
     return found
 

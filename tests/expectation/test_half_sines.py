@@ -54,3 +54,7 @@ def test_ends_and_zero_among_many() -> None:
     found = mf.covariance("relu", 2.0, 2.0, c)
     np.testing.assert_allclose(found[-3:], [1.0 / math.pi, 1.0, 0.0], atol=1e-15)
     np.testing.assert_allclose(found[:-3], mf.covariance("relu", 2.0, 2.0, C), rtol=0.0, atol=1e-13)
+
+
+def test_orthogonal_inputs_of_an_odd_function_among_many() -> None:
+    assert mf.covariance("hardtanh", 2.0, 2.0, np.append(C, 0.0))[-1] == pytest.approx(0.0, abs=1e-25)

@@ -148,3 +148,9 @@ def test_a_correlation_that_rounding_carried_past_an_end_is_the_end(c: float) ->
 def test_a_correlation_further_out_is_an_error(c: float) -> None:
     with pytest.raises(mf.DomainError, match=r"c = .* is out of range"):
         mf.covariance("tanh", 1.0, 2.0, c)
+
+
+@pytest.mark.parametrize("bad", [-1.0, 1e-300, 1e300, math.inf, math.nan])
+def test_arrays_of_variances_are_checked(bad: float) -> None:
+    with pytest.raises(mf.DomainError, match="q"):
+        mf.second_moment("tanh", np.array([1.0, bad, 2.0]))

@@ -282,3 +282,11 @@ def test_dropout_where_the_variance_has_vanished() -> None:
     t = mf.Network(L.Repeat(L.Sequence("tanh", L.Dropout(0.1), L.Dense(0.5)), 40)).propagate(1e-279, 0.6)
     assert t.q1[-1] == 0.0
     assert t.c == pytest.approx(0.6 * 0.9 ** np.arange(41.0), rel=1e-11)
+
+
+@pytest.mark.parametrize("bad", [1e101, -1e-3, math.inf, math.nan])
+def test_numbers_of_layers_are_checked(bad: float) -> None:
+    with pytest.raises(mf.DomainError, match="sigma_w"):
+        L.Dense(bad, 0.1)
+    with pytest.raises(mf.DomainError, match="skip"):
+        L.Residual(L.Dense(1.0), "tanh", L.Dense(1.0), skip=bad * 1e200 if bad == -1e-3 else bad)

@@ -249,3 +249,11 @@ def test_a_gradient_is_one_all_along_the_edge() -> None:
     np.testing.assert_array_equal(net.propagate(50, q=float(edge.q), c=0.5).gradient, np.ones(51))
     off = mf.MeanField("tanh", 1.01 * float(edge.sigma_w), 0.1)
     assert off.propagate(50, q=off.q_star, c=0.5).gradient[0] == pytest.approx(off.chi_1**50, rel=1e-12)
+
+
+def test_a_start_beside_the_fixed_point_moves() -> None:
+    net = mf.MeanField("tanh", 1.3, 0.2)
+    start = net.q_star * (1.0 + 1e-4)
+    way = net.propagate(5, q=start, c=0.5)
+    assert way.q1[1] == net.variance_map(start) != start
+    assert (net.propagate(5, q=net.q_star, c=0.5).q1 == net.q_star).all()

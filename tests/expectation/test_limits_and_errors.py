@@ -150,7 +150,7 @@ def test_a_correlation_further_out_is_an_error(c: float) -> None:
         mf.covariance("tanh", 1.0, 2.0, c)
 
 
-@pytest.mark.parametrize("bad", [-1.0, 1e-300, 1e300, math.inf, math.nan])
+@pytest.mark.parametrize("bad", [-1.0, 1e-300, 1e-285, 1e285, 1e300, math.inf, math.nan])
 def test_arrays_of_variances_are_checked(bad: float) -> None:
     with pytest.raises(mf.DomainError, match="q"):
         mf.second_moment("tanh", np.array([1.0, bad, 2.0]))

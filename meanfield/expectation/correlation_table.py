@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.activations.kept import Kept
-from meanfield.expectation.angle_profile import NOISE, TERMS, angle_of, chebyshev_nodes, chebyshev_series, jumps, ratio
-from meanfield.expectation.angle_ratios import AngleRatios, TooManyFeatures
+from meanfield.expectation.angle_profile import angle_of, ratio
+from meanfield.expectation.angle_ratios import NOISE, AngleRatios, TooManyFeatures, jumps
+from meanfield.expectation.chebyshev import TERMS, chebyshev_nodes, chebyshev_series
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

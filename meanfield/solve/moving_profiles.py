@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes, chebyshev_series
+from meanfield.expectation.angle_profile import AngleProfile
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.layers.slopes import mean_square_slopes
 from meanfield.solve.angle_recursion import AngleRecursion, recursion_of_slopes

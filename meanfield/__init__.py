@@ -83,9 +83,9 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.shaping import shape_activation as shape_activation
     from meanfield.theory.spectrum.isometry import IsometryPoint as IsometryPoint
     from meanfield.theory.spectrum.isometry import isometry_point as isometry_point
-    from meanfield.theory.spectrum.jacobian import Atom as Atom
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum as JacobianSpectrum
     from meanfield.theory.spectrum.jacobian import jacobian_spectrum as jacobian_spectrum
+    from meanfield.theory.spectrum.jacobian_law import Atom as Atom
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum as JacobianSpectrum
     from meanfield.theory.spectrum.width import WidthEstimate as WidthEstimate
     from meanfield.theory.standardisation import Standardisation as Standardisation
     from meanfield.theory.standardisation import standardisation as standardisation
@@ -137,7 +137,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.shaping": ("shape_activation",),
     "meanfield.theory.standardisation": ("Standardisation", "standardisation"),
     "meanfield.theory.spectrum.isometry": ("IsometryPoint", "isometry_point"),
-    "meanfield.theory.spectrum.jacobian": ("Atom", "JacobianSpectrum", "jacobian_spectrum"),
+    "meanfield.theory.spectrum.jacobian": ("jacobian_spectrum",),
+    "meanfield.theory.spectrum.jacobian_law": ("Atom", "JacobianSpectrum"),
     "meanfield.theory.spectrum.width": ("WidthEstimate",),
     "meanfield.theory.trajectory": ("Trajectory",),
     "meanfield.theory.variance": ("FixedPoint",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -77,6 +77,7 @@ class Activation:
     costly: bool = False  # whether derivatives are numerical, at many values of φ each
     narrowest: float = 0.0
     has_formula: ClassVar[bool] = False  # whether `formula` is one, known without SymPy
+    _find: ClassVar[Callable[..., Activation]]  # `meanfield.activation`, which enters itself: the way back of what was pickled
 
     def __init__(
         self,

@@ -94,6 +94,9 @@ def activation(
     )
 
 
+Activation._find = staticmethod(activation)
+
+
 def _from_text(spec: str, parameters: dict[str, Any]) -> Activation:
     if len(spec) <= 100:
         entry = find(spec)

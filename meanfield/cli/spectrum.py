@@ -12,7 +12,7 @@ from meanfield.errors import DomainError
 
 if TYPE_CHECKING:
     from meanfield.theory.mean_field import MeanField
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -52,7 +52,7 @@ def spectrum(
     show_progress(verbose)
 
     from meanfield.theory.mean_field import MeanField
-    from meanfield.theory.spectrum.jacobian import spectrum_of
+    from meanfield.theory.spectrum.plain_layers import spectrum_of
 
     phi = named_activation(activation, parameter)
     at: float | str | None = None if q is None else q if q == "trajectory" else _variance(q)

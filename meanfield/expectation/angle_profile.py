@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.expectation.angle_ratios import NOISE, AngleRatios, OppositeLosses, jumps
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
+from meanfield.expectation.half_sines import FURTHEST, far_rows, near_rows, panels_of
 from meanfield.expectation.moments import V1, moment_table
 from meanfield.expectation.two_inputs import decorrelations_at
 
@@ -24,15 +27,8 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.arrays import Array
 
-TERMS = 24
 DEEPEST = 12
 TOLERANCE = 2e-14  # last coefficients, relative to the largest value of h
-NOISE = 3e-12  # what rounding of φ leaves of h near θ = 0 at large q: no bisection lessens it
-
-
-def jumps(activation: Activation) -> bool:
-    """Whether φ itself jumps, so that D ~ √ε."""
-    return any(b.value_jump != 0.0 for b in activation.breakpoints)
 
 
 def angle_of(s: Array, q: float) -> Array:
@@ -47,22 +43,6 @@ def ratio(activation: Activation, q: float, theta: Array) -> Array:
     half = np.sin(0.5 * theta)
     loss = decorrelations_at(activation, q, 2 * half * half)
     result: Array = loss / (half if jumps(activation) else 2 * half * half)
-    return result
-
-
-def chebyshev_series(values: Array) -> Array:
-    """Chebyshev coefficients along the last axis from values at the first-kind nodes (cos((2k+1)π/2n))."""
-    n = values.shape[-1]
-    k = np.arange(n)
-    matrix = 2.0 / n * np.cos(np.outer(k, (2 * k + 1) * np.pi / (2 * n)))
-    matrix[0] *= 0.5
-    result: Array = values @ matrix.T
-    return result
-
-
-def chebyshev_nodes(n: int = TERMS) -> Array:
-    """First-kind nodes on [−1, 1], descending."""
-    result: Array = np.cos((2 * np.arange(n) + 1) * np.pi / (2 * n))
     return result
 
 
@@ -89,8 +69,6 @@ class AngleProfile:
     @staticmethod
     def fit(activation: Activation, q: float) -> AngleProfile:
         """Sample D by quadrature and bisect in s until each series has decayed."""
-        from meanfield.expectation.angle_ratios import AngleRatios
-
         ratios = AngleRatios(activation, np.array([q]))
 
         def forward(theta: Array) -> Array:
@@ -116,8 +94,6 @@ class AngleProfile:
     @cached_property
     def far(self) -> tuple[Array, Array]:
         """The half θ ≥ π/2, which fixed points do not ask for."""
-        from meanfield.expectation.angle_ratios import OppositeLosses
-
         activation = self.source()
         if activation is None:
             raise ReferenceError("the activation of this profile is no more")
@@ -144,7 +120,6 @@ class AngleProfile:
 
     def decorrelations(self, c: Array, obtuse: bool = True) -> Array:
         """D at flat correlations in (−1, 1), obtuse: some below 0; at a moderate variance by half sines, a sixth of the price."""
-        from meanfield.expectation.half_sines import FURTHEST, panels_of
         from meanfield.expectation.half_sines_kernels import fill
 
         if self.q > FURTHEST:
@@ -156,14 +131,10 @@ class AngleProfile:
 
     @cached_property
     def _near_rows(self) -> Array:
-        from meanfield.expectation.half_sines import near_rows, panels_of
-
         return near_rows(self.decorrelation, panels_of(self.q), self.jumping)
 
     @cached_property
     def _far_rows(self) -> Array:
-        from meanfield.expectation.half_sines import far_rows, panels_of
-
         return far_rows(self.decorrelation, panels_of(self.q))
 
 

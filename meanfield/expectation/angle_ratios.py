@@ -15,7 +15,7 @@ import numpy as np
 from meanfield.activations.activation import shortened
 from meanfield.activations.kept import Kept
 from meanfield.errors import ActivationError
-from meanfield.expectation.angle_profile import NOISE, TERMS, chebyshev_nodes, chebyshev_series, jumps
+from meanfield.expectation.chebyshev import TERMS, chebyshev_nodes, chebyshev_series
 from meanfield.expectation.hermite import SIZES, projections
 from meanfield.expectation.moments import moment_table
 from meanfield.expectation.panels import gauss_legendre
@@ -31,8 +31,14 @@ DEEPEST = 12
 FEW = 1000  # panels of φ within reach that are nothing to worry about
 PER_QUADRATURE = 4000  # evaluations that D at one angle is worth, for each panel of φ
 MOST_WORK = 2_000_000_000  # evaluations for one object: some seconds
+NOISE = 3e-12  # what rounding of φ leaves of h near θ = 0 at large q: no bisection lessens it
 RESOLVED = 1e-13  # last coefficients in τ, relative to the largest value at the same q
 MOST_ENDS = 200_000  # panel ends before those are dropped that make narrow panels only
+
+
+def jumps(activation: Activation) -> bool:
+    """Whether φ itself jumps, so that D ~ √ε."""
+    return any(b.value_jump != 0.0 for b in activation.breakpoints)
 
 
 # The smallest q that was refused, for each kind of table: what is past it would be refused too, seconds later.

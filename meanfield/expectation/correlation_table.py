@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.activations.kept import Kept
-from meanfield.expectation.angle_profile import NOISE, TERMS, angle_of, chebyshev_nodes, chebyshev_series, jumps, ratio
-from meanfield.expectation.angle_ratios import AngleRatios, TooManyFeatures
+from meanfield.expectation.angle_profile import angle_of, ratio
+from meanfield.expectation.angle_ratios import NOISE, AngleRatios, TooManyFeatures, jumps
+from meanfield.expectation.chebyshev import TERMS, chebyshev_nodes, chebyshev_series
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -96,7 +97,10 @@ class CorrelationTable:
 
     def _build(self, p: int) -> Piece:
         try:
-            return self._fitted(self._ratios(p), chebyshev_nodes())
+            ratios = self._ratios(p)
+            if not ratios.usable:
+                self._dear.add(p)
+            return self._fitted(ratios, chebyshev_nodes())
         except TooManyFeatures:
             return _REFUSED
 

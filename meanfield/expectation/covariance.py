@@ -15,17 +15,9 @@ from meanfield.activations.kept import Kept
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.angle_series import AngleSeries
 from meanfield.expectation.arguments import broadcast, correlation_argument, derivative_order, unwrap, variance, within
+from meanfield.expectation.many_pairs import MANY, covariances_at, many_by_profile
 from meanfield.expectation.moments import V1, V, moment_table
-from meanfield.expectation.two_inputs import (
-    MANY,
-    covariance_at,
-    covariance_by_series,
-    covariances_at,
-    covariances_by_series,
-    decorrelation_at,
-    is_quick,
-    many_by_profile,
-)
+from meanfield.expectation.two_inputs import covariance_at, covariance_by_series, covariances_by_series, decorrelation_at, is_quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable

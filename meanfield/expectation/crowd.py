@@ -1,7 +1,7 @@
 """Questions that belong to a crowd: tables serve them, however few stand in one array.
 
 A network's kernel is followed layer by layer at a few hundred pairs, thousands of pairs in all. Each array alone would be too small for
-the tables of `two_inputs.covariances_at`, and a quadrature for each of its pairs takes a thousand times as long as a look-up.
+the tables of `many_pairs.covariances_at`, and a quadrature for each of its pairs takes a thousand times as long as a look-up.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
+
 if TYPE_CHECKING:
     from meanfield.arrays import Array
 
@@ -38,8 +40,6 @@ def far_rows(decorrelation: Decorrelation, panels: int) -> Array:
 
 
 def _nodes(panels: int) -> Array:
-    from meanfield.expectation.angle_profile import chebyshev_nodes
-
     left = np.arange(math.ceil(ACUTE * panels)) / panels
     result: Array = left[:, None] + 0.5 / panels * (1.0 + chebyshev_nodes(TERMS))
     return result
@@ -55,7 +55,5 @@ def _to_monomials() -> Array:
 
 def monomials(values: Array) -> Array:
     """Coefficients of powers of t ∈ [−1, 1] from values at `TERMS` Chebyshev nodes, row by row."""
-    from meanfield.expectation.angle_profile import chebyshev_series
-
     result: Array = np.ascontiguousarray(chebyshev_series(values) @ _to_monomials().T)
     return result

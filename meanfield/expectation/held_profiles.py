@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
-from meanfield.expectation.angle_profile import AngleProfile, jumps
+from meanfield.expectation.angle_profile import AngleProfile
+from meanfield.expectation.angle_ratios import jumps
 from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.moments import V1, moment_table
 

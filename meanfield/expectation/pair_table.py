@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from meanfield.activations.kept import Kept
-from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.expectation.pair_features import FeatureMaker, Features, Rule, product
 from meanfield.expectation.piecewise_linear import closed_covariances

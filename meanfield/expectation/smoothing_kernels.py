@@ -22,6 +22,13 @@ C3, C4, C5, C6, C7, C8, C9, C10, C11, C12 = (1.0 / math.factorial(k) for k in ra
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # k · LN2_HIGH is exact
 
 
+@kernel("i8(f8, f8, f8, f8)")
+def pieces_of(start: float, stop: float, centre: float, tau: float) -> int:
+    """Steps of 2 in T near 0, and such that exp(−T²/2) falls by at most e^−12 further out."""
+    widest = max(abs(start - centre), abs(stop - centre)) / tau
+    return max(1, math.ceil((stop - start) / tau / min(2.0, 12.0 / max(widest, 1e-3))))
+
+
 @kernel("void(float64[::1], float64, float64, float64[::1], int64, int64, int64[::1])")
 def count_nodes(centres: Array, tau: float, reach: float, edges: Array, hermite_nodes: int, legendre_nodes: int, counts: Integers) -> None:
     """How many nodes each centre needs."""
@@ -37,11 +44,38 @@ def count_nodes(centres: Array, tau: float, reach: float, edges: Array, hermite_
         for k in range(first, last + 1):
             stop = edges[k] if k < last else high
             if stop > start:
-                # Steps of 2 near 0, and such that exp(−T²/2) falls by at most e^−12 further out.
-                widest = max(abs(start - centres[i]), abs(stop - centres[i])) / tau
-                pieces += max(1, math.ceil((stop - start) / tau / min(2.0, 12.0 / max(widest, 1e-3))))
+                pieces += pieces_of(start, stop, centres[i], tau)
                 start = stop
         counts[i] = pieces * legendre_nodes
+
+
+@kernel("i8(f8, f8, f8, f8, f8, f8, f8[::1], f8[::1], i8, f8[::1], f8[::1])")
+def fill_panel(
+    centre: float,
+    tau: float,
+    start: float,
+    stop: float,
+    least: float,
+    most: float,
+    legendre: Array,
+    legendre_weights: Array,
+    at: int,
+    x: Array,
+    weights: Array,
+) -> int:
+    """Nodes on [start, stop], none below `least` or above `most`, from place `at` on; the place behind them."""
+    norm = 1.0 / math.sqrt(2.0 * math.pi)
+    pieces = pieces_of(start, stop, centre, tau)
+    half = 0.5 * (stop - start) / pieces
+    for p in range(pieces):
+        for j in range(legendre.size):
+            # From the panel's end and not from X: beside a pole at 0 all digits of x count.
+            value = max(min(start + half * (2 * p + 1 + legendre[j]), most), least)
+            t = (value - centre) / tau
+            x[at] = value
+            weights[at] = half / tau * legendre_weights[j] * norm * math.exp(-0.5 * t * t)
+            at += 1
+    return at
 
 
 @kernel(
@@ -62,7 +96,6 @@ def place_nodes(
     weights: Array,
 ) -> None:
     """Fill x = X + τT and the weights (the Gaussian included); centre i owns offsets[i] … offsets[i + 1]."""
-    norm = 1.0 / math.sqrt(2.0 * math.pi)
     for i in range(centres.size):
         low, high = centres[i] - reach * tau, centres[i] + reach * tau
         first = np.searchsorted(edges, low, side="right")
@@ -77,22 +110,10 @@ def place_nodes(
         for k in range(first, last + 1):
             stop = edges[k] if k < last else high
             if stop > start:
-                widest = max(abs(start - centres[i]), abs(stop - centres[i])) / tau
-                pieces = max(1, math.ceil((stop - start) / tau / min(2.0, 12.0 / max(widest, 1e-3))))
-                half = 0.5 * (stop - start) / pieces
-                for p in range(pieces):
-                    for j in range(legendre.size):
-                        # From the panel's end and not from X: beside a pole at 0 all digits of x count.
-                        value = start + half * (2 * p + 1 + legendre[j])
-                        # Rounding must not carry a node across the edge that its panel ends at.
-                        if k < last and value >= edges[k]:
-                            value = np.nextafter(edges[k], -math.inf)
-                        if k > first and value <= edges[k - 1]:
-                            value = np.nextafter(edges[k - 1], math.inf)
-                        t = (value - centres[i]) / tau
-                        x[at] = value
-                        weights[at] = half / tau * legendre_weights[j] * norm * math.exp(-0.5 * t * t)
-                        at += 1
+                # Rounding must not carry a node across the edges that its panel ends at.
+                least = np.nextafter(edges[k - 1], math.inf) if k > first else -math.inf
+                most = np.nextafter(edges[k], -math.inf) if k < last else math.inf
+                at = fill_panel(centres[i], tau, start, stop, least, most, legendre, legendre_weights, at, x, weights)
                 start = stop
 
 

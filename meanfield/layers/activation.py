@@ -11,7 +11,7 @@ from meanfield.activations import activation as find_activation
 from meanfield.layers import gaussian_map
 from meanfield.layers.composition import MOST_IN_A_ROW, compose, in_a_row, slope_of
 from meanfield.layers.cotangent import Behind, Cotangent, Cotangents
-from meanfield.layers.dropout import masked_slopes
+from meanfield.layers.dropout import at_zero, masked_slopes
 from meanfield.layers.law import Function, Gaussian, Masked, OnSphere, Source, Unknown
 from meanfield.layers.layer import Layer, MisplacedLayer, Step
 from meanfield.layers.slopes import mean_square_slopes
@@ -171,27 +171,27 @@ def _of_masked(act: Function_, part: Part, law: Masked) -> tuple[Part, Any]:
     """
     keep, rest = law.keep, 1.0 - law.keep
     inner = law.source
-    at_zero = float(gaussian_map.mean(act, np.zeros(1))[0])
+    masked = at_zero(act, 0)
     source = Source(inner.q1 / keep**2, inner.q2 / keep**2, inner.epsilon)
     raw, _ = _of_gaussian(act, part, source)
-    v1 = keep * raw.q1 + rest * at_zero**2
-    v2 = keep * raw.q2 + rest * at_zero**2
+    v1 = keep * raw.q1 + rest * masked**2
+    v2 = keep * raw.q2 + rest * masked**2
     norm = np.sqrt(v1) * np.sqrt(v2)
     inside = np.sqrt(raw.q1) * np.sqrt(raw.q2)
-    product = keep**2 * inside * (1.0 - raw.epsilon) + keep * rest * at_zero * (raw.mean1 + raw.mean2) + rest**2 * at_zero**2
-    apart = keep**2 * inside * raw.epsilon + keep * rest * (inside - at_zero * (raw.mean1 + raw.mean2) + at_zero**2)
+    product = keep**2 * inside * (1.0 - raw.epsilon) + keep * rest * masked * (raw.mean1 + raw.mean2) + rest**2 * masked**2
+    apart = keep**2 * inside * raw.epsilon + keep * rest * (inside - masked * (raw.mean1 + raw.mean2) + masked**2)
     with np.errstate(divide="ignore", invalid="ignore"):
         epsilon = np.where(v1 == v2, apart / norm, 1.0 - product / norm)
     epsilon = np.where(norm > 0.0, np.clip(epsilon, 0.0, 2.0), part.epsilon)
     if isinstance(part.tangent, TangentKernel) and part.tangent.one_pass:
         epsilon = part.epsilon
-    mean1, mean2 = keep * raw.mean1 + rest * at_zero, keep * raw.mean2 + rest * at_zero
+    mean1, mean2 = keep * raw.mean1 + rest * masked, keep * raw.mean2 + rest * masked
     # The mask's own factor has brought 1 for K12, and the kept pairs' 1/ρ² for u: together C[φ'] of u.
     tangent = raw.tangent
     after = Part(part.share, v1, v2, epsilon, mean1, mean2, Unknown("dropout before an activation"), tangent)
 
     def factor(act: Function_) -> Array:
-        return keep * _slopes(act, source.q1) + rest * _slopes(act, np.zeros(np.shape(source.q1)))
+        return keep * _slopes(act, source.q1) + rest * at_zero(act, 1) ** 2
 
     def slope(behind: Cotangent) -> Cotangent:
         return _pulled(behind, act, factor, lambda act: masked_slopes(act, inner, keep), keep)

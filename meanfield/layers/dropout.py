@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meanfield.errors import ActivationError
 from meanfield.expectation.two_inputs import mean
 from meanfield.layers import gaussian_map
 from meanfield.layers.arguments import number
@@ -92,7 +94,8 @@ def _pulled(part: Part, cotangent: Cotangent, keep: float) -> Cotangent:
     for each in cotangent.behind:
         source = np.ravel(part.law.source.q1 / each.keep**2)
         passed = each.keep / (part.law.keep / keep)  # κ
-        alive, dead = (mean_square_slopes(each.activation, at).reshape(np.shape(part.q1)) for at in (source, 0.0 * source))
+        alive = mean_square_slopes(each.activation, source).reshape(np.shape(part.q1))
+        dead = at_zero(each.activation, 1) ** 2 if passed > each.keep else 0.0
         factor = (each.keep / passed * alive + (1.0 - each.keep / passed) * dead) / passed
         mine = None
         if each.common_before is not None:
@@ -101,11 +104,19 @@ def _pulled(part: Part, cotangent: Cotangent, keep: float) -> Cotangent:
     return Cotangent(cotangent.free / keep, tuple(behind), common=shares[0][1])
 
 
+def at_zero(act: Function_, order: int) -> float:
+    """φ⁽ᵏ⁾(0), which a masked unit sees: at a kink that of the side which φ's own code takes, as in a network; inf where undefined."""
+    try:
+        return float(act.values(np.zeros(1), order)[0])
+    except ActivationError:
+        return math.inf
+
+
 def masked_slopes(act: Function_, source: Source, keep: float, passed: float = 1.0) -> Array:
     """E[φ'(d₁x)φ'(d₂x')] of two inputs with masks of their own: a²C[φ'] + 2a(1 − a)φ'(0)E[φ'] + (1 − a)²φ'(0)² with a = ρ/κ."""
     a = keep / passed
     inner = Source(source.q1 / keep**2, source.q2 / keep**2, source.epsilon)
-    at_zero = float(mean(act, 1, 0.0))
+    dead = at_zero(act, 1) if a < 1.0 else 0.0
     means = np.reshape([mean(act, 1, float(q)) for q in np.ravel(inner.q1)], np.shape(inner.q1))
-    whole: Array = a * a * gaussian_map.slope_covariance(act, inner) + 2.0 * a * (1.0 - a) * at_zero * means + (1.0 - a) ** 2 * at_zero**2
+    whole: Array = a * a * gaussian_map.slope_covariance(act, inner) + 2.0 * a * (1.0 - a) * dead * means + (1.0 - a) ** 2 * dead**2
     return whole

@@ -13,10 +13,10 @@ from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.covariance import covariances, decorrelations
 from meanfield.expectation.crowd import is_crowd
 from meanfield.expectation.held_profiles import angle_profile, has_profile
+from meanfield.expectation.many_pairs import MANY, MANY_PAIRS
 from meanfield.expectation.moments import MEAN, moment_table
 from meanfield.expectation.pair_table import pair_table
 from meanfield.expectation.second_moment import second_moments
-from meanfield.expectation.two_inputs import MANY, MANY_PAIRS
 from meanfield.expectation.two_inputs import mean as mean_at
 from meanfield.layers import limits
 

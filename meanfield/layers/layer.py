@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from meanfield.errors import DomainError
 from meanfield.layers.cotangent import Pullback
 from meanfield.layers.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from meanfield.activations import Activation
     from meanfield.layers.sequence import Repeat, Sequence
@@ -59,7 +59,16 @@ class Exactness(NamedTuple):
 
 
 class Layer(ABC):
-    """What every layer can do. ``a >> b`` puts b behind a, ``a * 3`` repeats a."""
+    """What every layer can do. ``a >> b`` puts b behind a, ``a * 3`` repeats a.
+
+    What these signs make are layers themselves: each kind enters its name in `kinds` when it is defined, and they are found there.
+    """
+
+    kinds: ClassVar[dict[str, Callable[..., Any]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if cls.__module__.startswith("meanfield."):
+            Layer.kinds[cls.__name__] = cls
 
     @abstractmethod
     def apply(self, state: State) -> Step:
@@ -115,30 +124,24 @@ class Layer(ABC):
         return None
 
     def __rshift__(self, other: Any) -> Sequence:
-        from meanfield.layers.sequence import Sequence
-
-        return Sequence(self, other)
+        made: Sequence = Layer.kinds["Sequence"](self, other)
+        return made
 
     def __rrshift__(self, other: Any) -> Sequence:
-        from meanfield.layers.sequence import Sequence
-
-        return Sequence(other, self)
+        made: Sequence = Layer.kinds["Sequence"](other, self)
+        return made
 
     def __mul__(self, times: int) -> Repeat:
-        from meanfield.layers.sequence import Repeat
-
-        return Repeat(self, times)
+        made: Repeat = Layer.kinds["Repeat"](self, times)
+        return made
 
     __rmul__ = __mul__
 
 
 def as_layer(spec: Any) -> Layer:
     """A layer as it is; an activation, or anything that stands for one, as a layer."""
-    if isinstance(spec, Layer):
-        return spec
-    from meanfield.layers.activation import Activation
-
-    return Activation(spec)
+    made: Layer = spec if isinstance(spec, Layer) else Layer.kinds["Activation"](spec)
+    return made
 
 
 def every(layers: tuple[Layer, ...]) -> Iterator[Layer]:

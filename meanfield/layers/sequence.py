@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from meanfield.errors import DomainError
+from meanfield.layers.activation import Activation
 from meanfield.layers.arguments import whole
 from meanfield.layers.cotangent import Cotangents, Pullback
+from meanfield.layers.dense import Dense
+from meanfield.layers.dropout import Dropout
 from meanfield.layers.layer import Affine, Layer, MisplacedLayer, Step, as_layer
 from meanfield.layers.sites import step
 from meanfield.layers.state import State
@@ -79,10 +82,6 @@ class Sequence(Layer):
         return Step(state, _through(pulls))
 
     def affine(self) -> Affine | None:
-        from meanfield.layers.activation import Activation
-        from meanfield.layers.dense import Dense
-        from meanfield.layers.dropout import Dropout
-
         if len(self.layers) == 1:
             return self.layers[0].affine()
         keep = 1.0

@@ -64,7 +64,7 @@ def comparison(sim: Simulation, ax: Axes | None = None, *, quantity: str = "q1",
     """
     import numpy as np
 
-    from meanfield.simulation.comparison import at_its_width
+    from meanfield.simulation.plain_comparison import at_its_width
 
     if not hasattr(sim, "ensemble"):
         raise DomainError(f"sim: {type(sim).__name__} {str(sim)[:40]!r} is no simulation; give a result of meanfield.simulate")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 POINTS = 400  # of each band
 WIDE = 1e3  # ratio of the ends shown from which the axis is logarithmic
@@ -56,7 +56,7 @@ def spectrum(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('singular value $s$', 'density')
     """
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
     many = [spectra] if isinstance(spectra, JacobianSpectrum) else list(spectra)
     if not many or not all(isinstance(s, JacobianSpectrum) for s in many):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from meanfield.proof import check as base
+from meanfield.proof import check_claims as base
 from meanfield.proof.balls import flint
 
 Tree = tuple[Any, ...]

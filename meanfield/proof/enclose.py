@@ -12,9 +12,8 @@ from meanfield.activations import activation as find_activation
 from meanfield.activations.activation import Activation, shortened
 from meanfield.errors import ActivationError, DomainError
 from meanfield.proof.balls import Ball, ProofError, ball, decimal, ends, flint, precision, require
-from meanfield.proof.function import Function, function_of
+from meanfield.proof.function import Function, function_of, one_sided
 from meanfield.proof.integrals import Expectations
-from meanfield.proof.jets import Jet
 from meanfield.result import Result
 
 _MOST_DIGITS = 1000
@@ -270,17 +269,6 @@ def _at_zero(subject: _Subject, k: int) -> Ball:
     return (right[k] ** 2 + left[k] ** 2) / 2
 
 
-def one_sided(function: Function, order: int) -> tuple[Jet, Jet]:
-    """The jets at 0+ and 0−."""
-    from meanfield.proof.jets import real
-
-    zero = flint.arb(0)
-    pieces = function.pieces.pieces
-    right = next(p for p in pieces if p.high is None or p.high.sign() == 1)
-    left = next(p for p in reversed(pieces) if p.low is None or p.low.sign() == -1)
-    return real(right.tree, zero, order), real(left.tree, zero, order)
-
-
 def _covariance(subject: _Subject, digits: int, q1: Any, q2: Any, c: Any, derivative: Any = 0) -> Enclosure:
     from meanfield.proof.covariances import covariance
 
@@ -359,7 +347,8 @@ def _c_star(subject: _Subject, digits: int, sigma_w: Any, sigma_b: Any) -> Enclo
 
 
 def _standardisation(subject: _Subject, digits: int, q: Any = 1) -> Enclosures:
-    from meanfield.proof.covariances import mean, side_of
+    from meanfield.proof.covariances import mean
+    from meanfield.proof.sides import side_of
 
     variance = positive(q, "q")
     for more in (10, 40, 2 * digits + 60):

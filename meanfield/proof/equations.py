@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from meanfield.proof.balls import Ball, ProofError, ball, flint, fraction, precision
+from meanfield.proof.function import one_sided
 from meanfield.proof.search import DoubleMoments, first_change, tightened
 
 _STEPS = 9
@@ -71,8 +72,6 @@ def enclosed_root(f: Callable[[Ball, int], Ball], near: float, digits: int) -> B
 
 def edge_of_chaos(subject: Any, sigma_b: Fraction, digits: int) -> dict[str, Ball]:
     """The point with the smallest q."""
-    from meanfield.proof.enclose import one_sided
-
     _continuous(subject)
     m = Moments(subject)
     square = sigma_b**2
@@ -104,8 +103,6 @@ def edge_of_chaos(subject: Any, sigma_b: Fraction, digits: int) -> dict[str, Bal
 
 def fixed_point(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int) -> dict[str, Ball]:
     """The fixed point that the recursion from q = 1 comes to."""
-    from meanfield.proof.enclose import one_sided
-
     m = Moments(subject)
     bias, weight = sigma_b**2, sigma_w**2
 
@@ -149,7 +146,8 @@ def c_star(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int) -> B
 
     f is convex on [0, 1], f(1) = 1 and f'(1) = χ₁: where χ₁ < 1 there is f(c) > c below 1, where χ₁ > 1 one root of f(c) = c in [0, 1).
     """
-    from meanfield.proof.covariances import correlated, mean, side_of
+    from meanfield.proof.covariances import correlated, mean
+    from meanfield.proof.sides import side_of
 
     point = fixed_point(subject, sigma_w, sigma_b, digits + 20)
     q, chi = point["q"], point["chi_1"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meanfield.activations.formula.tree import Node
 from meanfield.proof.balls import Ball, ProofError, flint, precision
 from meanfield.proof.expansions import Expansion, Expansions
-from meanfield.proof.jets import Jet, evaluate
+from meanfield.proof.jets import Jet, evaluate, real
 from meanfield.proof.pieces import Pieces, continuity, cut_up
 
 if TYPE_CHECKING:
@@ -137,3 +137,12 @@ def decaying_bound(f: Expansion, q: Ball, end: Ball) -> Ball:
 
 
 Combination = Callable[[Jet, Any], Any]
+
+
+def one_sided(function: Function, order: int) -> tuple[Jet, Jet]:
+    """The jets at 0+ and 0−."""
+    zero = flint.arb(0)
+    pieces = function.pieces.pieces
+    right = next(p for p in pieces if p.high is None or p.high.sign() == 1)
+    left = next(p for p in reversed(pieces) if p.low is None or p.low.sign() == -1)
+    return real(right.tree, zero, order), real(left.tree, zero, order)

@@ -9,7 +9,8 @@ from typing import Any
 from meanfield.proof.balls import Ball, ProofError, ball, flint, precision
 from meanfield.proof.function import BITS, Function, Tail, decaying_bound
 from meanfield.proof.jets import Complexes, Jet, program, real
-from meanfield.proof.pieces import Piece, Pieces
+from meanfield.proof.piece import Piece
+from meanfield.proof.pieces import Pieces
 
 Combination = Callable[[Jet, Any], Any]  # of a jet and x, by sums and products: the same for numbers and for expansions
 _EVALUATIONS = 1_500_000

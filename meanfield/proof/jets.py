@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from meanfield.activations.formula.tree import Node, tape
 from meanfield.proof.balls import Ball, ProofError, ball, flint
 from meanfield.proof.exact import Exact
+from meanfield.proof.exact_values import exact_value
 
 Jet = list[Any]
 _ONE = Exact.of(1)
@@ -38,14 +39,12 @@ class Program:
     """An expression ready for evaluation: its steps, and the numbers among them."""
 
     def __init__(self, tree: Node) -> None:
-        from meanfield.proof.pieces import exact_value
-
         self.steps = tape(tree)
         nodes: list[Node] = []
         self.exact: list[Exact | None] = []
         for step in self.steps:
             nodes.append(Node(step.op, tuple(nodes[arg] for arg in step.args), step.number))
-            self.exact.append(exact_value(nodes[-1]) if step.constant else None)
+            self.exact.append(exact_value(nodes[-1], None, finite) if step.constant else None)
         self._balls: tuple[int, list[Ball]] = (0, [])
 
     def numbers(self) -> list[Ball]:
@@ -95,6 +94,12 @@ def program(tree: Node) -> Program:
 def evaluate(tree: Node, x: Any, order: int, field: Field) -> Jet:
     """[φ, φ', φ''] at x, up to the order."""
     return program(tree).run(x, order, field)
+
+
+def finite(node: Node, x: Exact | None) -> bool:
+    """Whether the arguments of a node are finite numbers at x."""
+    here = flint.arb(0) if x is None else x.ball()
+    return all(evaluate(arg, here, 0, Reals())[0].is_finite() for arg in node.args)
 
 
 def _step(op: str, args: list[Jet], constants: list[Any], field: Field) -> Jet:

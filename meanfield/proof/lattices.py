@@ -10,13 +10,11 @@ import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meanfield.proof.balls import Ball, ProofError, ball, flint, precision
 from meanfield.proof.jets import REALS, program
-
-if TYPE_CHECKING:
-    from meanfield.proof.covariances import Side
+from meanfield.proof.sides import Side, beyond, complex_bound
 
 _MOST_POINTS = 60_000
 _MOST_NODES = 40
@@ -55,8 +53,6 @@ def _left_over(a: Ball, kappa: Ball, h: Ball, reach: Ball) -> Ball:
 
 def _strip(side: Side, reach: Ball, widest: float) -> tuple[float, Ball]:
     """A half-height a, in units of √q, and a bound of |f| on [−reach − a, reach + a] × [−a, a]·i."""
-    from meanfield.proof.covariances import complex_bound
-
     root, a = side.q.sqrt(), widest
     for _ in range(_STRIPS):
         end = (reach + flint.arb(a)) * root
@@ -82,8 +78,6 @@ def _not_tiny(value: Ball) -> Ball:
 
 def _outside(f: Side, g: Side, reach: Ball) -> Ball:
     """A bound of what |z₁| > R or |z₂| > R adds: E[exp(|z₁| + |z₂|); |z₁| > R] ≤ 2√e E[exp 2|z₁|; |z₁| > R]."""
-    from meanfield.proof.covariances import beyond
-
     return f.most * g.most * beyond(flint.arb(2), reach) * 4 * (flint.arb(1) / 2).exp()
 
 
@@ -124,8 +118,6 @@ def common(f: Side, g: Side, s: Fraction, same: bool, reach: Ball, tolerance: Ba
     On |T| ≤ R, f is its Taylor polynomial of degree 2N − 1 around √(qs) X and at most 2M(δ|T|)^2N more, where |f| ≤ M up to a distance ρ,
     δ = √(q(1−s))/ρ and δR ≤ ½; here ρ = a√q. The rule is exact for the polynomial, and no larger than the mean for T^2N.
     """
-    from meanfield.proof.covariances import beyond
-
     shift, own = ball(s).sqrt(), (1 - ball(s)).sqrt()
     far = (reach + _MARGIN) * (shift + own)
     widest = math.sqrt(2 * -float(tolerance.log()) + 40)
@@ -161,8 +153,6 @@ def common(f: Side, g: Side, s: Fraction, same: bool, reach: Ball, tolerance: Ba
 
 def _hermite(delta: Ball, most: Ball, reach: Ball, tolerance: Ball) -> tuple[tuple[tuple[Ball, Ball], ...], Ball]:
     """Nodes and weights for E[f; |T| ≤ R], and a bound of the error."""
-    from meanfield.proof.covariances import beyond
-
     odd = flint.arb(1)
     for n in range(1, _MOST_NODES + 1):
         odd = odd * (2 * n - 1)  # E[T^2n]

@@ -18,7 +18,7 @@ from meanfield.proof.expansions import Expansion, Expansions
 from meanfield.proof.function import STARTS, Function, tail
 from meanfield.proof.jets import real
 from meanfield.proof.kernel import Clock
-from meanfield.proof.pieces import Piece
+from meanfield.proof.piece import Piece
 from meanfield.proof.taylor import taylor
 
 KERNELS = ("stability", "fixed_points", "chi_1")

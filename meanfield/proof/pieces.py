@@ -10,24 +10,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cmp_to_key
 
-from meanfield.activations.formula.tree import COMPARISONS, HALF, ONE, ZERO, Node, has_x, neg, number, walk
+from meanfield.activations.formula.tree import HALF, ONE, ZERO, Node, has_x, neg, number, walk
 from meanfield.proof import exact
-from meanfield.proof.balls import ProofError, flint, sign
+from meanfield.proof.balls import ProofError, sign
 from meanfield.proof.exact import Exact
+from meanfield.proof.exact_values import SIDES, exact_value, power
+from meanfield.proof.jets import Reals, evaluate, finite
+from meanfield.proof.piece import Piece
+from meanfield.proof.signs import constant_sign
 
-_SIDES = {"abs", "sign", "heaviside", "relu", "max", "min"} | COMPARISONS
 _CONTINUOUS = frozenset(("abs", "relu", "max", "min"))  # whose value does not jump where they switch
 _JUMPING = frozenset(("where", "sign", "heaviside"))
 _MOST_CUTS = 40
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The expression, analytic as far as it is finite, that φ is on (low, high); None stands for ∓∞."""
-
-    low: Exact | None
-    high: Exact | None
-    tree: Node
 
 
 @dataclass(frozen=True)
@@ -115,7 +109,7 @@ class _Resolver:
         if op == "where":
             return self.resolve(node.args[1] if self.holds(node.args[0]) else node.args[2])
         args = tuple(self.resolve(arg) for arg in node.args)
-        if op in _SIDES:
+        if op in SIDES:
             return self.switched(op, args)
         return folded(op, args, node)
 
@@ -160,7 +154,7 @@ class _Resolver:
         at = self.inside()
         value = exact.ZERO
         for n, c in powers.items():
-            value = value + c * _power(at, n)
+            value = value + c * power(at, n)
         return _sure(value.sign())
 
     def inside(self) -> Exact:
@@ -175,8 +169,6 @@ class _Resolver:
         return (self.low + self.high) * Exact.of(Fraction(1, 2))
 
     def _kept_sign(self, g: Node) -> int:
-        from meanfield.proof.signs import constant_sign
-
         found = constant_sign(Piece(self.low, self.high, g))
         if found is None:
             raise ProofError("the formula switches where no exact place is known")
@@ -243,7 +235,7 @@ def polynomial(node: Node) -> _Powers | None:
     if node.op == "x":
         return {1: exact.ONE}
     if not has_x(node):
-        value = exact_value(node)
+        value = exact_value(node, None, finite)
         return None if value is None else ({0: value} if value.terms else {})
     parts = [polynomial(arg) for arg in node.args]
     if any(part is None for part in parts):
@@ -297,99 +289,8 @@ def _roots(powers: _Powers) -> list[Exact]:
     return both[:1] if which == 0 else both
 
 
-def _power(base: Exact, n: int) -> Exact:
-    result = exact.ONE
-    for _ in range(n):
-        result = result * base
-    return result
-
-
-_AT_ZERO: dict[str, Fraction] = {
-    **dict.fromkeys(("expm1", "log1p", "sin", "tan", "sinh", "tanh", "arcsin", "arctan", "arcsinh", "arctanh", "erf", "sqrt"), Fraction(0)),
-    **dict.fromkeys(("exp", "cos", "cosh", "erfc"), Fraction(1)),
-    "sigmoid": Fraction(1, 2),
-}
-
-
-def exact_value(node: Node, x: Exact | None = None) -> Exact | None:
-    """The value at an exact x, where it has a form that arithmetic with exact numbers reaches; else None."""
-    known: dict[int, Exact | None] = {}
-
-    def value(part: Node) -> Exact | None:
-        if id(part) not in known:
-            known[id(part)] = at(part)
-        return known[id(part)]
-
-    def at(part: Node) -> Exact | None:
-        op = part.op
-        if op == "number":
-            return Exact.of(part.number or 0)
-        if op == "x":
-            return x
-        if op in ("pi", "e"):
-            return exact.PI if op == "pi" else exact.E
-        if op == "where" or op in _SIDES:
-            return None
-        found = [value(arg) for arg in part.args]
-        if op == "*" and any(one is not None and not one.terms for one in found) and _finite(part, x):
-            return exact.ZERO
-        args = [one for one in found if one is not None]
-        if len(args) != len(found):
-            return None
-        return _apply(op, args)
-
-    return value(node)
-
-
-def _finite(node: Node, x: Exact | None) -> bool:
-    """Whether both factors are finite numbers at x."""
-    from meanfield.proof.jets import Reals, evaluate
-
-    here = flint.arb(0) if x is None else x.ball()
-    return all(evaluate(arg, here, 0, Reals())[0].is_finite() for arg in node.args)
-
-
-def _apply(op: str, args: list[Exact]) -> Exact | None:
-    if op == "+":
-        return args[0] + args[1]
-    if op == "*":
-        return args[0] * args[1]
-    if op == "neg":
-        return -args[0]
-    if op == "/":
-        inverse = args[1].inverse()
-        return None if inverse is None else args[0] * inverse
-    if op == "**":
-        return _exact_power(args[0], args[1].rational)
-    if op == "sqrt":
-        return args[0].root()
-    if not args[0].terms:
-        if op == "arccos":
-            return exact.PI * Exact.of(Fraction(1, 2))
-        return Exact.of(_AT_ZERO[op]) if op in _AT_ZERO else None
-    if args[0] == exact.ONE:
-        if op == "exp":
-            return exact.E
-        return exact.ZERO if op in ("log", "arccosh", "arccos") else None
-    return None
-
-
-def _exact_power(base: Exact, power: Fraction | None) -> Exact | None:
-    if power is None:
-        return None
-    if power.denominator == 2:
-        root = base.root()
-        return None if root is None else _exact_power(root, Fraction(power.numerator))
-    if power.denominator != 1 or abs(power) > 64:
-        return None
-    result = _power(base, abs(int(power)))
-    return result if power >= 0 else result.inverse()
-
-
 def continuity(pieces: Pieces, index: int) -> bool | None:
     """Whether φ is continuous at a cut: shown exactly, refuted by balls, or None."""
-    from meanfield.proof.jets import Reals, evaluate
-
     cut = pieces.cuts[index]
     left, right = pieces.pieces[index].tree, pieces.pieces[index + 1].tree
     here = cut.at.ball()
@@ -400,7 +301,7 @@ def continuity(pieces: Pieces, index: int) -> bool | None:
         return False
     if cut.safe:
         return True
-    exactly = [exact_value(tree, cut.at) for tree in (left, right)]
+    exactly = [exact_value(tree, cut.at, finite) for tree in (left, right)]
     if exactly[0] is None or exactly[1] is None:
         return None
     which = (exactly[1] - exactly[0]).sign()

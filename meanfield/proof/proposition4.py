@@ -23,8 +23,7 @@ from meanfield.errors import DomainError
 from meanfield.proof.balls import ProofError, ball, flint, precision, require
 from meanfield.proof.check import FORMAT, verified
 from meanfield.proof.document import THEOREMS, Proof, Step
-from meanfield.proof.enclose import one_sided
-from meanfield.proof.function import BITS, STARTS, Function, function_of, tail
+from meanfield.proof.function import BITS, STARTS, Function, function_of, one_sided, tail
 from meanfield.proof.jets import real
 from meanfield.proof.kernel import Cells, Clock, Kernel, cells_for_a_fall, far_out, settled_by_grid
 from meanfield.proof.patterns import KERNELS, Pattern

@@ -7,7 +7,7 @@ from fractions import Fraction
 from meanfield.proof.balls import ProofError, ball, flint, sign
 from meanfield.proof.expansions import Expansions
 from meanfield.proof.jets import evaluate, real
-from meanfield.proof.pieces import Piece
+from meanfield.proof.piece import Piece
 
 _SMALLEST = Fraction(1, 2**24)
 _MOST = 3000

@@ -83,8 +83,6 @@ class _Block:
 
     def jacobians(self) -> Array:
         """J = Π σ_w W_l D_l, layer by layer; nan for a network that overflows."""
-        from meanfield.simulation.jacobian import scaled_product
-
         ensemble, size = self.ensemble, self.size
         product: Any = None
         log_scale = np.zeros(size)
@@ -103,7 +101,7 @@ class _Block:
                 weighted = matrix * slope[:, None, :] * scale
                 parts.append(weighted if product is None else self.xp.matmul(weighted, product))
             whole = parts[0] if len(parts) == 1 else self.xp.concat(parts, axis=1)
-            product, log_scale = scaled_product(self.xp, whole, log_scale)
+            product, log_scale = _scaled_product(self.xp, whole, log_scale)
             if index + 1 < ensemble.depth:
                 layer = self._step(ensemble.activation.values(layer.reshape(-1), 0).reshape(layer.shape), index)
         values = np.array(self.library.fetch(self.xp.linalg.svdvals(product)))
@@ -195,3 +193,12 @@ class _Block:
             delta[~((square > 0.0) & (square < math.inf))] = 0.0
         result[self.lost] = np.nan
         return result
+
+
+def _scaled_product(xp: Any, product: Any, log_scale: Array) -> tuple[Any, Array]:
+    """A batch of matrices brought to a largest entry of about 1 by powers of 2, with the logarithms of what was taken out."""
+    largest = np.asarray([float(xp.max(xp.abs(product[i]))) for i in range(product.shape[0])])
+    exponent = np.where((largest > 0.0) & np.isfinite(largest), np.frexp(largest)[1], 0)
+    factors = np.ldexp(1.0, -exponent)
+    scaled = xp.stack([product[i] * float(factors[i]) for i in range(product.shape[0])])
+    return scaled, log_scale + exponent * math.log(2.0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
 from meanfield.progress_bar import progress_bar
+from meanfield.simulation.comparison import normal_deviates, sidak
+from meanfield.simulation.explicit import jacobians
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
@@ -72,8 +74,6 @@ def singular_values(ensemble: Ensemble, n_jobs: int | None, progress: bool) -> A
     """Of ∂h^L/∂h⁰ of the first input, descending: shape (networks, the smaller of the first and the last width)."""
     from joblib import Parallel, delayed
 
-    from meanfield.simulation.explicit import jacobians
-
     if max(ensemble.widths) > LARGEST:
         raise DomainError(f"jacobian = True with a layer of {max(ensemble.widths)} units: at most {LARGEST} are served")
     tasks = (delayed(jacobians)(ensemble, block) for block in range(ensemble.blocks))
@@ -87,9 +87,8 @@ def singular_values(ensemble: Ensemble, n_jobs: int | None, progress: bool) -> A
 
 def compare_singular_values(ensemble: Ensemble, values: Array, false_alarm: float) -> SpectrumComparison:
     """Against the law along the trajectory of the ensemble's first input."""
-    from meanfield.simulation.comparison import normal_deviates, sidak
     from meanfield.theory.mean_field import MeanField
-    from meanfield.theory.spectrum.jacobian import spectrum_of_path
+    from meanfield.theory.spectrum.plain_layers import spectrum_of_path
 
     def nothing(reason: str) -> SpectrumComparison:
         none = np.zeros(0)
@@ -125,12 +124,3 @@ def compare_singular_values(ensemble: Ensemble, values: Array, false_alarm: floa
     order = NEXT * depth / widths[0] * slopes + 1.0 / widths[0]
     z = normal_deviates((sampled - predicted) / np.sqrt(error**2 + order**2), ensemble.networks - 1)
     return SpectrumComparison(levels, predicted, sampled, error, z, sidak(false_alarm, z.size), false_alarm)
-
-
-def scaled_product(xp: Any, product: Any, log_scale: Array) -> tuple[Any, Array]:
-    """A batch of matrices brought to a largest entry of about 1 by powers of 2, with the logarithms of what was taken out."""
-    largest = np.asarray([float(xp.max(xp.abs(product[i]))) for i in range(product.shape[0])])
-    exponent = np.where((largest > 0.0) & np.isfinite(largest), np.frexp(largest)[1], 0)
-    factors = np.ldexp(1.0, -exponent)
-    scaled = xp.stack([product[i] * float(factors[i]) for i in range(product.shape[0])])
-    return scaled, log_scale + exponent * math.log(2.0)

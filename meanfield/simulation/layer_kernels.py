@@ -35,6 +35,22 @@ def dot(x: Array, y: Array) -> float:
     return (a + b) + (c + d)
 
 
+@kernel("float64(float64[::1], float64[::1], float64, float64, float64)")
+def loss_of(x: Array, y: Array, product: float, first: float, second: float) -> float:
+    """1 − x·y/(|x||y|) from x·y/N, and N^½/|x| and N^½/|y|."""
+    loss = 1.0 - product * first * second
+    if abs(1.0 - loss) <= ALIGNED:
+        return loss
+    # ½|x̂ − ŷ|² = 1 − x̂·ŷ, without the cancellation.
+    sign = 1.0 if loss < 1.0 else -1.0
+    total = 0.0
+    for i in range(x.size):
+        gap = y[i] * second - sign * x[i] * first
+        total += gap * gap
+    total *= 0.5 / x.size
+    return total if sign > 0.0 else 2.0 - total
+
+
 @kernel("void(float64[:,:,::1], boolean[::1], float64, float64[:,:,::1], float64[:,:,::1])")
 def observe(layer: Array, lost: Mask, smallest: float, gram: Array, epsilon: Array) -> None:
     """gram[n, a, b] = h_a·h_b/N and epsilon[n, a, b] = 1 − h_a·h_b/(|h_a||h_b|).
@@ -55,19 +71,60 @@ def observe(layer: Array, lost: Mask, smallest: float, gram: Array, epsilon: Arr
                 other = gram[n, a, a]
                 loss = math.nan
                 if defined and smallest <= other < math.inf:
-                    first, second = 1.0 / math.sqrt(other), 1.0 / math.sqrt(own)
-                    loss = 1.0 - gram[n, a, b] * first * second
-                    if abs(1.0 - loss) > ALIGNED:
-                        # ½|x̂ − ŷ|² = 1 − x̂·ŷ, without the cancellation.
-                        sign = 1.0 if loss < 1.0 else -1.0
-                        total = 0.0
-                        for i in range(units):
-                            gap = layer[n, b, i] * second - sign * layer[n, a, i] * first
-                            total += gap * gap
-                        total *= 0.5 / units
-                        loss = total if sign > 0.0 else 2.0 - total
+                    loss = loss_of(layer[n, a], layer[n, b], gram[n, a, b], 1.0 / math.sqrt(other), 1.0 / math.sqrt(own))
                 epsilon[n, a, b] = loss
                 epsilon[n, b, a] = loss
+
+
+@kernel("float64(float64[:,::1], float64[::1], int64, float64, float64[:,::1])")
+def project_out(vectors: Array, last: Array, b: int, entry: float, upper: Array) -> float:
+    """Take column b's parts along the columns before it out of it, and add them to R̄; its entry for the bias."""
+    vector = vectors[b]
+    for a in range(b):
+        other = vectors[a]
+        share = dot(other, vector) + last[a] * entry
+        for i in range(vector.size):
+            vector[i] -= share * other[i]
+        entry -= share * last[a]
+        upper[a, b] += share
+    return entry
+
+
+@kernel("boolean(float64[:,::1], float64[::1], int64, float64, float64, float64[:,::1], boolean)")
+def orthonormalise_column(vectors: Array, last: Array, b: int, scale: float, bias: float, upper: Array, lost: bool) -> bool:
+    """One column of one network; whether the network is lost."""
+    vector = vectors[b]
+    for i in range(vector.size):
+        vector[i] *= scale
+    entry = bias
+    whole = dot(vector, vector) + entry * entry
+    if not math.isfinite(whole):
+        lost = True
+    before = whole
+    left = whole
+    for a in range(upper.shape[0]):
+        upper[a, b] = 0.0
+    for sweep in range(0 if b == 0 or lost else 4):
+        entry = project_out(vectors, last, b, entry, upper)
+        left = dot(vector, vector) + entry * entry
+        if left <= DROPPED * whole:
+            if sweep > 0:
+                left = 0.0
+                break
+        elif left > KEPT * before:
+            break
+        elif sweep == 3:
+            left = 0.0  # still shrinking: nothing but rounding
+        before = left
+    length = math.sqrt(left)
+    if left < 1e-290 or lost:  # zero, or too close to the end of the range for its direction to be known
+        length = 0.0
+    upper[b, b] = length
+    inverse = 1.0 / length if length > 0.0 else 0.0
+    for i in range(vector.size):
+        vector[i] *= inverse
+    last[b] = entry * inverse
+    return lost
 
 
 @kernel("void(float64[:,:,::1], float64[:,::1], float64, float64, float64[:,:,::1], boolean[::1])")
@@ -77,55 +134,14 @@ def orthonormalise(vectors: Array, last: Array, scale: float, bias: float, upper
     vectors[n, a] are the first N entries of a column and last[n, a] its entry for the bias. A column in the span of those before
     becomes 0, with R̄[a, a] = 0. Networks whose column overflows are marked lost and zeroed.
     """
-    networks, inputs, units = vectors.shape
+    networks, inputs, _ = vectors.shape
     for n in range(networks):
         for b in range(inputs):
-            vector = vectors[n, b]
-            for i in range(units):
-                vector[i] *= scale
-            entry = bias
-            whole = dot(vector, vector) + entry * entry
-            if not math.isfinite(whole):
-                lost[n] = True
-            before = whole
-            left = whole
-            for a in range(inputs):
-                upper[n, a, b] = 0.0
-            for sweep in range(4):
-                if b == 0 or lost[n]:
-                    break
-                for a in range(b):
-                    other = vectors[n, a]
-                    share = dot(other, vector) + last[n, a] * entry
-                    for i in range(units):
-                        vector[i] -= share * other[i]
-                    entry -= share * last[n, a]
-                    upper[n, a, b] += share
-                left = dot(vector, vector) + entry * entry
-                if left <= DROPPED * whole:
-                    if sweep > 0:
-                        left = 0.0
-                        break
-                elif left > KEPT * before:
-                    break
-                elif sweep == 3:
-                    left = 0.0  # still shrinking: nothing but rounding
-                before = left
-            length = math.sqrt(left)
-            if left < 1e-290 or lost[n]:  # zero, or too close to the end of the range for its direction to be known
-                length = 0.0
-            upper[n, b, b] = length
-            inverse = 1.0 / length if length > 0.0 else 0.0
-            for i in range(units):
-                vector[i] *= inverse
-            last[n, b] = entry * inverse
+            lost[n] = orthonormalise_column(vectors[n], last[n], b, scale, bias, upper[n], lost[n])
         if lost[n]:
-            for b in range(inputs):
-                last[n, b] = 0.0
-                for i in range(units):
-                    vectors[n, b, i] = 0.0
-                for a in range(inputs):
-                    upper[n, a, b] = 0.0
+            last[n] = 0.0
+            vectors[n] = 0.0
+            upper[n] = 0.0
 
 
 @kernel("void(float64[:,:,::1], float64[:,:,::1], float64[:,:,::1])")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.expectation.arguments import real_array
 from meanfield.result import Result, paged
 from meanfield.simulation.network_ensemble import NetworkEnsemble
 from meanfield.simulation.streaming import Estimate
@@ -142,9 +143,16 @@ class Simulation(Result):
         >>> mf.simulate("tanh", 1.3, 0.2, width=400, depth=5, networks=100).compare().consistent
         True
         """
-        from meanfield.simulation.comparison import compare
+        rate = real_array("false_alarm", false_alarm)
+        if rate.ndim or not 0 < float(rate) < 1:
+            raise DomainError(f"false_alarm = {false_alarm!r} is out of range: one number in (0, 1)")
+        if isinstance(self.ensemble, NetworkEnsemble):
+            from meanfield.simulation.network_comparison import compare_network
 
-        return compare(self, false_alarm)
+            return compare_network(self, float(rate))
+        from meanfield.simulation.plain_comparison import compare_plain
+
+        return compare_plain(self, float(rate))
 
     def __str__(self) -> str:
         e = self.ensemble

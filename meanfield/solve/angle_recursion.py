@@ -13,7 +13,8 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
-from meanfield.expectation.angle_profile import AngleProfile, chebyshev_nodes
+from meanfield.expectation.angle_profile import AngleProfile
+from meanfield.expectation.chebyshev import chebyshev_nodes
 from meanfield.expectation.half_sines import TERMS, monomials
 from meanfield.expectation.held_profiles import angle_profile
 from meanfield.layers import limits

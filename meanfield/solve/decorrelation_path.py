@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.expectation.angle_profile import jumps
+from meanfield.expectation.angle_ratios import jumps
 from meanfield.expectation.correlation_table import correlation_table
 from meanfield.expectation.held_profiles import has_profile
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.held_profiles import profile_at
 from meanfield.expectation.moments import V1, V, moment_table
 from meanfield.layers.slopes import mean_square_slopes

@@ -18,14 +18,11 @@ from meanfield.activations import Activation
 from meanfield.activations import activation as find_activation
 from meanfield.errors import ActivationError, DomainError, MeanFieldError
 from meanfield.layers.layer import Layer, as_layer
-from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.correlation import depth_scale
 from meanfield.theory.mean_field import MeanField
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
-    from meanfield.theory.edge_of_chaos import EdgeOfChaos
-    from meanfield.theory.phase_diagram import PhaseDiagram
 
 Build = Callable[[float, float], Layer]
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -116,31 +113,7 @@ def family(build: Build, weights: Array, biases: Array) -> Family | None:
     return found
 
 
-def edge_of_chaos_of(build: Build, sigma_b: Any) -> EdgeOfChaos:
-    """Where the gradient's factor at q* is 1, for each σ_b. See `edge_of_chaos`."""
-    from meanfield.theory.edge_of_chaos import EdgeOfChaos, edge_of_chaos
-
-    biases = standard_deviation("sigma_b", sigma_b)
-    flat = np.ravel(biases)
-    shared = family(build, np.array([0.5, 1.0, 2.0]), flat) if flat.size else None
-    name: Any = Built(str(built_layer(build, 1.0, 1.0)))
-    if shared is not None:
-        step = 1.0 - shared.a
-        plain = edge_of_chaos(shared.activation, biases * math.sqrt(shared.per_bias / step))
-        scale = math.sqrt(step / (shared.per_weight * shared.mu)) if shared.per_weight > 0.0 else math.inf
-        slope = shared.a + step * plain.variance_slope
-        return EdgeOfChaos(name, _shaped(biases), plain.sigma_w * scale, plain.q, slope, plain.stable, plain.status, plain.reason)
-    points = [_crossing(build, float(b)) for b in flat]
-    columns = [np.array(column).reshape(biases.shape) for column in zip(*points, strict=True)] if points else [np.empty(biases.shape)] * 6
-    columns = [c[()] if biases.ndim == 0 else c for c in columns]
-    return EdgeOfChaos(name, _shaped(biases), *columns)
-
-
-def _shaped(array: Array) -> Any:
-    return float(array) if array.ndim == 0 else array
-
-
-def _crossing(build: Build, sigma_b: float) -> tuple[float, float, float, bool, str, str]:
+def crossing(build: Build, sigma_b: float) -> tuple[float, float, float, bool, str, str]:
     """(σ_w, q, F', stable, status, reason) with the smallest σ_w."""
     from scipy.optimize import brentq
 
@@ -163,40 +136,7 @@ def _crossing(build: Build, sigma_b: float) -> tuple[float, float, float, bool, 
     return math.nan, math.nan, math.nan, False, "none", reason
 
 
-def phase_diagram_of(build: Build, weights: Array, biases: Array, n_jobs: int | None, progress: bool) -> PhaseDiagram:
-    """All quantities on a grid. See `phase_diagram`."""
-    from meanfield.theory.phase_diagram import PhaseDiagram, phase_diagram
-
-    shared = family(build, weights, biases) if weights.size and biases.size else None
-    name: Any = Built(str(built_layer(build, 1.0, 1.0)))
-    if shared is not None and shared.mu == 1.0:
-        step = 1.0 - shared.a
-        stretched = (math.sqrt(shared.per_weight / step), math.sqrt(shared.per_bias / step))
-        plain = phase_diagram(shared.activation, weights * stretched[0], biases * stretched[1], n_jobs=n_jobs, progress=progress)
-        slope, chi = shared.a + step * plain.variance_slope, shared.a + step * plain.chi_1
-        with np.errstate(divide="ignore", invalid="ignore"):
-            # f' ≥ 0: its distance from 1, less by the factor 1 − a.
-            loss = -np.expm1(-1.0 / plain.xi_c) * step
-            xi_c = np.where(plain.xi_c == 0.0, -1.0 / math.log(shared.a) if shared.a > 0.0 else 0.0, -1.0 / np.log1p(-loss))
-            xi_c = np.where(np.isinf(plain.xi_c), np.inf, xi_c)
-        return PhaseDiagram(
-            name,
-            weights,
-            biases,
-            plain.q_star,
-            slope,
-            plain.epsilon_star,
-            plain.c_star,
-            chi,
-            _scales(slope),
-            xi_c,
-            np.where(plain.phase == 0, np.inf, _scales(chi)),
-            plain.phase,
-        )
-    return _cell_by_cell(name, build, weights, biases)
-
-
-def _scales(slopes: Array) -> Array:
+def scales(slopes: Array) -> Array:
     """`depth_scale` of an array."""
     size = np.abs(slopes)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -206,9 +146,8 @@ def _scales(slopes: Array) -> Array:
     return result
 
 
-def _cell_by_cell(name: Any, build: Build, weights: Array, biases: Array) -> PhaseDiagram:
-    from meanfield.theory.phase_diagram import PhaseDiagram
-
+def cell_by_cell(build: Build, weights: Array, biases: Array) -> tuple[Array, Any]:
+    """q*, F', ε*, c*, χ₁, ξ_q, ξ_c, ξ_grad and the phase, one layer after another."""
     shape = (biases.size, weights.size)
     out, phase = np.full((8, *shape), np.nan), np.zeros(shape, dtype=np.int8)
     for j, b in enumerate(biases):
@@ -220,5 +159,4 @@ def _cell_by_cell(name: Any, build: Build, weights: Array, biases: Array) -> Pha
                 slope = float(net.variance_slope(net.q_star))
             out[:, j, i] = (net.q_star, slope, net.epsilon_star, net.c_star, net.chi_1, depth_scale(slope), scales.xi_c, scales.xi_grad)
             phase[j, i] = {"ordered": -1, "critical": 0, "chaotic": 1}[net.phase]
-    q_star, slopes, epsilon, c, chi, xi_q, xi_c, xi_grad = out
-    return PhaseDiagram(name, weights, biases, q_star, slopes, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)
+    return out, phase

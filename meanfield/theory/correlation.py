@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
 from meanfield.expectation.held_profiles import angle_profile, has_profile
 from meanfield.expectation.moments import MEAN, V1, moment_table
 from meanfield.expectation.two_inputs import covariance_at, decorrelation_at

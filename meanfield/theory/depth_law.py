@@ -15,13 +15,13 @@ from meanfield.layers.normalise import LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.state import State
 from meanfield.result import Result
-from meanfield.theory.asymptotics import law_at
+from meanfield.theory.bend import law_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meanfield.theory.layer_field import LayerField
-    from meanfield.theory.mean_field import MeanField
+    from meanfield.theory.plain_field import PlainField
 
 STRAIGHT = 1e-11  # |1 − ε'/ε| at ε = 1e-6 up to this is no bend
 UNIT = 1e-12
@@ -77,7 +77,7 @@ class DepthLaws(Result):
 UNKNOWN = DepthLaw("unknown", math.nan, math.nan)
 
 
-def plain_laws(net: MeanField) -> DepthLaws:
+def plain_laws(net: PlainField) -> DepthLaws:
     """Of a plain network."""
     rule = net.rule
     return DepthLaws(_variance(net), _correlation(net, lambda q: law_at(net.activation, rule.w, q)[:2]), _gradient(net.chi_1))
@@ -98,7 +98,7 @@ def layer_laws(net: LayerField) -> DepthLaws:
     return DepthLaws(_variance(net), _correlation(net, lambda _: _bend(lambda e: float(net.decorrelation_map(e)))), _gradient(net.chi_1))
 
 
-def _variance(net: MeanField) -> DepthLaw:
+def _variance(net: PlainField) -> DepthLaw:
     q = net.q_star
     slope = net.growth_far_out if math.isinf(q) else float(net.variance_slope(q))
     if 0.0 < q < math.inf:
@@ -114,7 +114,7 @@ def _gradient(factor: float) -> DepthLaw:
     return DepthLaw("exponential", math.log(factor), 1.0) if 0.0 < factor < math.inf else UNKNOWN
 
 
-def _correlation(net: MeanField, bend: Callable[[float], tuple[float, float]]) -> DepthLaw:
+def _correlation(net: PlainField, bend: Callable[[float], tuple[float, float]]) -> DepthLaw:
     point = net._correlation_point
     if math.isnan(point.epsilon) or not 0.0 < net.q_star < math.inf:
         return UNKNOWN

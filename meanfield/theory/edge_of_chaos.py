@@ -16,11 +16,11 @@ from meanfield.activations import Activation
 from meanfield.activations import activation as find_activation
 from meanfield.activations.kept import Kept
 from meanfield.errors import DomainError
-from meanfield.expectation.arguments import variance
+from meanfield.expectation.arguments import unwrap, variance
 from meanfield.expectation.moments import DEFICIT, EXCESS, Q_DV, V1, MomentTable, V, moment_table
 from meanfield.result import Result, left_out, paged
 from meanfield.theory.arguments import standard_deviation
-from meanfield.theory.built import edge_of_chaos_of, is_build, plane_activation
+from meanfield.theory.built import Build, Built, built_layer, crossing, family, is_build, plane_activation
 from meanfield.theory.edge_of_chaos_search import FAINTEST, HIGHEST, all_roots, hidden, smallest_roots, start_octaves
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def edge_of_chaos(activation: Any, sigma_b: Any = None) -> EdgeOfChaos:
     if sigma_b is None:
         sigma_b = usual_sigma_b()
     if is_build(activation):
-        return edge_of_chaos_of(activation, sigma_b)
+        return _of_layers(activation, sigma_b)
     act = plane_activation(activation)
     sigmas = standard_deviation("sigma_b", sigma_b)
     flat = np.ascontiguousarray(sigmas.ravel())
@@ -372,3 +372,21 @@ def _collect(
         status.reshape(shape),
         reasons.reshape(shape).astype(str),
     )
+
+
+def _of_layers(build: Build, sigma_b: Any) -> EdgeOfChaos:
+    """Where the gradient's factor at q* is 1, for each σ_b."""
+    biases = standard_deviation("sigma_b", sigma_b)
+    flat = np.ravel(biases)
+    shared = family(build, np.array([0.5, 1.0, 2.0]), flat) if flat.size else None
+    name: Any = Built(str(built_layer(build, 1.0, 1.0)))
+    if shared is not None:
+        step = 1.0 - shared.a
+        plain = edge_of_chaos(shared.activation, biases * math.sqrt(shared.per_bias / step))
+        scale = math.sqrt(step / (shared.per_weight * shared.mu)) if shared.per_weight > 0.0 else math.inf
+        slope = shared.a + step * plain.variance_slope
+        return EdgeOfChaos(name, unwrap(biases), plain.sigma_w * scale, plain.q, slope, plain.stable, plain.status, plain.reason)
+    points = [crossing(build, float(b)) for b in flat]
+    columns = [np.array(column).reshape(biases.shape) for column in zip(*points, strict=True)] if points else [np.empty(biases.shape)] * 6
+    columns = [c[()] if biases.ndim == 0 else c for c in columns]
+    return EdgeOfChaos(name, unwrap(biases), *columns)

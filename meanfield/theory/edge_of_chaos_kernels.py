@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
@@ -36,6 +34,30 @@ def first_brackets(targets: Array, begin: Integers, q: Array, values: Array, fou
     return missing
 
 
+@kernel("f8(f8, f8, i8, i8[::1], i8[::1], f8[:,:,::1])")
+def excess(q: float, target: float, first: int, start: Integers, pieces: Integers, coefficients: Array) -> float:
+    """DEFICIT(q) − target · V1(q)."""
+    degree = coefficients.shape[2] - 1
+    mantissa, exponent = math.frexp(q)
+    octave = exponent - 1 - first
+    count = pieces[octave]
+    position = (2.0 * mantissa - 1.0) * count
+    piece = min(int(position), count - 1)
+    t = 2.0 * (position - piece) - 1.0
+    row = start[octave] + piece
+    square = t * t
+    deficit, odd_deficit = coefficients[0, row, degree - 1], coefficients[0, row, degree]
+    slope, odd_slope = coefficients[1, row, degree - 1], coefficients[1, row, degree]
+    for k in range(degree - 3, -1, -2):
+        deficit = deficit * square + coefficients[0, row, k]
+        odd_deficit = odd_deficit * square + coefficients[0, row, k + 1]
+        slope = slope * square + coefficients[1, row, k]
+        odd_slope = odd_slope * square + coefficients[1, row, k + 1]
+    deficit += t * odd_deficit
+    slope += t * odd_slope
+    return float(deficit - target * slope)
+
+
 @kernel("void(float64[::1], int64[::1], float64[::1], int64, int64[::1], int64[::1], float64[:,:,::1], float64[::1])")
 def solve(
     targets: Array, found: Integers, grid: Array, first: int, start: Integers, pieces: Integers, coefficients: Array, roots: Array
@@ -44,56 +66,24 @@ def solve(
 
     coefficients[0] and [1] are the tables of DEFICIT and V1 (kernels.evaluate_octaves has their layout).
     """
-    degree = coefficients.shape[2] - 1
-    held = np.empty(1)
-    bits = held.view(np.int64)
     for i in range(targets.size):
         if found[i] < 0:
             roots[i] = math.nan
             continue
         a, b = grid[found[i]], grid[found[i] + 1]
-        fa, fb = 0.0, 0.0
-        c, fc = a, 0.0
-        for step in range(-2, 100):
-            if step == -2:
-                c = a
-            elif step == -1:
-                c = b
-            else:
-                c = (a * fb - b * fa) / (fb - fa)
-                low, high = min(a, b), max(a, b)
-                if not (low < c < high) or step % 4 == 3:
-                    c = 0.5 * (a + b)
-            held[0] = c
-            octave = (bits[0] >> 52) - 1023 - first
-            count = pieces[octave]
-            position = (bits[0] & 0xFFFFFFFFFFFFF) * 2.0**-52 * count
-            piece = min(int(position), count - 1)
-            t = 2.0 * (position - piece) - 1.0
-            row = start[octave] + piece
-            square = t * t
-            deficit, odd_deficit = coefficients[0, row, degree - 1], coefficients[0, row, degree]
-            slope, odd_slope = coefficients[1, row, degree - 1], coefficients[1, row, degree]
-            for k in range(degree - 3, -1, -2):
-                deficit = deficit * square + coefficients[0, row, k]
-                odd_deficit = odd_deficit * square + coefficients[0, row, k + 1]
-                slope = slope * square + coefficients[1, row, k]
-                odd_slope = odd_slope * square + coefficients[1, row, k + 1]
-            deficit += t * odd_deficit
-            slope += t * odd_slope
-            fc = deficit - targets[i] * slope
-            if step == -2:
-                fa = fc
-                continue
-            if step == -1:
-                fb = fc
-                # A root on a grid point: rounding may give both ends the same sign, and the nearer one is the root.
-                if fa == 0.0 or fb == 0.0 or (fa > 0.0) == (fb > 0.0):
-                    if abs(fa) < abs(fb):
-                        b, fb = a, fa
-                    c, fc = b, fb
-                    break
-                continue
+        fa = excess(a, targets[i], first, start, pieces, coefficients)
+        fb = excess(b, targets[i], first, start, pieces, coefficients)
+        # A root on a grid point: rounding may give both ends the same sign, and the nearer one is the root.
+        if fa == 0.0 or fb == 0.0 or (fa > 0.0) == (fb > 0.0):
+            roots[i] = a if abs(fa) < abs(fb) else b
+            continue
+        c, fc = b, fb
+        for step in range(100):
+            c = (a * fb - b * fa) / (fb - fa)
+            low, high = min(a, b), max(a, b)
+            if not (low < c < high) or step % 4 == 3:
+                c = 0.5 * (a + b)
+            fc = excess(c, targets[i], first, start, pieces, coefficients)
             if (fc > 0) == (fb > 0):
                 fa *= 0.5
             else:

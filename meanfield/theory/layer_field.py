@@ -26,7 +26,7 @@ from meanfield.solve.moving_profiles import evenly
 from meanfield.solve.scan import octave_grid, polish, with_extrema
 from meanfield.solve.walk import gradient_factor, summing_to_0, walk
 from meanfield.theory.correlation import CorrelationPoint, DepthScales, depth_scale
-from meanfield.theory.mean_field import CRITICAL, MeanField
+from meanfield.theory.plain_field import CRITICAL, PlainField
 from meanfield.theory.trajectory import Trajectory, checked_depth, propagate, started
 from meanfield.theory.variance import FixedPoint, variance_slope
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
     from meanfield.layers.layer import Affine
     from meanfield.theory.depth_law import DepthLaws
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 LOWEST, HIGHEST = 2.0**-60, 2.0**60  # between which fixed points of a layer's variance are looked for
 STEP = 1e-3  # of log q, for the slope of a variance map that has no formula
@@ -44,7 +44,7 @@ FAR = 1e40  # a variance at which a bounded φ is its two ends
 LOSSES = np.geomspace(1e-15, 2.0, 240)  # where the map is looked at for its fixed point
 
 
-class LayerField(MeanField):
+class LayerField(PlainField):
     """`MeanField` of a layer that is repeated. See there; `MeanField(layer)` makes one."""
 
     def __init__(self, activation: Any, sigma_w: float | None = None, sigma_b: float | None = None) -> None:
@@ -76,12 +76,12 @@ class LayerField(MeanField):
         return f"MeanField({self.layer})"
 
     @cached_property
-    def _plain(self) -> MeanField | None:
+    def _plain(self) -> PlainField | None:
         """The plain network with the same variance map but for a slower step: σ² over 1 − a."""
         rule = self._affine
         if rule is None or rule.a >= 1.0:
             return None
-        return MeanField(rule.activation, math.sqrt(rule.w * rule.mu / (1.0 - rule.a)), math.sqrt(rule.b / (1.0 - rule.a)))
+        return PlainField(rule.activation, math.sqrt(rule.w * rule.mu / (1.0 - rule.a)), math.sqrt(rule.b / (1.0 - rule.a)))
 
     def _behind(self, q: Any, epsilon: Any, tangent: Any = None) -> Part:
         with np.errstate(over="ignore", invalid="ignore"):  # inf where a variance passes the range of numbers
@@ -98,7 +98,7 @@ class LayerField(MeanField):
         >>> round(s.mean, 5), round(s.variance / s.mean**2, 4)
         (1.18255, 0.3299)
         """
-        from meanfield.theory.spectrum.jacobian import spectrum_of
+        from meanfield.theory.spectrum.plain_layers import spectrum_of
         from meanfield.theory.spectrum.residual import spectrum_of_blocks
 
         rule = self._affine
@@ -111,12 +111,12 @@ class LayerField(MeanField):
             if widths is not None:
                 raise DomainError("widths: a residual block does not change its width")
             return spectrum_of_blocks(self, depth, weights, q)
-        plain = MeanField(rule.activation, math.sqrt(rule.w), math.sqrt(rule.b))
+        plain = PlainField(rule.activation, math.sqrt(rule.w), math.sqrt(rule.b))
         return spectrum_of(plain, depth, weights, self.q_star if q is None else q, widths)
 
     def spectrum_variance(self, q: Any) -> float:
         """One variance; q* where there is none."""
-        from meanfield.theory.spectrum.jacobian import one_variance
+        from meanfield.theory.spectrum.plain_layers import one_variance
 
         return float(self.q_star) if q is None else one_variance(q)
 

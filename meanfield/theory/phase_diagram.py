@@ -23,7 +23,7 @@ from meanfield.layers import limits
 from meanfield.layers.limits import is_line
 from meanfield.result import Result, dataset, paged
 from meanfield.theory.arguments import standard_deviation
-from meanfield.theory.built import is_build, phase_diagram_of, plane_activation
+from meanfield.theory.built import Build, Built, built_layer, cell_by_cell, family, is_build, plane_activation, scales
 from meanfield.theory.correlation import SMALLEST, depth_scale
 from meanfield.theory.edge_of_chaos import usual_sigma_b
 from meanfield.theory.mean_field import MeanField
@@ -166,7 +166,7 @@ def phase_diagram(
     sigma_w = usual_sigma_w() if sigma_w is None else sigma_w
     sigma_b = usual_sigma_b() if sigma_b is None else sigma_b
     if is_build(activation):
-        return phase_diagram_of(activation, _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b), n_jobs, progress)
+        return _of_layers(activation, _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b), n_jobs, progress)
     act = plane_activation(activation)
     weights, biases = _axis("sigma_w", sigma_w), _axis("sigma_b", sigma_b)
     shape = (biases.size, weights.size)
@@ -189,6 +189,38 @@ def phase_diagram(
             )
     slope, epsilon, c, chi, xi_q, xi_c, xi_grad = out
     return PhaseDiagram(act, weights, biases, q_star, slope, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)
+
+
+def _of_layers(build: Build, weights: Array, biases: Array, n_jobs: int | None, progress: bool) -> PhaseDiagram:
+    """All quantities on a grid, of layers."""
+    shared = family(build, weights, biases) if weights.size and biases.size else None
+    name: Any = Built(str(built_layer(build, 1.0, 1.0)))
+    if shared is not None and shared.mu == 1.0:
+        step = 1.0 - shared.a
+        stretched = (math.sqrt(shared.per_weight / step), math.sqrt(shared.per_bias / step))
+        plain = phase_diagram(shared.activation, weights * stretched[0], biases * stretched[1], n_jobs=n_jobs, progress=progress)
+        slope, chi = shared.a + step * plain.variance_slope, shared.a + step * plain.chi_1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # f' ≥ 0: its distance from 1, less by the factor 1 − a.
+            loss = -np.expm1(-1.0 / plain.xi_c) * step
+            xi_c = np.where(plain.xi_c == 0.0, -1.0 / math.log(shared.a) if shared.a > 0.0 else 0.0, -1.0 / np.log1p(-loss))
+            xi_c = np.where(np.isinf(plain.xi_c), np.inf, xi_c)
+        return PhaseDiagram(
+            name,
+            weights,
+            biases,
+            plain.q_star,
+            slope,
+            plain.epsilon_star,
+            plain.c_star,
+            chi,
+            scales(slope),
+            xi_c,
+            np.where(plain.phase == 0, np.inf, scales(chi)),
+            plain.phase,
+        )
+    (q_star, slopes, epsilon, c, chi, xi_q, xi_c, xi_grad), phase = cell_by_cell(build, weights, biases)
+    return PhaseDiagram(name, weights, biases, q_star, slopes, epsilon, c, chi, xi_q, xi_c, xi_grad, phase)
 
 
 def usual_sigma_w() -> Array:
@@ -299,24 +331,11 @@ def _fill(
     blocks = [slice(i, min(i + per_block, biases.size)) for i in range(0, biases.size, per_block)]
     workers = n_jobs if n_jobs is not None and n_jobs > 0 else (os.cpu_count() or 1)
 
+    moments = (first, start, pieces, columns)
+    scan = (origin, grid, values, slopes, one, rise.start, rise.stop - 1, growth)
+
     def variances(rows: slice) -> None:
-        fill_variances(
-            weights,
-            biases[rows],
-            origin,
-            grid,
-            values,
-            slopes,
-            one,
-            rise.start,
-            rise.stop - 1,
-            growth,
-            first,
-            start,
-            pieces,
-            columns,
-            q_star[rows],
-        )
+        fill_variances(weights, biases[rows], scan, moments, q_star[rows])
 
     _logger.debug("phase diagram of %s: variances of %d cells", act.name, q_star.size)
     with ThreadPoolExecutor(min(workers, len(blocks))) as pool:
@@ -325,28 +344,11 @@ def _fill(
         packed = correlation_table(act).packed(needed)
         at_zero, far = (limits.mean_square_slope(act, end) for end in (0.0, math.inf))
 
+        series = (packed.first, packed.start, packed.count, packed.low, packed.high, packed.coefficients)
+
         def correlations(rows: slice) -> None:
             block = np.empty((7, rows.stop - rows.start, weights.size))
-            fill_correlations(
-                weights,
-                biases[rows],
-                q_star[rows],
-                table.has_jumps,
-                at_zero,
-                far,
-                first,
-                start,
-                pieces,
-                columns,
-                packed.first,
-                packed.start,
-                packed.count,
-                packed.low,
-                packed.high,
-                packed.coefficients,
-                block,
-                phase[rows],
-            )
+            fill_correlations(weights, biases[rows], q_star[rows], table.has_jumps, at_zero, far, moments, series, block, phase[rows])
             out[:, rows] = block
 
         list(_tracked(pool.map(correlations, blocks), len(blocks), progress, "correlations"))

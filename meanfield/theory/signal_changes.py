@@ -12,7 +12,7 @@ from meanfield.expectation.two_inputs import decorrelations_at
 from meanfield.layers.slopes import mean_square_slopes
 from meanfield.solve.decorrelation_path import decorrelation_path
 from meanfield.solve.variance_path import variance_path
-from meanfield.theory.asymptotics import curvature, kinkedness
+from meanfield.theory.bend import curvature, kinkedness
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

@@ -14,7 +14,7 @@ from meanfield.solve.pair_path import follow
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
-    from meanfield.theory.mean_field import MeanField
+    from meanfield.theory.plain_field import PlainField
 
 DEEPEST = 10**8
 
@@ -98,7 +98,7 @@ def checked_depth(depth: Any, least: int = 0) -> int:
     return int(depth)
 
 
-def propagate(net: MeanField, depth: int, q: Any, c: float | None, epsilon: float | None, hold_variance: bool) -> Trajectory:
+def propagate(net: PlainField, depth: int, q: Any, c: float | None, epsilon: float | None, hold_variance: bool) -> Trajectory:
     """See `MeanField.propagate`."""
     layers = checked_depth(depth)
     first, second, loss = started(q, c, epsilon)

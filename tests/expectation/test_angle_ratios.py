@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.expectation.angle_profile import angle_of, chebyshev_nodes, ratio
+from meanfield.expectation.angle_profile import angle_of, ratio
 from meanfield.expectation.angle_ratios import AngleRatios
+from meanfield.expectation.chebyshev import chebyshev_nodes
 
 
 @pytest.mark.parametrize("name", ["tanh", "hardtanh", "selu", "sign", "cos", "gelu"])

@@ -53,8 +53,8 @@ def test_sizes_that_are_lost_in_part_make_no_series() -> None:
     assert found.tolist() == [1.0] * 3 + [100.0] + [1.0] * 16
 
 
-@pytest.mark.parametrize("formula", ["tanh", "gelu", "relu6", "sign(x)", "exp(x)", "softshrink", "x*sigmoid(5*x)"])
-@pytest.mark.parametrize("q", [0.013, 0.7, 1.37, 30.0])
+@pytest.mark.parametrize("formula", ["tanh", "gelu", "relu6", "sign(x)", "softshrink", "x*sigmoid(5*x)", "x**5"])
+@pytest.mark.parametrize("q", [0.13, 0.7, 1.37, 30.0])
 def test_rows_are_the_profiles_of_single_variances(formula: str, q: float) -> None:
     act = mf.activation(formula)
     row = correlation_table(act).row(q)
@@ -68,3 +68,6 @@ def test_rows_are_the_profiles_of_single_variances(formula: str, q: float) -> No
 def test_no_row_far_out_and_where_each_angle_is_a_quadrature() -> None:
     assert correlation_table(mf.activation("tanh")).row(65.0) is None
     assert correlation_table(mf.activation("tanh")).row(2.0**-41) is None
+    act = mf.activation("exp(x)")  # the mass of its square is past 6 deviations
+    correlation_table(act).ensure([2])
+    assert correlation_table(act).row(30.0) is None, "whether the piece has been built plays no part"

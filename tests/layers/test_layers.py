@@ -135,6 +135,27 @@ def test_layer_norm_after_relu_centres() -> None:
     assert behind.whole.tangent == pytest.approx(value[1:], rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("phi", "at_kink"), [("relu", 0.0), ("leaky_relu", 0.01), ("abs", 0.0), ("selu", 1.0507009873554805 * 1.6732632423543772)]
+)
+def test_masked_units_sit_on_a_kink(phi: str, at_kink: float) -> None:
+    """They have φ'(0) as φ's own code has it (torch's), not the mean of both sides; in front of the mask nothing is left of it."""
+    keep = 0.7
+    t = mf.Network(L.Dense(1.2), L.Dropout(1.0 - keep), phi, L.Dense(1.0)).propagate(1.0, 0.3)
+    slopes = float(mf.covariance(phi, 1.44 / keep**2, 1.44 / keep**2, 1.0, derivative=1))
+    behind, mask, before = t.gradient[3], t.gradient[2], t.gradient[1]
+    assert mask / behind == pytest.approx(keep * slopes + (1.0 - keep) * at_kink**2, rel=1e-13)
+    assert before / behind == pytest.approx(slopes / keep, rel=1e-13)
+
+
+def test_masked_units_sit_on_a_jump() -> None:
+    """1 for x ≥ 0, else 0: ½ of the kept units and all masked ones are 1."""
+    keep = 0.7
+    t = mf.Network(L.Dense(1.2), L.Dropout(1.0 - keep), "where(x >= 0, 1, 0)", L.Dense(1.0)).propagate(1.0, 0.0)
+    assert t.q1[3] == pytest.approx(0.5 * keep + (1.0 - keep), rel=1e-13)
+    assert t.q1[3] * t.c[3] == pytest.approx((0.5 * keep + (1.0 - keep)) ** 2, rel=1e-13)
+
+
 def test_gradient_is_the_slope_of_the_covariance() -> None:
     """For all but dropout and batch norm: ∂K12'/∂K12 at equal inputs is the gradient's factor."""
     for layer in (

@@ -171,10 +171,11 @@ def _expectation(case: Case) -> mf.Enclosure:
 def _mean(act: Any, quantity: str, q: Fraction, zeros: int) -> mf.Enclosure:
     """To 32 digits of what the reference's error is relative to, a number with so many zeros behind the point."""
     from meanfield.proof.balls import ball, precision
-    from meanfield.proof.covariances import mean, side_of
+    from meanfield.proof.covariances import mean
     from meanfield.proof.enclose import enclosed
     from meanfield.proof.function import function_of
     from meanfield.proof.integrals import Expectations
+    from meanfield.proof.sides import side_of
 
     if quantity == "mean":
         with precision(220 + 4 * zeros):

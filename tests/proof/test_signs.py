@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import meanfield as mf
-from meanfield.proof import check, check_signs
+from meanfield.proof import check_claims, check_signs
 from meanfield.proof.balls import flint, precision
 from meanfield.proof.document import meaning, most_fixed_points
 
@@ -220,9 +220,9 @@ def test_formulas_of_derivatives(formula: str, at: Fraction) -> None:
 
     with precision(200):
         function = function_of(mf.activation(formula))
-        piece = next(p for p in function.pieces.pieces if p.high is None or p.high.ball() > check._arb(at))
-        a = taylor(piece.tree, 3, check._arb(at))
-        kernel = check_signs._Kernel("stability", check._read(_listed(function.tree)))
+        piece = next(p for p in function.pieces.pieces if p.high is None or p.high.ball() > check_claims._arb(at))
+        a = taylor(piece.tree, 3, check_claims._arb(at))
+        kernel = check_signs._Kernel("stability", check_claims._read(_listed(function.tree)))
         found = kernel.side(at, at, 1) if at > 0 else kernel.side(-at, -at, -1)
         turned = [1, 1, 1, 1] if at > 0 else [1, -1, 1, -1]
         for f, sign, expected in zip(found, turned, (a[0], a[1], 2 * a[2], 6 * a[3]), strict=True):
@@ -276,7 +276,7 @@ def test_the_order_of_signs(kinds: list[str], kinks: list[Any], last: str, expec
 
 @pytest.mark.parametrize(("kinds", "last"), [(["0", "rising"], "+"), (["0", "0"], "0")])
 def test_no_first_sign_is_no_order(kinds: list[str], last: str) -> None:
-    with pytest.raises(check._Refused):
+    with pytest.raises(check_claims._Refused):
         check_signs._in_order([part(kind) for kind in kinds], [SMOOTH] * 2, last)
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 import meanfield as mf
-from meanfield.simulation import comparison as comparison_module
+from meanfield.simulation import plain_comparison as comparison_module
 from meanfield.simulation.comparison import normal_deviates, sidak
 
 NAMES = ("q1", "q2", "c", "gradient")

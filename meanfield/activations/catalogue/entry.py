@@ -215,13 +215,7 @@ class CatalogueActivation(Activation):
             return self._pieces.limit(x, side, k)
 
     def __reduce__(self) -> Any:
-        return _restored, (self.name, dict(self.parameters))
-
-
-def _restored(name: str, parameters: dict[str, Any]) -> Activation:
-    from meanfield.activations.lookup import activation
-
-    return activation(name, **parameters)
+        return functools.partial(Activation._find, self.name, **self.parameters), ()
 
 
 def _as_float(value: Any) -> float | None:

@@ -256,11 +256,9 @@ class FormulaActivation(Activation):
         return (self.name, dict(self.parameters), self._origin)
 
     def __reduce__(self) -> Any:
-        from meanfield.activations.lookup import activation
-
         if self._origin is not None:
-            return activation, (self._origin,)
-        return _restored, (self.name, dict(self.parameters))
+            return Activation._find, (self._origin,)
+        return functools.partial(Activation._find, self.name, **self.parameters), ()
 
 
 def _largest_inside(x: Array, y: Array) -> Array:
@@ -285,9 +283,3 @@ def _errors_around(x: Array, error: Array, doubtful: Any) -> Array:
     padded = np.pad(staying[order], _AROUND)
     largest: Array = np.max(np.lib.stride_tricks.sliding_window_view(padded, 2 * _AROUND + 1)[place[doubtful]], axis=1)
     return largest
-
-
-def _restored(text: str, parameters: dict[str, Any]) -> Activation:
-    from meanfield.activations.lookup import activation
-
-    return activation(text, **parameters)

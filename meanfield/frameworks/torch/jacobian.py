@@ -14,7 +14,7 @@ from meanfield.result import Result, left_out, shortened
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 MOST_ROWS = 24  # of the table that a person is shown; `to_frame` has all
 _NODES = 200  # of the quantile function, for the mean singular value of a law

@@ -9,7 +9,7 @@ from meanfield.report.blocks import Block, Paragraph, Section, Table, column
 
 if TYPE_CHECKING:
     from meanfield.report.subject import Subject
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 _WEIGHTS = ("gaussian", "orthogonal")
 

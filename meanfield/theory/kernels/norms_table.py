@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
 from meanfield.theory.kernels.one_variance import TERMS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meanfield.expectation.angle_profile import chebyshev_nodes, chebyshev_series
+from meanfield.expectation.chebyshev import chebyshev_nodes, chebyshev_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable

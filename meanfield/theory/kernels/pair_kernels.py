@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,10 +12,13 @@ from meanfield.jit import kernel
 if TYPE_CHECKING:
     from meanfield.arrays import Array, Integers
 
+    Row: TypeAlias = "tuple[Array, Integers, Integers, Array, Integers]"
+
 ACUTE = math.sqrt(0.5)  # x at ε = 1
 TERMS = 14  # of a series in ε, as one_variance.TERMS
 ABREAST = 32  # entries that are summed side by side: each operation serves several of them in one vector register
 NEAR = 1e-3  # below this ε = 1 − u·v has lost three digits and more
+_ROW = "Tuple((f8[::1], i8[::1], i8[::1], f8[::1], i8[::1]))"
 
 
 @kernel("void(float64[:,::1], float64[:,::1], float64[:,::1])")
@@ -100,6 +103,86 @@ def count_octaves(losses: Array, octaves: int, opposite: int, seen: Integers) ->
                 seen[octaves + octave] += 1
 
 
+@kernel(f"void(f8[::1], i8, i8, i8[::1], i8[::1], f8[::1], {_ROW})", allow=("contract",))
+def sort_row(losses: Array, octaves: int, opposite: int, parts: Integers, place: Integers, scale: Array, row: Row) -> None:
+    """The entries of a row by the panel that they fall in, those of none last, and where on it: begin, listed and where of `row`."""
+    half, mine, listed, where, begin = row
+    bits = half.view(np.int64)
+    panels = place[parts.size]
+    begin[:] = 0
+    for j in range(losses.size):
+        half[j] = 0.5 * losses[j] if losses[j] <= 1.0 else 1.0 - 0.5 * losses[j]
+    for j in range(losses.size):
+        ahead = losses[j] <= 1.0
+        depth = -(((bits[j] >> 52) - 1023) >> 1) - 1  # as in count_octaves; 0 and subnormal numbers come to 511 and more
+        octave = depth if ahead else octaves + depth
+        count = parts[octave] if depth < (octaves if ahead else opposite) else 0
+        panel = panels
+        if count > 0:
+            x = math.sqrt(half[j])
+            top, wide = (ACUTE, ACUTE - 0.5) if depth == 0 else (1.0, 0.5)
+            position = count * max(top - x * scale[depth], 0.0) / wide
+            inner = min(int(position), count - 1)
+            where[j] = 1.0 - 2.0 * (position - inner)
+            panel = place[octave] + inner
+        mine[j] = panel
+        begin[panel + 1] += 1
+    for panel in range(panels + 1):
+        begin[panel + 1] += begin[panel]
+    for j in range(losses.size):
+        listed[begin[mine[j]]] = j
+        begin[mine[j]] += 1
+
+
+@kernel("void(f8[::1], f8[::1], i8, i8, i8, f8[:,::1])", allow=("contract",))
+def sum_over_first(first: Array, coefficients: Array, at: int, order: int, length: int, summed: Array) -> None:
+    """Σ T_a(x_i) S_ab of one panel, for each function."""
+    for f in range(summed.shape[0]):
+        summed[f, :length] = 0.0
+        for a in range(order):
+            weight = first[a]
+            for each in range(length):
+                summed[f, each] += weight * coefficients[at + each]
+            at += length
+
+
+@kernel("void(i8[::1], f8[::1], f8[:,::1], i8, i8, f8[:,::1], f8[:,::1], f8[:,::1], f8[:,::1])", allow=("contract",))
+def evaluate_abreast(
+    listed: Integers, where: Array, second: Array, order: int, padded: int, summed: Array, weights: Array, lane: Array, out: Array
+) -> None:
+    """Σ T_b(x_j) T_k(t_j) Σ_a … of up to ABREAST entries of a row, side by side, for each function: Clenshaw's recurrence in t."""
+    twice, once, before, total = lane[0], lane[1], lane[2], lane[3]
+    lanes = listed.size
+    for p in range(lanes):
+        twice[p] = 2.0 * where[listed[p]]
+        for b in range(order):
+            weights[b, p] = second[listed[p], b]
+    for b in range(order, padded):
+        for p in range(ABREAST):
+            weights[b, p] = 0.0
+    for f in range(out.shape[0]):
+        once[:] = 0.0
+        before[:] = 0.0
+        for k in range(TERMS - 1, -1, -1):
+            for p in range(ABREAST):
+                total[p] = 0.0
+            for b in range(0, padded, 4):
+                at = k * padded + b
+                s0, s1, s2, s3 = summed[f, at], summed[f, at + 1], summed[f, at + 2], summed[f, at + 3]
+                for p in range(ABREAST):
+                    total[p] += (s0 * weights[b, p] + s1 * weights[b + 1, p]) + (s2 * weights[b + 2, p] + s3 * weights[b + 3, p])
+            if k > 0:
+                for p in range(ABREAST):
+                    after = total[p] + twice[p] * once[p] - before[p]
+                    before[p] = once[p]
+                    once[p] = after
+            else:
+                for p in range(ABREAST):
+                    total[p] += 0.5 * twice[p] * once[p] - before[p]
+        for p in range(lanes):
+            out[f, listed[p]] = total[p]
+
+
 @kernel(
     "void(float64[:,::1], float64[:,::1], float64[:,::1], int64, int64, int64, int64[::1], int64[::1], int64[::1], float64[::1], "
     "float64[:,:,::1])",
@@ -123,109 +206,34 @@ def look_up_norms(
     Row by row, and in a row panel by panel: the sum over a is made once, then entries are summed side by side.
     """
     functions, rows, columns = out.shape
-    size = parts.size
-    place = np.zeros(size + 1, dtype=np.int64)  # the first panel of an octave
+    place = np.zeros(parts.size + 1, dtype=np.int64)  # the first panel of an octave
+    place[1:] = np.cumsum(parts)
     widest = 4
-    for octave in range(size):
-        place[octave + 1] = place[octave] + parts[octave]
-        widest = max(widest, orders[octave])
-    widest = 4 * ((widest + 3) // 4)
-    panels = place[size]
-    octave_of, part_of = np.zeros(panels, dtype=np.int64), np.zeros(panels, dtype=np.int64)
-    for octave in range(size):
-        for inner in range(parts[octave]):
-            octave_of[place[octave] + inner], part_of[place[octave] + inner] = octave, inner
-    summed = np.zeros((functions, TERMS * widest))
-    half = np.empty(columns)
-    bits = half.view(np.int64)
+    for octave in range(parts.size):
+        widest = max(widest, 4 * ((orders[octave] + 3) // 4))
+    panels = place[parts.size]
+    summed, weights, lane = np.zeros((functions, TERMS * widest)), np.zeros((widest, ABREAST)), np.zeros((4, ABREAST))
     scale = np.empty(octaves + 2)  # 2ᵒ
     for octave in range(octaves + 2):
         scale[octave] = math.ldexp(1.0, octave)
+    half, where = np.empty(columns), np.empty(columns)
+    mine, listed = np.empty(columns, dtype=np.int64), np.empty(columns, dtype=np.int64)
     begin = np.empty(panels + 2, dtype=np.int64)
-    mine = np.empty(columns, dtype=np.int64)
-    listed = np.empty(columns, dtype=np.int64)
-    where = np.empty(columns)
-    weights = np.zeros((widest, ABREAST))
-    twice, once, before, total = np.zeros(ABREAST), np.zeros(ABREAST), np.zeros(ABREAST), np.zeros(ABREAST)
+    values = np.empty((functions, columns))
     for i in range(rows):
-        begin[:] = 0
-        for j in range(columns):
-            half[j] = 0.5 * losses[i, j] if losses[i, j] <= 1.0 else 1.0 - 0.5 * losses[i, j]
-        for j in range(columns):
-            ahead = losses[i, j] <= 1.0
-            depth = -(((bits[j] >> 52) - 1023) >> 1) - 1  # as in count_octaves; 0 and subnormal numbers come to 511 and more
-            octave = depth if ahead else octaves + depth
-            count = parts[octave] if depth < (octaves if ahead else opposite) else 0
-            panel = panels
-            if count > 0:
-                x = math.sqrt(half[j])
-                top, wide = (ACUTE, ACUTE - 0.5) if depth == 0 else (1.0, 0.5)
-                position = count * max(top - x * scale[depth], 0.0) / wide
-                inner = min(int(position), count - 1)
-                where[j] = 1.0 - 2.0 * (position - inner)
+        sort_row(losses[i], octaves, opposite, parts, place, scale, (half, mine, listed, where, begin))
+        values[:] = math.nan
+        for octave in range(parts.size):
+            order, padded = orders[octave], 4 * ((orders[octave] + 3) // 4)
+            for inner in range(parts[octave]):
                 panel = place[octave] + inner
-            mine[j] = panel
-            begin[panel + 1] += 1
-        for panel in range(panels + 1):
-            begin[panel + 1] += begin[panel]
-        for j in range(columns):
-            listed[begin[mine[j]]] = j
-            begin[mine[j]] += 1
-        for listed_at in range(begin[panels - 1] if panels > 0 else 0, columns):
-            for f in range(functions):
-                out[f, i, listed[listed_at]] = math.nan
-        for panel in range(panels):
-            low = begin[panel - 1] if panel > 0 else 0
-            high = begin[panel]
-            if low == high:
-                continue
-            octave = octave_of[panel]
-            order = orders[octave]
-            padded = 4 * ((order + 3) // 4)
-            length = TERMS * padded
-            at = start[octave] + part_of[panel] * functions * order * length
-            for f in range(functions):
-                summed[f, :length] = 0.0
-                for a in range(order):
-                    weight = first[i, a]
-                    for each in range(length):
-                        summed[f, each] += weight * coefficients[at + each]
-                    at += length
-            for chunk in range(low, high, ABREAST):
-                lanes = min(ABREAST, high - chunk)
-                for p in range(lanes):
-                    j = listed[chunk + p]
-                    for b in range(order):
-                        weights[b, p] = second[j, b]
-                for b in range(order, padded):
-                    for p in range(ABREAST):
-                        weights[b, p] = 0.0
-                for p in range(lanes):
-                    twice[p] = 2.0 * where[listed[chunk + p]]
-                for f in range(functions):
-                    for p in range(ABREAST):
-                        once[p] = 0.0
-                        before[p] = 0.0
-                    for k in range(TERMS - 1, -1, -1):
-                        for p in range(ABREAST):
-                            total[p] = 0.0
-                        for b in range(0, padded, 4):
-                            at = k * padded + b
-                            s0, s1, s2, s3 = summed[f, at], summed[f, at + 1], summed[f, at + 2], summed[f, at + 3]
-                            for p in range(ABREAST):
-                                total[p] += (s0 * weights[b, p] + s1 * weights[b + 1, p]) + (
-                                    s2 * weights[b + 2, p] + s3 * weights[b + 3, p]
-                                )
-                        if k > 0:
-                            for p in range(ABREAST):
-                                after = total[p] + twice[p] * once[p] - before[p]
-                                before[p] = once[p]
-                                once[p] = after
-                        else:
-                            for p in range(ABREAST):
-                                total[p] += 0.5 * twice[p] * once[p] - before[p]
-                    for p in range(lanes):
-                        out[f, i, listed[chunk + p]] = total[p]
+                low, high = begin[panel - 1] if panel > 0 else 0, begin[panel]
+                if low < high:
+                    at = start[octave] + inner * functions * order * TERMS * padded
+                    sum_over_first(first[i], coefficients, at, order, TERMS * padded, summed)
+                for chunk in range(low, high, ABREAST):
+                    abreast = listed[chunk : min(high, chunk + ABREAST)]
+                    evaluate_abreast(abreast, where, second, order, padded, summed, weights, lane, values)
+        out[:, i, :] = values
         if diagonal >= 0 and 0 <= i + diagonal < columns:
-            for f in range(functions):
-                out[f, i, i + diagonal] = 0.0
+            out[:, i, i + diagonal] = 0.0

@@ -13,7 +13,8 @@ from meanfield.errors import DomainError
 from meanfield.expectation.arguments import within
 from meanfield.result import Result, paged
 from meanfield.theory.edge_of_chaos import edge_of_chaos_curve
-from meanfield.theory.spectrum.jacobian import _checked_depth, jacobian_spectrum
+from meanfield.theory.spectrum.jacobian import jacobian_spectrum
+from meanfield.theory.spectrum.plain_layers import _checked_depth
 from meanfield.theory.spectrum.slope_law import slope_law
 
 if TYPE_CHECKING:

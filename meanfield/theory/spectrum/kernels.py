@@ -155,6 +155,25 @@ def cut_piece(r: float, versine: float, sine: float, law: Law, panel: int, start
                 add(r, versine, sine, slope * slope, w, angle, out)
 
 
+@kernel("void(f8, f8, f8, f8[::1], f8[::1], b1, f8[::1])")
+def add_each(r: float, versine: float, sine: float, d: Array, w: Array, angle: bool, out: Array) -> None:
+    """`add` of those values that have a weight."""
+    for i in range(d.size):
+        if w[i] > 0.0:
+            add(r, versine, sine, d[i], w[i], angle, out)
+
+
+@kernel("UniTuple(f8, 2)(i8)")
+def ends_of(piece: int) -> tuple[float, float]:
+    """Where a piece lies on its panel [−1, 1]."""
+    level = 0  # pieces of this length lie behind 2^level − 1 longer ones
+    while (2 << level) - 1 <= piece:
+        level += 1
+    size = 2.0 / (1 << level)
+    start = -1.0 + (piece - ((1 << level) - 1)) * size
+    return start, start + size
+
+
 @kernel(f"void(f8, f8, {_LAW}, b1, f8[::1])")
 def transforms(r: float, theta: float, law: Law, angle: bool, out: Array) -> None:
     """m, 1 + m, E[(d − 1)d/(ζ − d)] and E[dζ/(ζ − d)²] at ζ = r e^{iθ}, and with angle E arg(1 − d/ζ)."""
@@ -174,22 +193,15 @@ def transforms(r: float, theta: float, law: Law, angle: bool, out: Array) -> Non
                     waiting[count], waiting[count + 1] = 2 * piece + 1, 2 * piece + 2
                     count += 2
                 else:
-                    level = 0  # pieces of this length lie behind 2^level − 1 longer ones
-                    while (2 << level) - 1 <= piece:
-                        level += 1
-                    size = 2.0 / (1 << level)
-                    start = -1.0 + (piece - ((1 << level) - 1)) * size
-                    cut_piece(r, versine, sine, law, panel, start, start + size, angle, out)
-            elif angle:
-                for i in range(16 * piece, 16 * piece + 16):
-                    if weights[panel, i] > 0.0:
-                        add(r, versine, sine, values[panel, i], weights[panel, i], True, out)
+                    start, stop = ends_of(piece)
+                    cut_piece(r, versine, sine, law, panel, start, stop, angle, out)
             else:
                 part = slice(16 * piece, 16 * piece + 16)
-                add_nodes(r, versine, sine, values[panel, part], weights[panel, part], out)
-    for i in range(atoms.size):
-        if masses[i] > 0.0:
-            add(r, versine, sine, atoms[i], masses[i], angle, out)
+                if angle:
+                    add_each(r, versine, sine, values[panel, part], weights[panel, part], True, out)
+                else:
+                    add_nodes(r, versine, sine, values[panel, part], weights[panel, part], out)
+    add_each(r, versine, sine, atoms, masses, angle, out)
 
 
 @kernel("void(f8[::1], f8[::1])")

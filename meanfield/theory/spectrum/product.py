@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meanfield.errors import DomainError
+from meanfield.theory.spectrum.jacobian_law import result
 from meanfield.theory.spectrum.moments import log_s_of_block, log_s_of_product, log_s_transform
 from meanfield.theory.spectrum.slope_law import slope_law, squared_slope_moment
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meanfield.activations import Activation
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,6 @@ def spectrum_of_product(
     log_mean: float,
 ) -> JacobianSpectrum:
     """The result; log_mean is log E s²."""
-    from meanfield.theory.spectrum.jacobian import result
     from meanfield.theory.spectrum.unequal_layers import Factor, UnequalLayers, mean_log_of
 
     gaussian = weights == "gaussian"

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError
+from meanfield.theory.spectrum.jacobian_law import mean_square, result
 from meanfield.theory.spectrum.one_layer import OneLayer
 from meanfield.theory.spectrum.product import Layers, Product, spectrum_of_product
 from meanfield.theory.spectrum.slope_law import slope_law
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 WIDEST = 10**9
 
@@ -46,8 +47,6 @@ def spectrum_of_widths(
     log z = log((1 + m_L)/m_L) + Σ_l [log ζ_l + log m_l] for Gaussian weights, with m_l N_l the same in all layers; orthogonal ones, of
     entries with variance σ_w²/fan_in, have −log(1 + m) of the wider side of each more.
     """
-    from meanfield.theory.spectrum.jacobian import mean_square, result
-
     depth, gaussian = len(widths) - 1, weights == "gaussian"
     units = min(widths[0], widths[-1])
     groups: Counter[tuple[float, int]] = Counter(zip(path if len(path) > 1 else path * depth, widths[:-1], strict=True))

@@ -11,7 +11,7 @@ from meanfield.theory.spectrum.slope_law import slope_law
 
 if TYPE_CHECKING:
     from meanfield.theory.layer_field import LayerField
-    from meanfield.theory.spectrum.jacobian import JacobianSpectrum
+    from meanfield.theory.spectrum.jacobian_law import JacobianSpectrum
 
 
 def spectrum_of_blocks(field: LayerField, depth: int, weights: str, q: Any) -> JacobianSpectrum:
@@ -19,7 +19,8 @@ def spectrum_of_blocks(field: LayerField, depth: int, weights: str, q: Any) -> J
 
     With x = scale² σ_w² E φ'²/skip² each block has E s² = skip²(1 + x) and Var s²/(E s²)² = (2x + x²(μ₂/μ₁² − 1 + g))/(1 + x)².
     """
-    from meanfield.theory.spectrum.jacobian import _grouped, checked_spectrum_arguments, mean_square, path_of
+    from meanfield.theory.spectrum.jacobian_law import mean_square
+    from meanfield.theory.spectrum.plain_layers import _grouped, checked_spectrum_arguments, path_of
 
     rule = field.rule
     act = rule.activation

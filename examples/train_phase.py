@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SIGMA_B = math.sqrt(0.05)
 RATE = 0.3  # times 1/depth; the same everywhere, as in the paper
+GROUPS = 3  # of σ_w's, each trained by itself
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Trained:
 
 
 def trained(data: Images, size: Size, kept: Kept | None, device: torch.device, cores: int) -> Trained:
-    """All σ_w's and seeds of one depth in one batch, depth by depth."""
+    """Some σ_w's of one depth, with all seeds, in one batch."""
     edge = float(mf.edge_of_chaos("tanh", sigma_b=SIGMA_B).sigma_w)
     sigma_w = np.sort(np.append(np.sqrt(size.variances), edge))
     points = [mf.MeanField("tanh", float(sigma), SIGMA_B) for sigma in sigma_w]
@@ -82,28 +83,30 @@ def trained(data: Images, size: Size, kept: Kept | None, device: torch.device, c
     def look(nets: Networks, step: int) -> dict[str, np.ndarray]:
         return {"accuracy": accuracies(nets, data.inputs, data.labels)}
 
-    def accuracies_at(depth: int) -> np.ndarray:
-        # The first layer's σ_w puts inputs with |a|²/d = 1 on q* at once. No two networks of a depth share a seed.
-        firsts = [math.sqrt(max(point.q_star - SIGMA_B**2, 0.0)) for point in points]
-        starts = [
-            Start(float(sigma), SIGMA_B, 1000 * column + seed, first)
-            for column, (sigma, first) in enumerate(zip(sigma_w, firsts, strict=True))
-            for seed in range(size.seeds)
-        ]
-        nets = networks([data.inputs.shape[1], *[size.width] * depth, int(data.labels.max()) + 1], "tanh", starts, device)
-        rates = [RATE / depth] * len(starts)
-        draw = epochs(data, [start.seed for start in starts], size.batch)
-        key = f"depth {depth}"
-        with command.progress(key, size.looks[-1]) as tick:
+    # The first layer's σ_w puts inputs with |a|²/d = 1 on q* at once. No two networks of a depth share a seed.
+    starts = [
+        [Start(float(sigma), SIGMA_B, 1000 * column + seed, math.sqrt(max(point.q_star - SIGMA_B**2, 0.0))) for seed in range(size.seeds)]
+        for column, (sigma, point) in enumerate(zip(sigma_w, points, strict=True))
+    ]
+
+    def accuracies_of(part: tuple[int, np.ndarray]) -> np.ndarray:
+        row, columns = part
+        depth, mine = size.depths[row], [start for column in columns for start in starts[column]]
+        nets = networks([data.inputs.shape[1], *[size.width] * depth, int(data.labels.max()) + 1], "tanh", mine, device)
+        draw = epochs(data, [start.seed for start in mine], size.batch)
+        label, rates = f"{depth} layers, σ_w² from {sigma_w[columns[0]] ** 2:.3g}", [RATE / depth] * len(mine)
+        with command.progress(label, size.looks[-1]) as tick:
+            key = f"{depth} {columns[0]}"
             course = descend(nets, draw, rates, size.looks[-1], look=look, when=size.looks, kept=kept, key=key, progress=tick)
-        found: np.ndarray = course.looks["accuracy"].reshape(len(size.looks), len(points), size.seeds)
+        found: np.ndarray = course.looks["accuracy"].reshape(len(size.looks), len(columns), size.seeds)
         return found
 
-    each = []
-    for depth, found in zip(size.depths, side_by_side(accuracies_at, size.depths, cores), strict=True):
-        each.append(found)
-        command.log.info("  depth %d: %s", depth, np.array2string(found[-1].mean(axis=1), precision=2))
-    accuracy = np.stack(each, axis=1).astype(float)
+    # Deep ones first: they take longest, and a core that is done early would wait for them.
+    parts = [(row, columns) for row in reversed(range(len(size.depths))) for columns in np.array_split(np.arange(len(points)), GROUPS)]
+    accuracy = np.empty((len(size.looks), len(size.depths), len(points), size.seeds))
+    for (row, columns), found in zip(parts, side_by_side(accuracies_of, parts, cores), strict=True):
+        accuracy[:, row, columns] = found
+        command.log.info("  %d layers: %s", size.depths[row], np.array2string(found[-1].mean(axis=1), precision=2))
     return Trained(sigma_w, np.array(size.depths), size.looks, accuracy, six_xi, edge)
 
 

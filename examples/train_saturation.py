@@ -5,7 +5,7 @@ Saturation layer by layer, and gradients, over a long training
 After figures 2 to 4 and 6 to 9 of Glorot & Bengio (2010): activations and gradients of each hidden layer while networks learn
 Shapeset-3×2 for long. Sigmoid's top layer is driven to 0, stays there on a plateau, and comes back; layers of tanh saturate one
 after another, from the input on; softsign's do not. At the start back-propagated gradients shrink towards the input with the standard
-weights, and those by the weights are level. Some three minutes on one core::
+weights, and those by the weights are level. Some five minutes on one core::
 
     python examples/train_saturation.py
     python examples/train_saturation.py --full

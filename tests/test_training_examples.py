@@ -642,6 +642,40 @@ def test_groups_too_small_or_too_large_for_all_deals():
     assert permutation_p(stream.normal(size=30) + 2, stream.normal(size=30)) < 1e-4
 
 
+@pytest.mark.usefixtures("_flags_put_back")
+def test_cells_of_the_phase_picture_are_where_they_belong(monkeypatch):
+    """Whatever the groups and cores, each cell has what its own networks alone have: σ_w, depth, seeds and order of images."""
+    import train_phase
+    from training.descent import accuracies, descend, epochs
+    from training.images import Images
+    from training.networks import Start, networks
+
+    import meanfield as mf
+
+    torch.set_num_threads(1)
+    stream = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    inputs = torch.nn.functional.one_hot(labels, 6).float() + 0.3 * torch.randn(60, 6, generator=stream)
+    data = Images(inputs, labels, inputs, labels, "sixty")
+    size = train_phase.Size((1.0, 2.0, 3.0, 4.0), (2, 5), 7, 8, (3, 12), 2)
+    found = {}
+    for groups, cores in ((1, 1), (2, 2)):
+        monkeypatch.setattr(train_phase, "GROUPS", groups)
+        found[groups] = train_phase.trained(data, size, None, CPU, cores)
+    assert found[1].accuracy.tobytes() == found[2].accuracy.tobytes()
+    result = found[1]
+    assert len(np.unique(result.accuracy)) > 10
+    for column, sigma in enumerate(result.sigma_w):
+        first = math.sqrt(mf.MeanField("tanh", float(sigma), train_phase.SIGMA_B).q_star - train_phase.SIGMA_B**2)
+        for row, depth in enumerate(size.depths):
+            starts = [Start(float(sigma), train_phase.SIGMA_B, 1000 * column + seed, first) for seed in range(2)]
+            nets = networks([6, *[7] * depth, 3], "tanh", starts, CPU)
+            draw = epochs(data, [start.seed for start in starts], 8)
+            look = lambda nets, step: {"right": accuracies(nets, inputs, labels)}  # noqa: E731
+            alone = descend(nets, draw, [train_phase.RATE / depth] * 2, 12, look=look, when=(3, 12)).looks["right"]
+            np.testing.assert_array_equal(result.accuracy[:, row, column], alone)
+
+
 def test_half_depth_is_read_off_a_straight_line():
     from train_phase import Trained, half_depths
 
@@ -805,6 +839,29 @@ def test_committed_claims_on_sizes_are_those_of_the_pairs():
     kept = table(RESULTS / "train_sizes_claims_full.csv")
     assert {row["claim"]: float(row["p_holm"]) for row in kept} == {name: pytest.approx(item.p, rel=1e-3) for name, item in by_hand.items()}
     assert all(float(row["detectable"]) == pytest.approx(by_hand[row["claim"]].detectable, rel=1e-2) for row in kept)
+
+
+def test_page_shows_the_numbers_of_the_phase_picture():
+    """From the kept means; the p-values need the single networks, which are not kept."""
+    from train_phase import SIGMA_B, Trained, findings
+
+    import meanfield as mf
+
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = table(RESULTS / "train_phase.csv")
+    variances, depths, steps = (list(dict.fromkeys(row[key] for row in rows)) for key in ("sigma_w_squared", "depth", "steps"))
+    cells = {(row["steps"], row["depth"], row["sigma_w_squared"]): float(row["train_accuracy"]) for row in rows}
+    accuracy = np.array([[[[cells[look, depth, v]] for v in variances] for depth in depths] for look in steps])
+    six_xi = np.array([numbers(rows, "six_xi_c", sigma_w_squared=v)[0] for v in variances])
+    edge = float(mf.edge_of_chaos("tanh", sigma_b=SIGMA_B).sigma_w)
+    result = Trained(np.sqrt(np.array(variances, float)), np.array(depths, int), tuple(map(int, steps)), accuracy, six_xi, edge)
+    found = [findings(result, look) for look in range(len(steps))]
+    for line in (
+        [f"{one['half_depth_over_xi_c']:.1f} ± {one['half_depth_over_xi_c_deviation']:.1f}" for one in found],
+        [f"{one['inside']:.3f}, {one['outside']:.3f}" for one in found],
+        [f"{one['edge']:.3f}, {one['off_edge']:.3f}" for one in found],
+    ):
+        assert f"| {' | '.join(line)} |" in page
 
 
 SHAPED = ("gelu", "silu", "softplus", "leaky_relu")

@@ -45,6 +45,8 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.simulation import Simulation as Simulation
     from meanfield.simulation import layer_statistics as layer_statistics
     from meanfield.simulation import simulate as simulate
+    from meanfield.solve.correlation import DepthScales as DepthScales
+    from meanfield.solve.variance import FixedPoint as FixedPoint
     from meanfield.theory.activation_comparison import ActivationComparison as ActivationComparison
     from meanfield.theory.activation_comparison import compare as compare
     from meanfield.theory.asymptotics import Asymptotics as Asymptotics
@@ -61,7 +63,6 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.conditions import check_proposition4 as check_proposition4
     from meanfield.theory.conditions import convergence_domains as convergence_domains
     from meanfield.theory.conditions import existence_conditions as existence_conditions
-    from meanfield.theory.correlation import DepthScales as DepthScales
     from meanfield.theory.depth import propagation_depth as propagation_depth
     from meanfield.theory.depth_law import DepthLaw as DepthLaw
     from meanfield.theory.depth_law import DepthLaws as DepthLaws
@@ -90,7 +91,6 @@ if TYPE_CHECKING:  # what static tools see; at run time __getattr__ fetches the 
     from meanfield.theory.standardisation import Standardisation as Standardisation
     from meanfield.theory.standardisation import standardisation as standardisation
     from meanfield.theory.trajectory import Trajectory as Trajectory
-    from meanfield.theory.variance import FixedPoint as FixedPoint
 
 __version__ = "0.1.0"
 
@@ -110,6 +110,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.proof": ("Check", "Enclosure", "Enclosures", "Proof", "check_proof", "enclose", "prove_proposition4"),
     "meanfield.report": ("report",),
     "meanfield.explore": ("Exploration", "explore"),
+    "meanfield.solve.correlation": ("DepthScales",),
+    "meanfield.solve.variance": ("FixedPoint",),
     "meanfield.theory.activation_comparison": ("ActivationComparison", "compare"),
     "meanfield.theory.asymptotics": ("Asymptotics", "asymptotics"),
     "meanfield.theory.choose_activation": ("ActivationRanking", "Candidate", "choose_activation"),
@@ -123,7 +125,6 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "convergence_domains",
         "existence_conditions",
     ),
-    "meanfield.theory.correlation": ("DepthScales",),
     "meanfield.theory.depth": ("propagation_depth",),
     "meanfield.theory.depth_law": ("DepthLaw", "DepthLaws"),
     "meanfield.theory.edge_of_chaos": ("EdgeOfChaos", "edge_of_chaos", "edge_of_chaos_curve"),
@@ -141,7 +142,6 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "meanfield.theory.spectrum.jacobian_law": ("Atom", "JacobianSpectrum"),
     "meanfield.theory.spectrum.width": ("WidthEstimate",),
     "meanfield.theory.trajectory": ("Trajectory",),
-    "meanfield.theory.variance": ("FixedPoint",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _SUBPACKAGES = ("frameworks", "layers", "plot")

@@ -155,6 +155,15 @@ def test_normalisations_as_published(run):
     np.testing.assert_allclose(left["gradients"]["relu", "post"], 1.0, rtol=1e-10)
 
 
+def test_a_relu_behind_the_sum_is_not_gaussian_and_layer_norm_has_a_line(run):
+    """182.3 over six blocks (networks of width 1000: 183.4 ± 4.4), and Doshi et al.'s line at its published form V[φ'](1) − V(1)."""
+    left = run("resnet_block")
+    assert left["growth"][-1] == pytest.approx(182.3, abs=0.05)
+    assert np.all(np.abs(left["sampled"] - left["growth"]) <= 2.5 * left["error"])  # of two standard errors each
+    wanted = {"tanh": 0.0701084120504, "erf": 0.104851, "gelu": 0.0306294, "silu": 0.0237068}
+    assert {phi: (0.2 / sigma_w) ** 2 for phi, sigma_w in left["lines"].items()} == pytest.approx(wanted, rel=1e-5)
+
+
 def test_layer_jacobians_as_published(run):
     """Around 0.5 and 0.8. By theory: the mean of the law of diag(φ′) W. 400 units fluctuate by 0.01."""
     left = run("layer_jacobians")

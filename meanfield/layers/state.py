@@ -110,10 +110,6 @@ class State:
         """Whether every unit's value is Gaussian with mean 0."""
         return all(part.law == GAUSSIAN for part in self.parts)
 
-    def with_laws(self, law: Law) -> State:
-        """The same moments, with another law for every part."""
-        return replace(self, parts=tuple(replace(part, law=law) for part in self.parts))
-
 
 def sum_of(arrays: Sequence[Array]) -> Array:
     """Σ, of arrays that broadcast."""

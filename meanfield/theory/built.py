@@ -18,7 +18,7 @@ from meanfield.activations import Activation
 from meanfield.activations import activation as find_activation
 from meanfield.errors import ActivationError, DomainError, MeanFieldError
 from meanfield.layers.layer import Layer, as_layer
-from meanfield.theory.correlation import depth_scale
+from meanfield.solve.correlation import depth_scale
 from meanfield.theory.mean_field import MeanField
 
 if TYPE_CHECKING:

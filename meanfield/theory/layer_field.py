@@ -21,14 +21,14 @@ from meanfield.layers.normalise import LayerNorm, RMSNorm
 from meanfield.layers.residual import Residual
 from meanfield.layers.sequence import Repeat
 from meanfield.layers.state import Part, State
+from meanfield.solve.correlation import CorrelationPoint, DepthScales, depth_scale
 from meanfield.solve.layer_profile import layer_recursion
 from meanfield.solve.moving_profiles import evenly
 from meanfield.solve.scan import octave_grid, polish, with_extrema
+from meanfield.solve.variance import FixedPoint, variance_slope
 from meanfield.solve.walk import gradient_factor, summing_to_0, walk
-from meanfield.theory.correlation import CorrelationPoint, DepthScales, depth_scale
 from meanfield.theory.plain_field import CRITICAL, PlainField
 from meanfield.theory.trajectory import Trajectory, checked_depth, propagate, started
-from meanfield.theory.variance import FixedPoint, variance_slope
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array

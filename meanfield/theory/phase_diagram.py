@@ -22,12 +22,12 @@ from meanfield.expectation.second_moment import second_moments
 from meanfield.layers import limits
 from meanfield.layers.limits import is_line
 from meanfield.result import Result, dataset, paged
+from meanfield.solve.correlation import SMALLEST, depth_scale
+from meanfield.solve.variance import scan_range
 from meanfield.theory.arguments import standard_deviation
 from meanfield.theory.built import Build, Built, built_layer, cell_by_cell, family, is_build, plane_activation, scales
-from meanfield.theory.correlation import SMALLEST, depth_scale
 from meanfield.theory.edge_of_chaos import usual_sigma_b
 from meanfield.theory.mean_field import MeanField
-from meanfield.theory.variance import scan_range
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

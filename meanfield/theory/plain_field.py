@@ -17,9 +17,9 @@ from meanfield.layers import limits
 from meanfield.layers.layer import Affine
 from meanfield.layers.limits import is_line
 from meanfield.solve.angle_recursion import limit_slopes
+from meanfield.solve.correlation import CorrelationPoint, DepthScales, chaotic_fixed_point, depth_scale, every_point
+from meanfield.solve.variance import FixedPoint, fixed_points, limit, variance_map, variance_slope
 from meanfield.theory.arguments import one_standard_deviation
-from meanfield.theory.correlation import CorrelationPoint, DepthScales, chaotic_fixed_point, depth_scale, every_point
-from meanfield.theory.variance import FixedPoint, fixed_points, limit, variance_map, variance_slope
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array

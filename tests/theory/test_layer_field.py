@@ -21,6 +21,19 @@ def residual(sigma_w: float, sigma_b: float) -> L.Layer:
     return L.Residual("tanh", L.Dense(sigma_w, sigma_b), skip=SKIP, scale=SCALE)
 
 
+@pytest.mark.parametrize("skip", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("phi", ["tanh", "erf", "gelu", "selu", "hardtanh"])
+def test_a_skip_is_a_plain_layer_at_larger_sigmas(phi: str, skip: float) -> None:
+    """x ↦ skip·x + W φ(x) + b has q* and c* of the plain layer at σ/√(1 − skip²), chaotic and ordered."""
+    step = (1.0 - skip * skip) ** 0.5
+    for sigma_w, sigma_b in ((1.4, 0.3), (0.8, 0.2), (0.6, 0.0)):
+        net = mf.MeanField(L.Residual(phi, L.Dense(sigma_w * step, sigma_b * step), skip=skip))
+        plain = mf.MeanField(phi, sigma_w, sigma_b)
+        assert net.q_star == pytest.approx(plain.q_star, rel=1e-13)
+        assert net.c_star == pytest.approx(plain.c_star, rel=1e-13, nan_ok=True)
+        assert net.phase == plain.phase
+
+
 @pytest.mark.parametrize(("sigma_w", "sigma_b"), [(2.0, 0.3), (1.1, 0.2), (0.7, 0.0)])
 def test_a_residual_layer_has_the_fixed_points_of_the_plain_one(sigma_w: float, sigma_b: float) -> None:
     """skip² + scale² = 1: the same q* and c*, slopes skip² + scale² times the plain ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -152,13 +151,3 @@ def _breakpoints(act: Activation) -> Table:
     if len(points) > _LISTED:
         caption += f" The first {_LISTED} of {len(points)}."
     return Table(caption, ("x", "jump of φ", "jump of φ′"), "rrr", tuple(rows))
-
-
-def value_at_zero(act: Activation) -> float:
-    """φ(0), nan where undefined."""
-    from meanfield.errors import ActivationError
-
-    try:
-        return float(act(0.0))
-    except ActivationError:
-        return math.nan

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.activations.kept import Kept
+from meanfield.errors import ActivationError
 from meanfield.expectation.angle_profile import angle_of, ratio
-from meanfield.expectation.angle_ratios import NOISE, AngleRatios, TooManyFeatures, jumps
+from meanfield.expectation.angle_ratios import NOISE, AngleRatios, jumps
 from meanfield.expectation.chebyshev import TERMS, chebyshev_nodes, chebyshev_series
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class CorrelationTable:
             if not ratios.usable:
                 self._dear.add(p)
             return self._fitted(ratios, chebyshev_nodes())
-        except TooManyFeatures:
+        except ActivationError:  # too many features, or φ overflows within reach of the largest q
             return _REFUSED
 
     def _ratios(self, p: int) -> AngleRatios:
@@ -120,7 +121,7 @@ class CorrelationTable:
                     ratios = self._ratios(p)
                     if ratios.usable:
                         self._pieces[p] = self._fitted(ratios, chebyshev_nodes())
-                except TooManyFeatures:
+                except ActivationError:  # too many features, or φ overflows within reach of the largest q
                     self._pieces[p] = _REFUSED
                 if p not in self._pieces:
                     self._dear.add(p)

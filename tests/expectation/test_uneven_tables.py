@@ -71,3 +71,10 @@ def test_no_row_far_out_and_where_each_angle_is_a_quadrature() -> None:
     act = mf.activation("exp(x)")  # the mass of its square is past 6 deviations
     correlation_table(act).ensure([2])
     assert correlation_table(act).row(30.0) is None, "whether the piece has been built plays no part"
+
+
+def test_a_piece_out_of_reach_of_quadratures_is_refused() -> None:
+    table = correlation_table(mf.activation("exp(x)"))
+    table.ensure([3])  # e^x overflows within reach of N(0, 255)
+    assert table.refused([3]) == [3]
+    assert np.isnan(table.decorrelation(np.array([250.0]), np.array([1.5]))).all()

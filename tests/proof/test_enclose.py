@@ -76,10 +76,11 @@ def test_lattices_and_panels_agree(name: str, derivative: int, s: Fraction) -> N
     from meanfield.proof import covariances
     from meanfield.proof.balls import ball, precision
     from meanfield.proof.function import function_of
+    from meanfield.proof.sides import side_of
 
     function, digits = function_of(mf.activation(name)), 4
     with precision(120):
-        f, g = (covariances.side_of(function, derivative, ball(q), turned) for q, turned in ((Fraction(1), False), (Fraction(5, 2), True)))
+        f, g = (side_of(function, derivative, ball(q), turned) for q, turned in ((Fraction(1), False), (Fraction(5, 2), True)))
         one, two = covariances.correlated(f, g, s, False, digits), covariances.by_panels(f, g, s, False, digits)
         assert one.overlaps(two)
         for found in (one, two):

@@ -7,8 +7,8 @@ import pytest
 
 import meanfield as mf
 from meanfield.expectation.moments import moment_table
+from meanfield.solve import variance
 from meanfield.solve.reach import Cost, sampled_moments
-from meanfield.theory import variance
 
 
 @pytest.mark.parametrize("q", [1.0, 1e3, 1e6, 1e9])

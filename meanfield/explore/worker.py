@@ -31,6 +31,7 @@ _POLL = 0.05
 _MEMORY = 8 << 30  # bytes of address space, where the system can limit it
 _ENDED = "the process that computes ended; it is being started anew"
 _TASKS = ("point_of", "plane_of", "advice_for")
+_BEHIND = 19  # steps of priority that a process gives up which makes nothing ready for the next point
 _QUIET = 1.0  # seconds without a question before the process works for itself: until then the browser draws
 # While nobody asks: kernels and functions that the first picture doesn't need, and the next ones do.
 _WARMING = (
@@ -218,6 +219,8 @@ def _serve(warm: bool) -> None:
     from meanfield.explore.point import point_of
     from meanfield.jit import announce_again
 
+    if not warm and hasattr(os, "nice"):
+        os.nice(_BEHIND)  # what computes behind the page gives way to the page, and to the browser
     point_of("tanh", 1.3, 0.2, 50)  # loads the kernels that every question needs
     _write(answers, "ready")
     logger = logging.getLogger("meanfield")

@@ -119,7 +119,7 @@ class AngleProfile:
         return out.reshape(theta.shape)
 
     def decorrelations(self, c: Array, obtuse: bool = True) -> Array:
-        """D at flat correlations in (−1, 1), obtuse: some below 0; at a moderate variance by half sines, a sixth of the price."""
+        """D at flat correlations in (−1, 1), obtuse: some below 0; at a moderate variance by half sines, which need no angle."""
         from meanfield.expectation.half_sines_kernels import fill
 
         if self.q > FURTHEST:

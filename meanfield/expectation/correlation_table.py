@@ -97,13 +97,24 @@ class CorrelationTable:
                 self._pieces.update(zip(missing, pool.map(self._build, missing), strict=True))
 
     def _build(self, p: int) -> Piece:
+        piece = self._affordable(p)
+        if piece is None:
+            try:
+                return self._fitted(self._ratios(p), chebyshev_nodes())
+            except ActivationError:
+                return _REFUSED
+        return piece
+
+    def _affordable(self, p: int) -> Piece | None:
+        """The piece, where one table for all its variances gives it; None, and noted, where each q and angle would be a quadrature."""
         try:
             ratios = self._ratios(p)
-            if not ratios.usable:
-                self._dear.add(p)
-            return self._fitted(ratios, chebyshev_nodes())
+            if ratios.usable:
+                return self._fitted(ratios, chebyshev_nodes())
         except ActivationError:  # too many features, or φ overflows within reach of the largest q
             return _REFUSED
+        self._dear.add(p)
+        return None
 
     def _ratios(self, p: int) -> AngleRatios:
         return AngleRatios(self.activation, np.exp(math.log(4.0) * (p + 0.5 + 0.5 * chebyshev_nodes(NODES))))
@@ -116,15 +127,8 @@ class CorrelationTable:
             return None
         p = math.floor(math.log2(q) * 0.5)
         with self._lock:
-            if p not in self._pieces and p not in self._dear:
-                try:
-                    ratios = self._ratios(p)
-                    if ratios.usable:
-                        self._pieces[p] = self._fitted(ratios, chebyshev_nodes())
-                except ActivationError:  # too many features, or φ overflows within reach of the largest q
-                    self._pieces[p] = _REFUSED
-                if p not in self._pieces:
-                    self._dear.add(p)
+            if p not in self._pieces and p not in self._dear and (made := self._affordable(p)) is not None:
+                self._pieces[p] = made
             if p in self._dear:
                 return None
             piece = self._pieces[p]

@@ -11,6 +11,20 @@ if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 
+@kernel("float64(float64[::1], float64)", allow=("contract",))
+def polynomial(row: Array, t: float) -> float:
+    """Σ row[k] t^k of `half_sines.TERMS` terms. Even and odd powers apart: two chains that the processor runs side by side."""
+    square = t * t
+    even, odd = row[10], row[11]
+    even, odd = even * square + row[8], odd * square + row[9]
+    even, odd = even * square + row[6], odd * square + row[7]
+    even, odd = even * square + row[4], odd * square + row[5]
+    even, odd = even * square + row[2], odd * square + row[3]
+    even, odd = even * square + row[0], odd * square + row[1]
+    value: float = even + t * odd
+    return value
+
+
 @kernel("void(float64[::1], float64, boolean, float64[:,::1], float64[:,::1], float64[::1])", allow=("contract",))
 def fill(c: Array, panels: float, jumping: bool, near: Array, far: Array, out: Array) -> None:
     """D at each c: 2x² ratio(x), or x ratio(x) where φ jumps, x² = (1 − c)/2; for c < 0 a table in y, y² = (1 + c)/2."""
@@ -22,16 +36,7 @@ def fill(c: Array, panels: float, jumping: bool, near: Array, far: Array, out: A
         position = panels * x
         panel = min(int(position), last)
         t = 2.0 * (position - panel) - 1.0
-        row = far[panel] if obtuse else near[panel]
-        # Even and odd powers apart: two chains that the processor runs side by side.
-        tt = t * t
-        even, odd = row[10], row[11]
-        even, odd = even * tt + row[8], odd * tt + row[9]
-        even, odd = even * tt + row[6], odd * tt + row[7]
-        even, odd = even * tt + row[4], odd * tt + row[5]
-        even, odd = even * tt + row[2], odd * tt + row[3]
-        even, odd = even * tt + row[0], odd * tt + row[1]
-        value = even + t * odd
+        value = polynomial(far[panel] if obtuse else near[panel], t)
         if not obtuse:
             value *= x if jumping else 2.0 * square
         out[i] = value

@@ -10,26 +10,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from meanfield.expectation.half_sines_kernels import polynomial
 from meanfield.jit import kernel
 
 if TYPE_CHECKING:
     from meanfield.arrays import Array
 
 ACUTE = math.sqrt(0.5)  # x at θ = π/2
-
-
-@kernel("float64(float64[::1], float64)", allow=("contract",))
-def polynomial(row: Array, t: float) -> float:
-    """Σ row[k] t^k. Even and odd powers apart: two chains that the processor runs side by side."""
-    square = t * t
-    even, odd = row[10], row[11]
-    even, odd = even * square + row[8], odd * square + row[9]
-    even, odd = even * square + row[6], odd * square + row[7]
-    even, odd = even * square + row[4], odd * square + row[5]
-    even, odd = even * square + row[2], odd * square + row[3]
-    even, odd = even * square + row[0], odd * square + row[1]
-    value: float = even + t * odd
-    return value
 
 
 @kernel("float64(float64, float64, int64, float64[:,::1])")

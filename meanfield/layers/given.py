@@ -115,6 +115,32 @@ class Scale(Layer):
 
 
 @dataclass(frozen=True)
+class Weighed(Layer):
+    """Units as they are, and a gradient multiplied: what inputs of different norms do to it that one norm for all would not.
+
+    Parameters
+    ----------
+    factor : float
+        Σ |δᵣ|²/qᵣ over places r of mean squares qᵣ, over Σ |δᵣ|² divided by their mean, behind a normalisation of each: in [0, 1e100]. A
+        transformer's class token has another norm than the others, and most of the gradient.
+    """
+
+    factor: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", number("factor", self.factor, 0.0, 1e100))
+
+    def apply(self, state: State) -> Step:
+        return Step(state, lambda cotangents: scaled(cotangents, self.factor))
+
+    def exactness(self) -> tuple[str, str]:
+        return "approximate", "which places a gradient comes from is given"
+
+    def __str__(self) -> str:
+        return f"Weighed({self.factor:.3g})"
+
+
+@dataclass(frozen=True)
 class ChannelNorm(Layer):
     """(x − mean)/√(variance + epsilon) of each channel, or group of channels, over many values, of whose means the share is given.
 
@@ -125,11 +151,14 @@ class ChannelNorm(Layer):
     count : int
         Values that go into each mean.
     epsilon : float
+    uneven : float
+        u = E[1/(s + e)] (E[s] + e) over channels of variances s, in [1, 1e100]: 1 where all channels have the same variance.
 
     Notes
     -----
-    K12 ↦ (K12 − r K11)/((1 − r) K11 + e), and the gradient's factor (1 − 2/count)/((1 − r) K11 + e): the two directions of the mean and of
-    the values themselves are taken out of it. `BatchNorm` is the case of a batch whose inputs are all alike.
+    K12 ↦ (K12 − r K11)/((1 − r) K11 + e), and the gradient's factor (1 − 2/count) u/((1 − r) K11 + e): the two directions of the mean and of
+    the values themselves are taken out of it, and a gradient is divided by each channel's own variance, not by their mean. Behind a depthwise
+    convolution of few weights u is far from 1. `BatchNorm` is the case of a batch whose inputs are all alike.
 
     References
     ----------
@@ -139,10 +168,12 @@ class ChannelNorm(Layer):
     share: float
     count: int
     epsilon: float = 0.0
+    uneven: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "share", number("share", self.share, 0.0, 1.0))
         object.__setattr__(self, "epsilon", number("epsilon", self.epsilon, 0.0, 1e100))
+        object.__setattr__(self, "uneven", number("uneven", self.uneven, 1.0, 1e100))
 
     def apply(self, state: State) -> Step:
         seen = state.whole
@@ -156,14 +187,15 @@ class ChannelNorm(Layer):
         tangent = None if seen.tangent is None else seen.tangent / np.sqrt(size1 * size2)
         law = seen.law if seen.law == GAUSSIAN else Unknown("a normalisation of what is not Gaussian")
         after = Part(1.0, left1 / size1, left2 / size2, np.clip(epsilon, 0.0, 2.0), zero, zero, law, tangent)
-        factor = max(1.0 - 2.0 / self.count, 0.0) / size1
+        factor = max(1.0 - 2.0 / self.count, 0.0) * self.uneven / size1
         return Step(State((after,)), lambda cotangents: scaled(at_output(state, common(cotangents)), factor * total(cotangents)))
 
     def exactness(self) -> tuple[str, str]:
         return "approximate", "the share of its means is given, and gradients are taken as independent of what it normalises"
 
     def __str__(self) -> str:
-        return f"ChannelNorm(share={self.share:.3g}, count={self.count})"
+        uneven = "" if self.uneven == 1.0 else f", uneven={self.uneven:.3g}"
+        return f"ChannelNorm(share={self.share:.3g}, count={self.count}{uneven})"
 
 
 def summed(states: tuple[State, ...], coefficients: tuple[float, ...]) -> tuple[State, tuple[float, ...]]:

@@ -28,9 +28,18 @@ class Sum:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Streams of these widths side by side."""
+    """Streams of these widths side by side.
+
+    Attributes
+    ----------
+    widths : tuple of float
+    pulls : tuple of float
+        For each stream what its part of the gradient, by width, is multiplied by; none: 1 each. Next to a class token that alone is read on
+        the others get next to nothing.
+    """
 
     widths: tuple[float, ...]
+    pulls: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,7 +176,7 @@ def through(what: Layer | Sum | SideBySide | Product | Several, arriving: tuple[
     elif isinstance(what, Product):
         after, factors = _product(arriving)
     else:
-        return _side_by_side(arriving, what.widths)
+        return _side_by_side(arriving, what.widths, what.pulls or (1.0,) * len(arriving))
 
     def back(cotangents: Cotangents) -> tuple[Cotangents, ...]:
         norm, shared = total(cotangents), common(cotangents)
@@ -185,13 +194,14 @@ def _product(arriving: tuple[State, ...]) -> tuple[State, tuple[float, ...]]:
     return after, (float(np.max(right.q1)), float(np.max(left.q1)))
 
 
-def _side_by_side(arriving: tuple[State, ...], widths: tuple[float, ...]) -> tuple[State, Back]:
+def _side_by_side(arriving: tuple[State, ...], widths: tuple[float, ...], factors: tuple[float, ...]) -> tuple[State, Back]:
     whole = sum(widths)
     shares = [width / whole for width in widths]
     parts = tuple(replace(part, share=share * part.share) for share, state in zip(shares, arriving, strict=True) for part in state.parts)
     ends = np.cumsum([0, *(len(state.parts) for state in arriving)])
 
     def back(cotangents: Cotangents) -> tuple[Cotangents, ...]:
-        return tuple(cotangents[low:high] for low, high in itertools.pairwise(ends))
+        own = (cotangents[low:high] for low, high in itertools.pairwise(ends))
+        return tuple(scaled(each, factor) if factor != 1.0 else each for each, factor in zip(own, factors, strict=True))
 
     return State(parts), back

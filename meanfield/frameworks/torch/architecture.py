@@ -30,6 +30,8 @@ class Step:
         Whether it is alpha dropout, which keeps mean 0 and variance 1.
     widths : tuple of float or None
         How many units each source brings to a join; None where that can't be told.
+    places : tuple of int
+        Which of the tensors that are put side by side the sources are: others may be parameters.
     signs : tuple of float
         Factors of a sum's terms.
     zero : bool
@@ -47,6 +49,7 @@ class Step:
     rate: float = 0.0
     alpha: bool = False
     widths: tuple[float | None, ...] = ()
+    places: tuple[int, ...] = ()
     signs: tuple[float, ...] = ()
     zero: bool = False
     size: float = 1.0

@@ -19,7 +19,7 @@ from meanfield.layers.concatenate import Concatenate
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
-from meanfield.layers.given import ChannelNorm, Given, Scale
+from meanfield.layers.given import ChannelNorm, Given, Scale, Weighed
 from meanfield.layers.graph import INPUT, Graph, Node, Product, Several, SideBySide, Sum, through
 from meanfield.layers.law import Unknown
 from meanfield.layers.layer import Identity, Layer
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from meanfield.frameworks.torch.architecture import Architecture, Step
 
 LARGEST = 1e90
+EVENLY = math.log(2.0)  # of a gradient's parts over their widths: the channels of two layers differ by less
+EVEN = 0.05  # relative: places whose norms differ by less are taken as of one norm
 
 
 class ModelNetwork(Network):
@@ -67,6 +69,9 @@ class Built:
         For each node why its moments are measured, "" where they are theory's.
     outputs : dict from int to float
         Nodes whose output the model gives, and the number of its values.
+    uneven : dict from int to float
+        Nodes whose channels differ in size and are normalised: what that multiplies |δ|² by there and nowhere before. Behind a depthwise
+        convolution the variance of a channel is that of its own weights, by which a gradient is multiplied on its way on.
     """
 
     graph: Graph
@@ -75,6 +80,7 @@ class Built:
     recording: Recording
     why: tuple[str, ...]
     outputs: dict[int, float]
+    uneven: dict[int, float]
 
 
 def network(model: Any, x: Any, *, seed: int = 0) -> ModelNetwork:
@@ -144,6 +150,7 @@ class _Builder:
         self.fresh: list[frozenset[str]] = []
         self.nodes: list[Node] = []
         self.why: list[str] = []
+        self.uneven: dict[int, float] = {}
 
     def built(self) -> Built:
         steps = self.architecture.steps
@@ -163,7 +170,8 @@ class _Builder:
             if by_node.get(node, 0) > 0:
                 outputs[by_node[node] - 1] = outputs.get(by_node[node] - 1, 0.0) + float(self.recording.seen[node].count)
         nodes = tuple(self.nodes) or (Node(Identity(), (INPUT,), "input"),)
-        return Built(Graph(nodes), start, self.architecture, self.recording, tuple(self.why), outputs or {len(nodes) - 1: 1.0})
+        ends = outputs or {len(nodes) - 1: 1.0}
+        return Built(Graph(nodes), start, self.architecture, self.recording, tuple(self.why), ends, self.uneven)
 
     def _add(self, index: int, step: Step) -> None:
         arriving = tuple(self.states[source] for source in step.sources)
@@ -204,7 +212,8 @@ class _Builder:
         if step.kind == "normalisation":
             return self._norm(step, arriving[0])
         if step.kind == "dropout" and not step.alpha:
-            return Dropout(step.rate)
+            drawn = self._drawn(step)
+            return Dropout(step.rate) if drawn is None else Scale(drawn)
         if step.kind == "scale":
             return Scale(step.size)
         if step.kind == "shift":
@@ -214,7 +223,7 @@ class _Builder:
         if step.kind == "join":
             counts = [self._seen(self.architecture.steps[s]) for s in step.sources]
             if all(seen is not None for seen in counts):
-                return SideBySide(tuple(float(seen.count) for seen in counts if seen is not None))
+                return SideBySide(tuple(float(seen.count) for seen in counts if seen is not None), self._pulls(step))
             raise _Outside("the widths of what is put side by side are not known")
         if step.kind == "other":
             effective = self.recording.weights.get(step.node)
@@ -251,19 +260,54 @@ class _Builder:
             weight, bias = (arguments[i] if len(arguments) > i else None for i in (place, place + 1))
         epsilon = getattr(module, "eps", keywords.get("eps", 1e-5))
         epsilon = float(epsilon) if isinstance(epsilon, (int, float)) else float(torch().finfo(torch().float32).eps)
-        share = self.recording.mean_shares.get(step.node)
+        channels = self.recording.channels.get(step.node)
         lowered = name.lower().replace("_", "")
         inner: Layer
         if "rms" in lowered:
             inner = RMSNorm(epsilon)
         elif "layernorm" in lowered:
             inner = LayerNorm(epsilon)
-        elif share is not None:
-            inner = ChannelNorm(min(share[0], 1.0 - 1e-9), share[1], epsilon)
+        elif channels is not None:
+            uneven = min(channels.uneven, LARGEST)
+            if self._is_depthwise(step.sources[0]):
+                self.uneven[step.sources[0] - 1] = uneven
+                uneven = 1.0
+            inner = ChannelNorm(min(channels.share, 1.0 - 1e-9), channels.count, epsilon, uneven)
         else:
             raise _Outside(f"{name}: no theory of it")
         size, shift = _rms(weight, 1.0), _rms(bias, 0.0)
+        weighed = self.recording.weighed.get(step.node, 1.0)
+        if abs(weighed - 1.0) > EVEN and math.isfinite(weighed):
+            inner = inner >> Weighed(min(weighed, LARGEST))
         return inner if (size, shift) == (1.0, 0.0) else inner >> Scale(size, shift)
+
+    def _drawn(self, step: Step) -> float | None:
+        """What stochastic depth multiplied a whole batch by: masks of a few inputs are no mean over many."""
+        module = self.modules.get(step.node.target) if step.node.op == "call_module" else None
+        words = f"{type(module).__name__ if module is not None else ''} {step.node.target}".lower()
+        before, after = self._seen(self.architecture.steps[step.sources[0]]), self._seen(step)
+        if not any(word in words for word in ("droppath", "stochasticdepth", "stochastic_depth", "drop_path")):
+            return None
+        if before is None or after is None or not 0.0 < before.square < math.inf:
+            return None
+        return math.sqrt(after.square / before.square)
+
+    def _pulls(self, step: Step) -> tuple[float, ...]:
+        """How unequally a gradient is spread over tensors side by side; () where it is spread evenly."""
+        parts = self.recording.pulls.get(step.node, ())
+        counts = [seen.count for source in step.sources if (seen := self._seen(self.architecture.steps[source])) is not None]
+        if len(counts) != len(step.sources) or len(step.places) != len(counts) or not sum(parts) > 0.0 or max(step.places) >= len(parts):
+            return ()
+        pulls = [parts[place] / sum(parts) / (count / sum(counts)) for place, count in zip(step.places, counts, strict=True)]
+        return () if all(abs(math.log(max(pull, 1e-300))) <= EVENLY for pull in pulls) else tuple(min(pull, LARGEST) for pull in pulls)
+
+    def _is_depthwise(self, index: int) -> bool:
+        """Whether a channel is a multiple of the same channel before, by weights of its own, x + w x included."""
+        step = self.architecture.steps[index]
+        if step.kind == "sum":
+            return any(self._is_depthwise(source) for source in step.sources)
+        layer = self.architecture.layers.get(step.name) if step.kind == "layer" else None
+        return getattr(layer, "groups", 1) > 1 and layer.groups == layer.in_channels
 
     def _seen(self, step: Step) -> Seen | None:
         return self.recording.seen.get(step.node)

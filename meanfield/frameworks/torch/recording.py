@@ -16,6 +16,7 @@ from meanfield.frameworks.torch.recognition import has_weight_layers, is_element
 from meanfield.frameworks.torch.roles import role
 from meanfield.frameworks.torch.weight_layers import fan_in, is_weight_layer
 
+EPSILON = 1e-5  # torch's own, where a normalisation names none
 WEIGHTED = frozenset({"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
 
 
@@ -50,6 +51,25 @@ class Effective:
     inside: float
 
 
+@dataclass(frozen=True)
+class Channels:
+    """What a batch, group or instance normalisation takes.
+
+    Attributes
+    ----------
+    share : float
+        The part of its second moment that is that of the means which are taken away.
+    count : int
+        How many values go into each mean.
+    uneven : float
+        E[1/(s + e)] (E[s] + e) over the channels' variances s.
+    """
+
+    share: float
+    count: int
+    uneven: float
+
+
 @dataclass
 class Recording:
     """What a run left behind.
@@ -61,22 +81,30 @@ class Recording:
     shapes, seen : dict by node
     gradients : dict by node
         Σ (∂E/∂x)² for a random gradient at the outputs.
+    pulls : dict by node
+        Of tensors put side by side: Σ (∂E/∂x)² over each.
+    carried : dict by node
+        By how many of its numbers that is carried: (Σ g²)²/Σ g⁴ of g = ∂E/∂x.
     weights : dict by node
         Of operations that multiply with a weight.
     calls : dict by node
         The function, its arguments and its result.
-    mean_shares : dict by node
-        For what a batch, group or instance normalisation takes: the share of its second moment that is that of the means which are taken
-        away, and how many values go into each.
+    channels : dict by node
+        Of what a batch, group or instance normalisation takes.
+    weighed : dict by node
+        Of normalisations of each place: Σ |δ|²/(s + e) over places of variances s, δ the gradient behind, over Σ |δ|²/(E[s] + e).
     """
 
     graph: Any
     shapes: dict[Any, tuple[int, ...]] = field(default_factory=dict)
     seen: dict[Any, Seen] = field(default_factory=dict)
     gradients: dict[Any, float] = field(default_factory=dict)
+    pulls: dict[Any, tuple[float, ...]] = field(default_factory=dict)
+    carried: dict[Any, float] = field(default_factory=dict)
     weights: dict[Any, Effective] = field(default_factory=dict)
     calls: dict[Any, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any]] = field(default_factory=dict)
-    mean_shares: dict[Any, tuple[float, int]] = field(default_factory=dict)
+    channels: dict[Any, Channels] = field(default_factory=dict)
+    weighed: dict[Any, float] = field(default_factory=dict)
     outputs: list[Any] = field(default_factory=list)
 
 
@@ -140,6 +168,8 @@ def factors_of_an_operation(recording: Recording, node: Any, seed: int = 0) -> l
         t.default_generator.manual_seed(seed)
         try:
             again = tensors_of(function(*map(free, arguments), **{key: free(v) for key, v in keywords.items()}))[0]
+            if not again.requires_grad:  # randn_like, argmax: nothing goes back
+                return [0.0] * len(fresh)
             delta = t.randn(again.shape, generator=t.Generator().manual_seed(seed), dtype=t.float64).to(again)
             gradients = t.autograd.grad([again], list(fresh.values()), [delta], allow_unused=True)
         except Exception:  # an operation that can't be done twice, or has no gradient
@@ -205,6 +235,8 @@ class _Recorder:
         self.last: Any = None
         self.names = {id(module): name for name, module in model.named_modules()}
         self.parameters = {id(p): name for name, p in (*model.named_parameters(), *model.named_buffers())}
+        self.sizes: dict[Any, tuple[Any, tuple[int, ...]]] = {}  # of each place: variance + e, and the axes that it is over
+        self.joints: dict[Any, tuple[int, list[int]]] = {}  # the axis of tensors side by side, and how long each is there
         self.taken: Effective | None = None
 
     @contextmanager
@@ -243,7 +275,9 @@ class _Recorder:
         if self.taken is not None:
             self.found.weights[node] = self.taken
         if role(module) == "normalisation" and args:
-            self._means(node, type(module).__name__, args[0], getattr(module, "num_groups", 1))
+            epsilon = getattr(module, "eps", EPSILON)
+            self._means(node, type(module).__name__, args[0], getattr(module, "num_groups", 1), epsilon)
+            self._places(node, type(module).__name__, args[0], getattr(module, "normalized_shape", None), epsilon)
         self._results(node, module, args, kwargs, result)
         self.looking = False
 
@@ -272,10 +306,17 @@ class _Recorder:
             self.found.weights[node] = self.taken
         if name in elementwise.NORMS:
             groups = kwargs.get("num_groups", args[1] if len(args) > 1 and isinstance(args[1], int) else 1)
-            self._means(node, name, args[0], groups)
+            epsilon = kwargs.get("eps", EPSILON)
+            self._means(node, name, args[0], groups, epsilon)
+            self._places(node, name, args[0], kwargs.get("normalized_shape", args[1] if len(args) > 1 else None), epsilon)
+        if name in elementwise.JOINS and "stack" not in name:
+            axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+            parts = args[0] if args else kwargs.get("tensors", ())
+            if isinstance(axis, int) and isinstance(parts, (list, tuple)) and all(part.dim() == result.dim() for part in parts):
+                self.joints[node] = axis, [int(part.shape[axis]) for part in parts]
         self._results(node, func, args, kwargs, result)
 
-    def _means(self, node: Any, name: str, tensor: Any, groups: int) -> None:
+    def _means(self, node: Any, name: str, tensor: Any, groups: int, epsilon: Any) -> None:
         x = tensor.detach().float()
         word = name.lower()
         if "batch" in word:
@@ -286,8 +327,26 @@ class _Recorder:
             rows = x.reshape(x.shape[0] * groups, -1)
         else:
             return
-        square = float(rows.square().mean())
-        self.found.mean_shares[node] = (float(rows.mean(1).square().mean()) / square if square > 0.0 else 0.0, int(rows.shape[1]))
+        square, means, sizes = float(rows.square().mean()), rows.mean(1), rows.var(1, correction=0)
+        e = float(epsilon) if isinstance(epsilon, (int, float)) else EPSILON
+        # |δ before|² is |δ|²/(s + e) channel by channel: 1/s is larger on average than one over the average.
+        uneven = float((1.0 / (sizes + e)).mean()) * (float(sizes.mean()) + e) if e > 0.0 or bool((sizes > 0.0).all()) else 1.0
+        share = float(means.square().mean()) / square if square > 0.0 else 0.0
+        self.found.channels[node] = Channels(share, int(rows.shape[1]), max(uneven, 1.0))
+
+    def _places(self, node: Any, name: str, tensor: Any, shape: Any, epsilon: Any) -> None:
+        """Sizes of the places that a layer or RMS normalisation takes one by one."""
+        if not isinstance(shape, (tuple, list)) or tensor.dim() <= len(shape):
+            return
+        # LayerNorm2d, as in ConvNeXt, takes channels though they are the second axis.
+        behind = tuple(tensor.shape[-len(shape) :]) == tuple(shape)
+        axes = tuple(range(-len(shape), 0)) if behind else (1,)
+        x = tensor.detach().float()
+        size = x.square().mean(axes, keepdim=True)
+        if "rms" not in name.lower():
+            size = size - x.mean(axes, keepdim=True).square()
+        e = float(epsilon) if isinstance(epsilon, (int, float)) else EPSILON
+        self.sizes[node] = size.clamp_min(0.0) + e, axes
 
     def weight(self, func: Any, args: Any, kwargs: Any) -> None:
         """The σ's of a linear map, from what it is really given."""
@@ -328,10 +387,19 @@ class _Recorder:
         if tensor.is_floating_point() and tensor.numel() and not tensor.is_meta:
             self.found.seen[node] = _seen(tensor)
             if self.backward and tensor.requires_grad and t.is_grad_enabled():
-                gradients = self.found.gradients
+                gradients, carried, weighed = self.found.gradients, self.found.carried, self.found.weighed
+                places, joint = self.sizes.pop(node, None), self.joints.pop(node, None)
 
                 def keep(gradient: Any) -> None:
-                    gradients[node] = float(gradient.float().square().sum())
+                    squares = gradient.float().square()
+                    if joint is not None and sum(joint[1]) == squares.shape[joint[0]]:
+                        self.found.pulls[node] = tuple(float(part.sum()) for part in squares.split(joint[1], joint[0]))
+                    if places is not None and float(squares.sum()) > 0.0 and bool((places[0] > 0.0).all()):
+                        by_place = squares.sum(places[1], keepdim=True)
+                        weighed[node] = float((by_place / places[0]).sum() / by_place.sum() * places[0].mean())
+                    gradients[node] = float(squares.sum())
+                    fourth = float((squares / squares.max().clamp_min(1e-38)).square().sum())
+                    carried[node] = (float((squares / squares.max().clamp_min(1e-38)).sum())) ** 2 / fourth if fourth > 0.0 else math.inf
 
                 tensor.register_hook(keep)
 

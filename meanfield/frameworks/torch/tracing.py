@@ -304,9 +304,10 @@ class _Reader:
         """Parts may come twice, and some may be constants."""
         given = node.args[0] if node.args else node.kwargs.get("tensors")
         parts = list(given) if isinstance(given, (list, tuple)) else list(node.all_input_nodes)
-        pairs = [(part, value) for part in parts if (value := self.values.get(part)) is not None]
-        widths = self.widths.of(node, [part for part, _ in pairs])
-        return self._step(node, "join", _name(node), [value for _, value in pairs], widths=widths)
+        known = [(place, part, value) for place, part in enumerate(parts) if (value := self.values.get(part)) is not None]
+        widths = self.widths.of(node, [part for _, part, _ in known])
+        places = tuple(place for place, _, _ in known)
+        return self._step(node, "join", _name(node), [value for _, _, value in known], widths=widths, places=places)
 
     def _step(self, node: Any, kind: str, name: str, found: list[_Value], **more: Any) -> _Value:
         sources = tuple(self._settled(value) for value in found)

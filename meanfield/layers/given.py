@@ -141,6 +141,27 @@ class Weighed(Layer):
 
 
 @dataclass(frozen=True)
+class Centred(Layer):
+    """Values less their mean over units: what weights that add up to 0 see of them.
+
+    Notes
+    -----
+    K12 ↦ K12 − m1 m2. A gradient comes back through such weights as through others, but for 1/N of it.
+
+    References
+    ----------
+    Qiao et al. (2019): weight standardisation.
+    """
+
+    def apply(self, state: State) -> Step:
+        part = replace(centred(state.whole), share=1.0)
+        return Step(State((part,)), lambda cotangents: scaled(at_output(state, common(cotangents)), total(cotangents)))
+
+    def __str__(self) -> str:
+        return "Centred()"
+
+
+@dataclass(frozen=True)
 class ChannelNorm(Layer):
     """(x − mean)/√(variance + epsilon) of each channel, or group of channels, over many values, of whose means the share is given.
 
@@ -156,9 +177,9 @@ class ChannelNorm(Layer):
 
     Notes
     -----
-    K12 ↦ (K12 − r K11)/((1 − r) K11 + e), and the gradient's factor (1 − 2/count) u/((1 − r) K11 + e): the two directions of the mean and of
-    the values themselves are taken out of it, and a gradient is divided by each channel's own variance, not by their mean. Behind a depthwise
-    convolution of few weights u is far from 1. `BatchNorm` is the case of a batch whose inputs are all alike.
+    K12 ↦ (K12 − r K11)/((1 − r) K11 + e), and the gradient's factor (1 − 2/count) u/((1 − r) K11 + e): the two directions of the mean and
+    of the values themselves are taken out of it, and a gradient is divided by each channel's own variance, not by their mean. Behind a
+    depthwise convolution of few weights u is far from 1. `BatchNorm` is the case of a batch whose inputs are all alike.
 
     References
     ----------

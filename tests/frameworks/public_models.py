@@ -17,7 +17,7 @@ from torch.nn import functional as F
 TORCHVISION = """
 
 alexnet:64 vgg11:64 vgg13_bn:64 resnet18:64 resnet50:64 resnext50_32x4d:64 wide_resnet50_2:64 densenet121:64
-googlenet:96 inception_v3:128 mobilenet_v2:64 mobilenet_v3_small:64 mobilenet_v3_large:64 shufflenet_v2_x1_0:64
+googlenet:96 inception_v3:299 mobilenet_v2:64 mobilenet_v3_small:64 mobilenet_v3_large:64 shufflenet_v2_x1_0:64
 squeezenet1_1:64 mnasnet1_0:64 efficientnet_b0:64 efficientnet_v2_s:64 regnet_y_400mf:64 regnet_x_400mf:64
 convnext_tiny:64 vit_b_32:224 swin_t:64 maxvit_t:224
 """

@@ -79,6 +79,7 @@ class Architecture:
     meets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # layers met with no activation between
     unclear: dict[str, tuple[str, ...]] = field(default_factory=dict)  # operations met that may be an activation
     streams: frozenset[str] = frozenset()  # layers whose output passes through a residual sum
+    outputs: frozenset[int] = frozenset()  # steps that the model gives; none: those that nothing reads
 
     def uses(self, name: str) -> int:
         """How often the model calls a layer."""
@@ -122,6 +123,7 @@ def with_followers(architecture: Architecture) -> Architecture:
         {name: tuple(found) for name, found in meets.items()},
         {name: tuple(found) for name, found in unclear.items()},
         frozenset(streams),
+        architecture.outputs,
     )
 
 

@@ -12,17 +12,18 @@ from meanfield.errors import ActivationError, DomainError
 from meanfield.expectation.second_moment import second_moment
 from meanfield.frameworks.torch.architecture import behind_guesses, gated, is_output
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
-from meanfield.frameworks.torch.expectations import Expected, expected_sigmas, off_the_edge, planned_factors
+from meanfield.frameworks.torch.expectations import Expected, ends_of, expected_sigmas, off_the_edge, planned_factors
 from meanfield.frameworks.torch.following import followed
 from meanfield.frameworks.torch.initialiser import layer_count
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measurement import measured
 from meanfield.frameworks.torch.plan import normalised_layers
 from meanfield.frameworks.torch.residual import residual_sums
-from meanfield.frameworks.torch.siblings import ALIKE, odd_normalisations, outliers
+from meanfield.frameworks.torch.siblings import ALIKE, odd_normalisations, odd_weights
 from meanfield.frameworks.torch.signal import ALPHA
+from meanfield.frameworks.torch.standardised import own_sigmas, standardises
 from meanfield.frameworks.torch.tracing import architecture_of
-from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, units
+from meanfield.frameworks.torch.weight_layers import check_fillable, units
 from meanfield.frameworks.torch.zeros import zero_by_design
 from meanfield.theory.arguments import one_standard_deviation
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 FLAT = 0.1  # |φ'| below this part of its maximum counts as flat
 MORE_FLAT = 0.15  # excess of the flat fraction over theory's that matters
 CHANGE = 1e3  # of gradients or variances over the whole depth, beyond what finite width does
-HARMLESS = 30.0  # factor of an end's σ_w that trains all the same: PPO's last layer has 0.01
+HARMLESS = 30.0  # factor of an end's σ_w that trains all the same
 DOUBLE = 2.5  # the same of one of several alike behind poolings
 REDRAW = "draw its weights anew: init_(model)"
 TESTS = 5  # per layer: weights, biases' size and mean, variance, flat fraction
@@ -173,6 +174,7 @@ class _Judge:
         self.given = given[0] is not None
         self.resets = any(step.kind == "normalisation" for step in architecture.steps)
         self.guesses = behind_guesses(architecture.steps)
+        self.direct = _acted_on(architecture)
         layers = architecture.layers
         self.layers = {name: layer for name, layer in layers.items() if name in found}
         self.known, self.found, self.notes, self.depth = known, found, notes, depth
@@ -181,17 +183,23 @@ class _Judge:
         # Šidák: all tests of all layers together.
         each = -math.expm1(math.log1p(-false_alarm) / (TESTS * max(len(found), 1)))
         self.threshold = NormalDist().inv_cdf(1.0 - 0.5 * each)
-        self.sigmas = {name: _own_sigmas(layer) for name, layer in self.layers.items()}
+        self.sigmas = {name: own_sigmas(layer) for name, layer in self.layers.items()}
+        self.standardised = {name for name, layer in layers.items() if standardises(layer)}
         self.expected: dict[str, Expected] = {}
         self.off: dict[str, tuple[str, float]] = {}
         if known is not None:
-            every = {name: _own_sigmas(layer) for name, layer in layers.items()}
+            every = {name: self.sigmas.get(name) or own_sigmas(layer) for name, layer in layers.items()}
             first = found[self.order[0]].incoming
             factors = planned_factors(known, depth)
             if given[0] is None:
                 self.off = off_the_edge(known, depth, every, factors)
             self.expected, more = expected_sigmas(known, depth, every, given, first if first > 0.0 else 1.0, self.off, factors)
             self.notes.extend(more)
+            for name in set(self.off) & set(self.guesses):
+                # Behind a pooling E[x²] is no E[φ²]: what matters is the variance that comes out.
+                q = self.expected[name].q
+                if 0.0 < q < math.inf and 1.0 / DOUBLE < found[name].variance / q < DOUBLE:
+                    del self.off[name]
         planned = [item.q for item in self.expected.values() if 0.0 < item.q < math.inf]
         self.usual_q = median(planned) if planned else math.nan
         self.normalised = _normalisations(known)
@@ -202,9 +210,8 @@ class _Judge:
         self.whole = self._whole(self._gradients())
         # Off the edge is a fault where it does harm.
         self.harmed = any(finding.severity == "fault" for finding in self.whole)
-        kinds = {name: (type(layer).__name__, fan_in(layer) == 1.0) for name, layer in self.layers.items()}
-        judged = {name: size for name, (size, _) in self.sigmas.items() if name in self.unjudged and name not in self.zero.layers}
-        self.unlike = outliers(judged, kinds)
+        apart = {name for name in self.layers if name not in self.unjudged} | set(self.zero.layers) | self.standardised
+        self.unlike = odd_weights(model, apart)
 
     def judged(self) -> Diagnosis:
         """Everything."""
@@ -220,7 +227,12 @@ class _Judge:
 
     def _normalisations(self) -> list[Finding]:
         remedy = "give it γ = 1 and β = 0"
-        return [Finding("wrong scale", f"{name}: {text}", "fault", remedy) for name, text in odd_normalisations(self.model).items()]
+        found = [Finding("wrong scale", f"{name}: {text}", "fault", remedy) for name, text in odd_normalisations(self.model).items()]
+        # Weights that no layer was seen to multiply with by itself: those of attentions, embeddings.
+        for name, (size, usual) in self.unlike.items():
+            if name not in self.layers:
+                found.append(Finding("wrong scale", f"{name}: {_unlike(size, usual)}", "fault", REDRAW))
+        return found
 
     def _unjudged(self) -> dict[str, str]:
         """Layers whose σ's are not judged, and why."""
@@ -243,6 +255,8 @@ class _Judge:
         for name in self.order:
             if name in self.zero.layers:
                 why[name] = self.zero.layers[name]
+            elif name in self.standardised:
+                why[name] = "its own forward standardises its weights, which undoes their scale"
             elif self.known is None:
                 why[name] = "what activation follows it is not known"
             elif name in self.known.unclear:
@@ -251,6 +265,8 @@ class _Judge:
                 why[name] = f"{straight[name]} behind it undoes its scale"
             elif name in inside:
                 why[name] = "in a residual branch with a normalisation, to which the edge of chaos of plain networks does not apply"
+            elif self.resets and name in self.architecture.streams:
+                why[name] = "it writes into a residual stream that is normalised where it is read: its scale is a choice"
             elif name in gates:
                 why[name] = f"in a gate: {gates[name]} multiplies what it gives with another signal"
             elif name in pooled:
@@ -350,7 +366,8 @@ class _Judge:
         wrong = scale is not None or name in self.off
         # Given its inputs; a layer off the scale counts against the variance that the model's layers should have.
         planned = min(expected.q if expected.q > 0.0 else math.inf, self.usual_q if self.usual_q > 0.0 else math.inf)
-        flat, expected_flat, flat_z, dead = _flatness(act, seen, min(variance, planned) if wrong else variance)
+        direct = act if name in self.direct else None
+        flat, expected_flat, flat_z, dead = _flatness(direct, seen, min(variance, planned) if wrong else variance)
         found: list[Finding] = []
         if name in self.normalised:
             found.append(Finding("normalisation", self.normalised[name], "note"))
@@ -365,8 +382,7 @@ class _Judge:
             found.append(Finding("identical units", "all its units have the same weights, and will have after training", "fault", REDRAW))
         if name in self.unlike:
             size, usual = self.unlike[name]
-            what = f"σ_w = {size:.4g} where the other layers like it have {usual:.4g}"
-            found.append(Finding("wrong scale", what, "warning" if self._is_undone(name) else "fault", REDRAW))
+            found.append(Finding("wrong scale", _unlike(size, usual), "warning" if self._is_undone(name) else "fault", REDRAW))
         bias_finding = self._bias(layer, expected, variance, n)
         if flat - expected_flat > MORE_FLAT and flat_z > self.threshold:
             why = (
@@ -383,7 +399,9 @@ class _Judge:
             found.append(Finding("wrong scale", self.off[name][0], "fault" if self.harmed else "warning", remedy))
         if bias_finding:
             found.append(bias_finding)
-        if not (wrong or bias_finding) and abs(z) > self.threshold and math.isfinite(expected.tolerance):
+        # σ's within their tolerance are the layer's own: what is left is chance, or weights that know their inputs.
+        own = _chi_square_z(seen.variance, sigma_b**2 + sigma_w**2 * seen.incoming, n)
+        if not (wrong or bias_finding) and min(abs(z), abs(own)) > self.threshold and math.isfinite(expected.tolerance):
             found.append(Finding("wrong variance", f"{seen.variance:.4g} where its inputs, σ_w and σ_b give {variance:.4g}"))
         return LayerDiagnosis(
             name=name,
@@ -426,9 +444,13 @@ class _Judge:
         what = f"σ_w = {sigma_w:.4g} is {ratio} the expected {expected.sigma_w:.4g}"
         # Where only a plan tells, and nothing vanishes or explodes, other sizes train as well; behind a pooling the plan is a guess.
         lone = expected.estimated_from == 1
-        allowed = HARMLESS if lone else DOUBLE if name in self.guesses else 1.0
+        end = self.known is not None and name in ends_of(self.known)
+        below = sigma_w < expected.sigma_w  # as the last layers of many models are drawn: 0.01
+        allowed = HARMLESS if lone and (end or below or name in self.guesses) else DOUBLE if lone or name in self.guesses else 1.0
         distance = abs(math.log(sigma_w / expected.sigma_w)) if sigma_w > 0.0 < expected.sigma_w else math.inf
-        mild = distance < math.log(allowed) and not self.harmed
+        # A small head, as a head of zeros, is a way to begin: PPO's, BEiT's.
+        small = lone and self._follows(name) is None and sigma_w < expected.sigma_w
+        mild = (distance < math.log(allowed) or small) and not self.harmed
         remedy = f"draw its weights with σ_w = {expected.sigma_w:.4g}"
         return Finding("wrong scale", what, "warning" if mild and not self.given else "fault", remedy)
 
@@ -441,12 +463,15 @@ class _Judge:
         if max(abs(square - expected.sigma_b**2), mean**2) <= 0.1 * max(variance, expected.q if math.isfinite(expected.q) else 0.0):
             return None
         widen = math.sqrt(1.0 + (1.6 / expected.estimated_from if expected.estimated_from > 1 else 0.0))
-        off_mean = expected.sigma_b == 0.0 or abs(mean) * math.sqrt(n) / (expected.sigma_b * widen) > self.threshold
+        # At an end a plan tells what is usual, and other sizes train as well, if they are random.
+        lone = expected.estimated_from == 1 and not self.given
+        spread = math.sqrt(square) if lone else expected.sigma_b
+        off_mean = mean != 0.0 and (spread == 0.0 or abs(mean) * math.sqrt(n) / (spread * widen) > self.threshold)
         off_size = expected.sigma_b == 0.0 or abs(_chi_square_z(square, expected.sigma_b**2, n)) / widen > self.threshold
         if not (off_mean or off_size):
             return None
         what = f"mean {mean:.3g} and σ_b = {math.sqrt(square):.4g}, expected 0 and {expected.sigma_b:.4g}"
-        harmless = not self.given and mean**2 + square < 2.0 * variance and not off_mean
+        harmless = not self.given and (mean**2 + square < 2.0 * variance or (lone and not self.harmed)) and not off_mean
         return Finding("wrong bias", what, "warning" if harmless else "fault", f"draw its biases with σ_b = {expected.sigma_b:.4g}")
 
     def _whole(self, gradients: dict[str, tuple[float, float]]) -> list[Finding]:
@@ -456,7 +481,9 @@ class _Judge:
             math.fsum(5.0 / (units(layer) * self.keep) for layer in self.layers.values())
         )
         found = []
-        passed = [name for name in self.order if name not in self.zero.without_gradient]
+        # A gate behind a γ of 0 sees nothing, and gets no gradient.
+        dark = {name for name in self.order if self.zero.notes and self.found[name].incoming == 0.0}
+        passed = [name for name in self.order if name not in self.zero.without_gradient and name not in dark]
         first, last = (passed or self.order)[0], self.order[-1]
         self.notes.extend(self.zero.notes)
         gradient = gradients[first][0]
@@ -477,7 +504,6 @@ class _Judge:
                     "init_(model), or fewer layers, residual branches, or normalisation at the beginning of branches",
                 )
             )
-        dark = {name for name in self.zero.without_gradient if self.found[name].incoming == 0.0}  # a gate behind a γ of 0
         seen = [name for name in self.order if name not in self.zero.layers and name not in dark] or self.order
         hidden = [name for name in seen if self.known is None or self.known.follows.get(name) is not None] or seen
         first = seen[0]
@@ -499,6 +525,19 @@ class _Judge:
         return found
 
 
+def _unlike(size: float, usual: float) -> str:
+    return f"σ_w = {size:.4g} where the other layers like it have {usual:.4g}"
+
+
+def _acted_on(architecture: Architecture) -> set[str]:
+    """Layers whose own output, and nothing that is made from it, an activation is applied to."""
+    steps = architecture.steps
+    if architecture.untraced:  # in the order of registration
+        return set(architecture.layers)
+    before = (steps[step.sources[0]] for step in steps if step.kind == "activation" and step.sources)
+    return {step.name for step in before if step.kind == "layer"}
+
+
 def _pooled(steps: tuple[Step, ...], index: int) -> str:
     """The pooling, or the operation of unknown kind, right before a step."""
     while steps[index].kind in ("activation", "dropout"):
@@ -512,13 +551,6 @@ def _identical(layer: Any) -> bool:
     axis = 1 if getattr(layer, "transposed", False) else 0
     rows = weight.movedim(axis, 0)
     return rows.shape[0] > 1 and weight[0].numel() > 1 and bool((rows == rows[:1]).all()) and bool(weight.any())
-
-
-def _own_sigmas(layer: Any) -> tuple[float, float]:
-    """Root mean squares of weights times √fan_in, and of biases."""
-    weight = layer.weight.detach().double()
-    bias = 0.0 if layer.bias is None else float(layer.bias.detach().double().square().mean().sqrt())
-    return math.sqrt(float(weight.square().mean()) * fan_in(layer)), bias
 
 
 def _chi_square_z(found: float, expected: float, freedom: int) -> float:
@@ -545,10 +577,11 @@ def _flatness(act: Activation | None, seen: Measured, q: float) -> tuple[float, 
         return 0.0, 0.0, 0.0, False
     flat = np.abs(act.derivative(values)) < level
     by_unit = flat.mean(axis=1)
-    middles = (np.arange(2000) + 0.5) / 2000
+    middles = (np.arange(1000) + 0.5) / 1000
     normal = NormalDist()
     z = np.array([normal.inv_cdf(float(p)) for p in middles])
-    expected = float((np.abs(act.derivative(math.sqrt(q) * z)) < level).mean())
+    # Places of different norms give a mixture of Gaussians.
+    expected = float((np.abs(act.derivative(np.sqrt(q * seen.spread)[:, None] * z)) < level).mean())
     share = float(by_unit.mean())
     spread = math.sqrt(max(float(by_unit.var()), expected * (1.0 - expected), 1e-12) / by_unit.size)
     there = np.abs(act(values[flat])) if flat.any() else np.zeros(1)

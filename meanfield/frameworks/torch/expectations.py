@@ -12,6 +12,8 @@ import numpy as np
 
 from meanfield.errors import DomainError
 from meanfield.frameworks.torch.plan import PlannedLayer, Planner
+from meanfield.frameworks.torch.signal import slope_of
+from meanfield.frameworks.torch.weight_layers import fan_in
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 from meanfield.theory.recommend import recommend
 
@@ -78,7 +80,9 @@ def expected_sigmas(
                 add(sigma_w, sigma_b, variance, True)
             add(sigma_w, sigma_b, 1.0, False)
     judged_by_likes = {
-        name for name in followed.follows if given[0] is None and _key(followed, name, factors) in usual and name not in ends_of(followed)
+        name
+        for name in followed.follows
+        if given[0] is None and name not in ends_of(followed) and _agree(_key(followed, name, factors), usual, followed, found, factors)
     }
     others = [name for name in followed.follows if name not in judged_by_likes]
     # One plan for all of them: the one that fewest depart from.
@@ -88,7 +92,9 @@ def expected_sigmas(
         if name in judged_by_likes:
             w, b, count = usual[_key(followed, name, factors)]
             way = best.get(name) if best is not None else None
-            if way is not None and abs(found[name][0] - way.sigma_w) <= NARROW * way.sigma_w and abs(w / way.sigma_w - 1.0) > 1e-6:
+            if _as_drawn(name, _key(followed, name, factors), followed, found, factors):
+                w = found[name][0]
+            elif way is not None and abs(found[name][0] - way.sigma_w) <= NARROW * way.sigma_w and abs(w / way.sigma_w - 1.0) > 1e-6:
                 w, b, count = way.sigma_w, way.sigma_b, 1  # along a residual stream like layers are planned unlike
             expected[name] = Expected(w, b, plans[0][name].q if plans else math.nan, count, NARROW)
         elif best is not None and name in best:
@@ -126,7 +132,7 @@ def off_the_edge(
     for key, (sigma_w, sigma_b, count) in usual.items():
         act = acts.get(key)
         dropout, branch, raw = of_key[key]
-        if act is None or act.name == "linear" or branch < 1.0:
+        if act is None or slope_of(act) is not None or branch < 1.0:
             continue
         near = _nearest_edge(act, sigma_w / dropout, sigma_b, depth)
         near = None if near is None else near * dropout
@@ -169,6 +175,31 @@ def _usual(
         for key, names in groups.items()
         if len(names) >= least
     }
+
+
+def _agree(
+    key: str,
+    usual: dict[str, tuple[float, float, int]],
+    followed: Followed,
+    found: dict[str, tuple[float, float]],
+    factors: dict[str, tuple[float, float, float]],
+) -> bool:
+    """Whether layers of a kind have a usual σ_w: most of them lie near it. Where each has one of its own, none is unlike the others."""
+    if key not in usual:
+        return False
+    sigma_w = usual[key][0]
+    sizes = [found[name][0] for name in followed.follows if name in found and _key(followed, name, factors) == key]
+    return sum(abs(size - sigma_w) <= WIDE * sigma_w for size in sizes) > 0.5 * len(sizes)
+
+
+def _as_drawn(
+    name: str, key: str, followed: Followed, found: dict[str, tuple[float, float]], factors: dict[str, tuple[float, float, float]]
+) -> bool:
+    """Whether a layer's weights have the standard deviation that those of its kind have, whatever their fan-in: 0.02 in transformers."""
+    layers = followed.architecture.layers
+    raw = {n: found[n][0] / math.sqrt(fan_in(layers[n])) for n in followed.follows if n in found and _key(followed, n, factors) == key}
+    usual = median(raw.values())
+    return abs(raw[name] - usual) <= NARROW * usual
 
 
 def ends_of(followed: Followed) -> set[str]:

@@ -15,7 +15,8 @@ from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measuring import scaled_on
 from meanfield.frameworks.torch.plan import Planner, UnknownWidths, longest_path
 from meanfield.frameworks.torch.published_schemes import as_they_come, checked_scheme, with_scheme
-from meanfield.frameworks.torch.recording import own_weight, recorded
+from meanfield.frameworks.torch.recording import recorded
+from meanfield.frameworks.torch.standardised import own_sigmas, standardises
 from meanfield.frameworks.torch.tracing import architecture_of
 from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, fill, is_weight_layer
 from meanfield.frameworks.torch.zeros import zero_by_design
@@ -159,8 +160,10 @@ def init_(
     ends = weight is None if scale_ends is None else bool(scale_ends)
     kept = _kept(found) if weight is None and not chosen else {}
 
+    fixed = {name: own_sigmas(layer)[0] for name, layer in architecture.layers.items() if standardises(layer)}
+
     def plan(known: Followed, any_widths: bool = False) -> dict[str, PlannedLayer]:
-        return Planner(known, layers, weight, bias, variance, ends, depth is None, kept, not chosen, any_widths).plan()
+        return Planner(known, layers, weight, bias, variance, ends, depth is None, kept, not chosen, any_widths, fixed).plan()
 
     try:
         planned = plan(found)
@@ -240,7 +243,7 @@ def _kept(found: Followed) -> dict[str, float]:
     layers = found.architecture.layers
     empty = {name for name, layer in layers.items() if not layer.weight.is_meta and not bool(layer.weight.detach().any())}
     kept = zero_by_design(found.architecture, list(layers), empty).layers if empty else {}
-    return {name: own_weight(layers[name])[1] for name in kept if name in empty}
+    return {name: own_sigmas(layers[name])[1] for name in kept if name in empty}
 
 
 def _draw(found: Followed, planned: dict[str, PlannedLayer], orthogonal: bool, drawing: Any) -> None:
@@ -272,6 +275,7 @@ def _measured(
         name: plan.q - plan.sigma_b**2
         for name, plan in planned.items()
         if plan.method in wanted
+        and not plan.standardised
         and name in found.architecture.layers
         and 0.0 < plan.q - plan.sigma_b**2 < math.inf
         and not found.architecture.layers[name].weight.is_meta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Measured:
         Some pre-activations of each unit.
     same_as : int
         The layer whose output, unchanged, is this one's input; −1 if none.
+    spread : ndarray of shape (n,), n at most 32
+        E[h²] at places of the batch, equally many below each, over `incoming`: one number where all inputs are of one norm.
     """
 
     variance: float
@@ -41,6 +44,7 @@ class Measured:
     gradient: float
     values: Any
     same_as: int
+    spread: Any
 
 
 @contextmanager
@@ -145,16 +149,30 @@ def _one(name: str, layer: Any, inputs: Any, output: Any, gradient: Any, flat: l
     by_unit = (h.movedim(1, 0) if conv else h.movedim(-1, 0)).reshape(h.shape[1] if conv else h.shape[-1], -1)
     chosen = t.linspace(0, by_unit.shape[1] - 1, min(256, by_unit.shape[1])).round().long()
     arrived = inputs.reshape(-1)
+    by_place = _spread(layer, a.square())
     same = next((i for i, other in enumerate(flat) if other.shape == arrived.shape and bool(t.equal(other, arrived))), -1)
     return Measured(
         variance=float(squares.mean()) / rows.shape[1],
         correlation=correlation,
-        incoming=float(_spread(layer, a.square()).mean()),
+        incoming=float(by_place.mean()),
         incoming_pair=pair,
         gradient=0.0 if gradient is None else float(gradient.double().square().sum()),
         values=np.asarray(by_unit[:, chosen.to(by_unit.device)].cpu().numpy()),
         same_as=same,
+        spread=_quantiles(by_place),
     )
+
+
+def _quantiles(by_place: Any, most: int = 32) -> Any:
+    """At most 32 of the numbers, evenly from the smallest to the largest, over their mean."""
+    t = torch()
+    ordered = by_place.detach().reshape(-1).sort().values
+    mean = float(ordered.mean())
+    if not mean > 0.0 or not math.isfinite(mean):
+        return np.ones(1)
+    middles = (t.arange(most, dtype=t.float64, device=ordered.device) + 0.5) / most * ordered.numel()
+    chosen = ordered[middles.long().clamp_max(ordered.numel() - 1)].double().cpu().numpy() / mean
+    return np.asarray(chosen / chosen.mean())
 
 
 def _spread(layer: Any, products: Any) -> Any:

@@ -19,7 +19,7 @@ from meanfield.layers.concatenate import Concatenate
 from meanfield.layers.dense import Convolution, Dense
 from meanfield.layers.dropout import Dropout
 from meanfield.layers.gate import Gate
-from meanfield.layers.given import ChannelNorm, Given, Scale, Weighed
+from meanfield.layers.given import Centred, ChannelNorm, Given, Scale, Weighed
 from meanfield.layers.graph import INPUT, Graph, Node, Product, Several, SideBySide, Sum, through
 from meanfield.layers.law import Unknown
 from meanfield.layers.layer import Identity, Layer
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 LARGEST = 1e90
 EVENLY = math.log(2.0)  # of a gradient's parts over their widths: the channels of two layers differ by less
-EVEN = 0.05  # relative: places whose norms differ by less are taken as of one norm
+SAME = 0.01  # relative: what moving numbers about changes of their mean square
+EVEN = 0.5  # relative: a gradient that unequal norms change by less is taken as that of one norm; twenty random numbers give 0.3
 
 
 class ModelNetwork(Network):
@@ -236,9 +237,20 @@ class _Builder:
     def _weights(self, effective: Effective | None, step: Step) -> Layer:
         if effective is None:
             raise _Outside("what it multiplies with was not seen")
-        sigma_w, sigma_b = effective.sigma_w * math.sqrt(effective.inside), effective.sigma_b
+        sigma_w, sigma_b = effective.sigma_w * math.sqrt(effective.inside * self._padded(step)), effective.sigma_b
         module = self.architecture.layers.get(step.name)
-        return Convolution(sigma_w, sigma_b) if hasattr(module, "kernel_size") else Dense(sigma_w, sigma_b)
+        map_ = Convolution(sigma_w, sigma_b) if hasattr(module, "kernel_size") else Dense(sigma_w, sigma_b)
+        return Centred() >> map_ if effective.centred else map_
+
+    def _padded(self, step: Step) -> float:
+        """E[x²] of what a layer is given over that of the step before: zeros put around windows, images made smaller."""
+        arguments = step.node.args if step.node is not None else ()
+        given = self.recording.seen.get(arguments[0]) if arguments and hasattr(arguments[0], "all_input_nodes") else None
+        before = self._seen(self.architecture.steps[step.sources[0]]) if step.sources else None
+        if given is None or before is None or not (0.0 < before.square < math.inf and 0.0 < given.square < math.inf):
+            return 1.0
+        ratio = given.square / before.square
+        return ratio if abs(ratio - 1.0) > SAME else 1.0
 
     def _independent(self, step: Step) -> bool:
         """Whether the terms share no weights that they end in."""
@@ -307,7 +319,7 @@ class _Builder:
         if step.kind == "sum":
             return any(self._is_depthwise(source) for source in step.sources)
         layer = self.architecture.layers.get(step.name) if step.kind == "layer" else None
-        return getattr(layer, "groups", 1) > 1 and layer.groups == layer.in_channels
+        return layer is not None and 1 < getattr(layer, "groups", 1) == layer.in_channels
 
     def _seen(self, step: Step) -> Seen | None:
         return self.recording.seen.get(step.node)

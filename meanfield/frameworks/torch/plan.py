@@ -51,6 +51,7 @@ class PlannedLayer:
     branch: float = 1.0  # what σ_w and σ_b are multiplied by at the end of a branch
     raw: float = 1.0  # what σ_w is multiplied by where it reads a layer or a residual stream with no activation between
     method: str = "theory"  # see LayerInitialisation
+    standardised: bool = False  # whether its forward undoes the scale of its weights: σ_w is what that leaves
 
 
 class Planner:
@@ -75,6 +76,8 @@ class Planner:
         Whether ends of residual branches are scaled for their number.
     any_widths : bool
         Take tensors side by side of unknown widths as equally wide, which makes E[x²] a guess; else that is an error where it matters.
+    fixed : dict from str to float
+        Layers whose own forward standardises their weights, and the σ_w that it makes of any.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Planner:
         kept: dict[str, float] | None = None,
         scale_branches: bool = True,
         any_widths: bool = False,
+        fixed: dict[str, float] | None = None,
     ) -> None:
         self.followed = followed
         self.architecture = followed.architecture
@@ -99,6 +103,7 @@ class Planner:
         self.kept = kept or {}
         self.scale_branches = scale_branches
         self.any_widths = any_widths
+        self.fixed = fixed or {}
         self._targets: dict[tuple[int, bool, int], Target] = {}
         self._depths = normalised_branches(self.architecture.steps) if stretched else {}
         self._gates = gated(self.architecture.steps)
@@ -139,7 +144,8 @@ class Planner:
             if step.name not in planned:
                 planned[step.name] = self._layer(step.name, first, notes, unsure)
             layer = planned[step.name]
-            return laws.gaussian(bounded(layer.sigma_b**2 + layer.sigma_w**2 * first.mean_square))
+            passed = first.mean_square - first.mean**2 if layer.standardised else first.mean_square
+            return laws.gaussian(bounded(layer.sigma_b**2 + layer.sigma_w**2 * passed))
         if step.kind == "activation" and step.activation is not None:
             if not first.gaussian and first.kept == 1.0 and laws.slope(step.activation) is None:
                 notes = (*notes, f"{step.activation.name} of what is not Gaussian before it: E[x²] from {DRAWS} draws of a unit")
@@ -203,6 +209,13 @@ class Planner:
             note = "its weights are 0 by design: kept"
             bias = self.kept[name]
             return PlannedLayer(name, follows, signal.activation, 0.0, bias, bias**2, signal.mean_square, note, method="kept")
+        if name in self.fixed:
+            note = "its own forward standardises its weights: their scale does not matter, and the mean of what arrives does not pass"
+            arrives = bounded(signal.mean_square - signal.mean**2)
+            q = bounded(self.fixed[name] ** 2 * arrives)
+            return PlannedLayer(
+                name, follows, signal.activation, self.fixed[name], 0.0, q, arrives, note, method="convention", standardised=True
+            )
         biased = layer.bias is not None
         said = list(notes)
         uses = self.architecture.uses(name)
@@ -362,7 +375,7 @@ def normalised_layers(steps: tuple[Step, ...]) -> dict[str, str]:
 
 
 def normalised_branches(steps: tuple[Step, ...]) -> dict[str, int]:
-    """Layers in residual branches with a normalisation, and how many follow one another there: each branch sees a variance of 1 anew."""
+    """Layers in residual branches with a normalisation or behind one, and how many follow one another: a stretch sees a variance of 1."""
     inside = {
         steps[i].name
         for item in residual_sums(steps)
@@ -370,6 +383,11 @@ def normalised_branches(steps: tuple[Step, ...]) -> dict[str, int]:
         for i in item.inner
         if steps[i].kind == "layer"
     }
+    anew: list[bool] = []  # whether a normalisation lies behind a step, no sum between
+    for step in steps:
+        anew.append(step.kind == "normalisation" or (step.kind != "sum" and any(anew[source] for source in step.sources)))
+        if step.kind == "layer" and anew[-1]:
+            inside.add(step.name)
     return {name: count for name, count in stretches(steps).items() if name in inside} if inside else {}
 
 

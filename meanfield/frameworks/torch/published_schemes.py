@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from meanfield.errors import DomainError
 from meanfield.frameworks.torch.architecture import is_output
 from meanfield.frameworks.torch.installed import torch
-from meanfield.frameworks.torch.recording import own_weight
 from meanfield.frameworks.torch.residual import residual_sums
+from meanfield.frameworks.torch.standardised import own_sigmas
 
 if TYPE_CHECKING:
     from meanfield.frameworks.torch.following import Followed
@@ -88,7 +88,7 @@ def as_they_come(found: Followed, planned: dict[str, PlannedLayer], generator: A
         for name, plan in planned.items():
             layer = found.architecture.layers[name]
             layer.reset_parameters()
-            sigma_w, sigma_b = own_weight(layer)
+            sigma_w, sigma_b = own_sigmas(layer)
             q = sigma_b**2 + sigma_w**2 * plan.incoming
             result[name] = replace(plan, sigma_w=sigma_w, sigma_b=sigma_b, q=q, note="the layer's own reset_parameters", method="scheme")
     return result

@@ -14,7 +14,7 @@ from meanfield.frameworks.torch.installed import torch
 from meanfield.frameworks.torch.measurement import tensors_of, undisturbed
 from meanfield.frameworks.torch.recognition import has_weight_layers, is_elementwise
 from meanfield.frameworks.torch.roles import role
-from meanfield.frameworks.torch.weight_layers import fan_in, is_weight_layer
+from meanfield.frameworks.torch.weight_layers import is_weight_layer
 
 EPSILON = 1e-5  # torch's own, where a normalisation names none
 WEIGHTED = frozenset({"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
@@ -44,11 +44,21 @@ class Seen:
 
 @dataclass(frozen=True)
 class Effective:
-    """The weight that an operation multiplies with, whatever made it: σ_w, σ_b, and the part of its taps that lies inside the image."""
+    """The weight that an operation multiplies with, whatever made it.
+
+    Attributes
+    ----------
+    sigma_w, sigma_b : float
+    inside : float
+        The part of its taps that lies inside the image.
+    centred : bool
+        Whether each unit's weights add up to 0, so that the mean of what arrives does not pass.
+    """
 
     sigma_w: float
     sigma_b: float
     inside: float
+    centred: bool = False
 
 
 @dataclass(frozen=True)
@@ -363,7 +373,10 @@ class _Recorder:
         else:
             fan, inside = _taps(func, x, weight, given, transposed)
         own = 0.0 if bias is None else math.sqrt(float(bias.detach().double().abs().square().mean()))
-        self.taken = Effective(math.sqrt(float(size) * fan), own, inside)
+        # Of independent weights the sum's mean square is that of one times their number, of standardised ones 0.
+        sums = weight.double().sum(tuple(range(1, weight.dim()))).square().mean()
+        centred = not transposed and weight[0].numel() > 1 and float(sums) < 1e-6 * weight[0].numel() * float(size)
+        self.taken = Effective(math.sqrt(float(size) * fan), own, inside, centred)
 
     def _results(self, node: Any, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         t = torch()
@@ -473,10 +486,3 @@ def _taps(func: Any, x: Any, weight: Any, given: dict[str, Any], transposed: boo
     more = {key: given[key] for key in ("stride", "padding", "dilation") if key in given}
     with t.no_grad():
         return fan, float(func(ones, t.full((1, 1, *kernel), 1.0 / math.prod(kernel)), **more).mean())
-
-
-def own_weight(layer: Any) -> tuple[float, float]:
-    """σ_w and σ_b of a weight layer as it stands."""
-    weight = layer.weight.detach().double()
-    bias = 0.0 if layer.bias is None else float(layer.bias.detach().double().abs().square().mean().sqrt())
-    return math.sqrt(float(weight.abs().square().mean()) * fan_in(layer)), bias

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from meanfield.frameworks.torch.roles import role
+from meanfield.frameworks.torch.weight_layers import fan_in, is_weight_layer
 
 ALIKE = 4  # layers from which on they tell what is usual
 TIGHT = 1.15  # factor within which nearly all of them lie, so that one outside means something
@@ -15,27 +16,94 @@ FAR = 1.6  # factor that makes one an outlier
 DEAD = -2.5  # β/γ from which on ReLU behind a normalisation passes one value in 160
 
 
-def outliers(sizes: dict[str, float], kinds: dict[str, Any]) -> dict[str, tuple[float, float]]:
+CHANCE = 5.0  # standard deviations of a root mean square of few numbers that are no outlier
+
+
+def outliers(sizes: dict[str, float], kinds: dict[str, Any], counts: dict[str, int] | None = None) -> dict[str, tuple[float, float]]:
     """Names whose size is far from their siblings', and that of the siblings.
 
-    Siblings have the same name but for numbers, the same kind and nearly the same size: all but one or two in ten.
+    Siblings have the same name but for numbers, the last one aside where enough share it (a block's first and second layer are no
+    siblings), the same kind and nearly the same size: all but one or two in ten. Two or more that are unlike the others and like each other
+    are a design, as the branches of a stage of its own are. `counts` says from how many random numbers a size comes: the root mean square
+    of n spreads by 1/√(2n).
     """
-    groups: dict[tuple[str, Any], list[str]] = {}
-    for name in sizes:
-        groups.setdefault((re.sub(r"\d+", "#", name), kinds.get(name)), []).append(name)
     found: dict[str, tuple[float, float]] = {}
-    for names in groups.values():
-        if len(names) < ALIKE:
+    for names in _siblings(list(sizes), kinds):
+        usual = _usual(names, sizes)
+        if usual == 0.0:
             continue
-        usual = median(sizes[name] for name in names)
-        near = [name for name in names if usual > 0.0 and 1.0 / TIGHT <= sizes[name] / usual <= TIGHT]
-        if len(near) < ALIKE - 1 or len(near) < 0.75 * len(names):
-            continue
+        far = []
         for name in names:
             ratio = sizes[name] / usual
-            if ratio == 0.0 or abs(math.log(ratio)) > math.log(FAR):
+            chance = CHANCE / math.sqrt(2.0 * counts[name]) if counts is not None and counts.get(name) else 0.0
+            if ratio == 0.0 or abs(math.log(ratio)) > math.log(FAR) + chance:
+                far.append(name)
+        for name in far:
+            like = [other for other in far if sizes[name] > 0.0 and 1.0 / TIGHT <= sizes[other] / sizes[name] <= TIGHT]
+            if len(like) == 1 or sizes[name] == 0.0:
                 found[name] = sizes[name], usual
     return found
+
+
+def _siblings(names: list[str], kinds: dict[str, Any]) -> list[list[str]]:
+    """Groups of at least `ALIKE`."""
+    close: dict[tuple[str, Any], list[str]] = {}
+    for name in names:
+        close.setdefault((re.sub(r"\d+(?=.*\d)", "#", name), kinds.get(name)), []).append(name)
+    loose: dict[tuple[str, Any], list[str]] = {}
+    groups = []
+    for members in close.values():
+        if len(members) >= ALIKE:
+            groups.append(members)
+            continue
+        for name in members:
+            loose.setdefault((re.sub(r"\d+", "#", name), kinds.get(name)), []).append(name)
+    return groups + [members for members in loose.values() if len(members) >= ALIKE]
+
+
+def _usual(names: list[str], sizes: dict[str, float]) -> float:
+    """The median of sizes that nearly all lie near it; 0 where they don't."""
+    usual = median(sizes[name] for name in names)
+    near = [name for name in names if usual > 0.0 and 1.0 / TIGHT <= sizes[name] / usual <= TIGHT]
+    return usual if len(near) >= ALIKE - 1 and len(near) >= 0.75 * len(names) else 0.0
+
+
+def odd_weights(model: Any, apart: set[str]) -> dict[str, tuple[float, float]]:
+    """Weights, by the names of their modules, that are unlike their siblings: σ_w, and the one that would be like theirs.
+
+    Transformers draw all of them with one standard deviation, others by fan-in, fan-out or the mean of both: what fits its siblings in one
+    of these ways is as drawn.
+    """
+    from torch.nn.parameter import is_lazy
+
+    spread: dict[str, float] = {}
+    fans: dict[str, tuple[float, float]] = {}
+    kinds: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    modules = dict(model.named_modules())
+    for name, parameter in model.named_parameters():
+        owner, _, last = name.rpartition(".")
+        shown = owner if last == "weight" or last.startswith("original") else name
+        if parameter.dim() < 2 or parameter.is_meta or parameter.is_complex() or is_lazy(parameter) or shown in apart:
+            continue
+        module = modules.get(owner)
+        fan = fan_in(module) if is_weight_layer(module) and last == "weight" else float(parameter[0].numel())
+        fans[shown] = fan, fan * parameter.shape[0] / max(parameter.shape[1], 1)  # of convolutions too: kernel · outputs/groups
+        spread[shown] = float(parameter.detach().double().square().mean().sqrt())
+        kinds[shown], counts[shown] = (type(module).__name__, fan == 1.0), parameter.numel()
+    groups = {name: group for group in _siblings(list(spread), kinds) for name in group}
+    found: dict[str, tuple[float, float]] = {}
+    fits: set[str] = set()
+    for a, b in ((1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (0.5, 0.5)):
+        sizes = {name: spread[name] * math.sqrt(a * fans[name][0] + b * fans[name][1] or 1.0) for name in spread}
+        for name, (size, usual) in outliers(sizes, kinds, counts).items():
+            scale = spread[name] * math.sqrt(fans[name][0])
+            found.setdefault(name, (scale, scale * usual / size) if size > 0.0 else (0.0, usual))
+        for name, group in groups.items():
+            usual = _usual(group, sizes)
+            if usual > 0.0 and 1.0 / TIGHT <= sizes[name] / usual <= TIGHT:
+                fits.add(name)
+    return {name: sizes for name, sizes in found.items() if name not in fits}
 
 
 def odd_normalisations(model: Any) -> dict[str, str]:

@@ -158,12 +158,13 @@ class _Reader:
 
     def read(self) -> Architecture:
         """All nodes in order; then which layers were not met."""
+        outputs: set[int] = set()
         for node in self.graph.nodes:
             if node.op == "output":
                 for source in node.all_input_nodes:
                     value = self.values.get(source)
                     if value is not None:
-                        self._settled(value)
+                        outputs.add(self._settled(value))
             elif node.op == "get_attr":
                 self.values[node] = None
             elif node.op == "placeholder":
@@ -175,7 +176,7 @@ class _Reader:
         left = tuple(f"{name}: the traced forward does not call it by itself" for name in missed)
         if not self.layers:
             raise DomainError(f"model = {type(self.model).__name__} calls none of its weight layers: {', '.join(missed)}")
-        return Architecture(tuple(self.steps), self.layers, "", left)
+        return Architecture(tuple(self.steps), self.layers, "", left, outputs=frozenset(outputs))
 
     def _value(self, node: Any) -> _Value | None:
         inputs = [(source, self.values.get(source)) for source in node.all_input_nodes]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meanfield.frameworks.torch.architecture import is_output
 from meanfield.frameworks.torch.residual import residual_sums
+from meanfield.frameworks.torch.signal import slope_of
 
 if TYPE_CHECKING:
     from meanfield.frameworks.torch.architecture import Architecture
@@ -26,24 +27,42 @@ def zero_by_design(architecture: Architecture, order: list[str], zero: set[str])
     steps = architecture.steps
     heads = [name for name in order if name in zero and is_output(architecture, name)]
     layers = dict.fromkeys(heads, "an output layer whose weights are all 0, by design")
-    without: set[str] = set()
     notes: list[str] = []
     if heads:
-        without |= {name for name in order if name not in heads}
         notes.append(
             f"the output layer {', '.join(map(repr, heads))} starts at 0: no gradient passes it before the first step, so none is judged"
         )
     count = 0
     for item in residual_sums(steps):
         ends = {end.name for end in item.ends}
-        if not item.skip or not (item.zero or ends & zero):
+        if not (item.zero or ends & zero) or (not item.skip and ends <= zero):
             continue
         count += 1
         layers.update(dict.fromkeys(ends & zero, "the end of a residual branch whose weights are all 0, by design"))
-        inner = {steps[i].name for i in item.inner if steps[i].kind == "layer"}
-        without |= inner if item.zero else inner - ends
+    reached = _reached(architecture, set(layers)) if heads or count else set(order)
+    without = set(order) - reached
     if count:
         notes.append(
             f"{count} residual branches start at 0: the model is the identity there, and no gradient enters them before the first step"
         )
     return Zeros(layers, frozenset(without), tuple(notes))
+
+
+def _reached(architecture: Architecture, zero: set[str]) -> set[str]:
+    """Layers that a gradient reaches from the ends of the model, past no layer, normalisation or factor that is 0."""
+    steps = architecture.steps
+    read = {source for step in steps for source in step.sources}
+    reached = [index in architecture.outputs or not (architecture.outputs or index in read) for index in range(len(steps))]
+    names: set[str] = set()
+    for index in range(len(steps) - 1, -1, -1):
+        step = steps[index]
+        if not reached[index]:
+            continue
+        if step.kind == "layer":
+            names.add(step.name)
+        slope = slope_of(step.activation) if step.kind == "activation" and step.activation is not None else None
+        if step.zero or slope == 0.0 or (step.kind == "layer" and step.name in zero):
+            continue
+        for source in step.sources:
+            reached[source] = True
+    return names

@@ -211,7 +211,7 @@ class _Judge:
         # Off the edge is a fault where it does harm.
         self.harmed = any(finding.severity == "fault" for finding in self.whole)
         apart = {name for name in self.layers if name not in self.unjudged} | set(self.zero.layers) | self.standardised
-        self.unlike = odd_weights(model, apart)
+        self.unlike = odd_weights(model, apart, self.guesses)
 
     def judged(self) -> Diagnosis:
         """Everything."""

@@ -14,6 +14,7 @@ from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.recording import Effective, Recording, Seen, factors_of_an_operation, recorded
 from meanfield.frameworks.torch.signal import slope_of
 from meanfield.frameworks.torch.tracing import architecture_of
+from meanfield.frameworks.torch.weight_layers import is_depthwise
 from meanfield.layers.activation import Activation
 from meanfield.layers.concatenate import Concatenate
 from meanfield.layers.dense import Convolution, Dense
@@ -281,9 +282,11 @@ class _Builder:
             inner = LayerNorm(epsilon)
         elif channels is not None:
             uneven = min(channels.uneven, LARGEST)
-            if self._is_depthwise(step.sources[0]):
-                self.uneven[step.sources[0] - 1] = uneven
-                uneven = 1.0
+            entering = self._depthwise(step.sources[0])
+            if entering is not None:
+                # The channel's own weights cancel on the way on: what is left is how unequal channels were before them.
+                self.uneven[step.sources[0] - 1] = uneven / entering
+                uneven = entering
             inner = ChannelNorm(min(channels.share, 1.0 - 1e-9), channels.count, epsilon, uneven)
         else:
             raise _Outside(f"{name}: no theory of it")
@@ -313,13 +316,14 @@ class _Builder:
         pulls = [parts[place] / sum(parts) / (count / sum(counts)) for place, count in zip(step.places, counts, strict=True)]
         return () if all(abs(math.log(max(pull, 1e-300))) <= EVENLY for pull in pulls) else tuple(min(pull, LARGEST) for pull in pulls)
 
-    def _is_depthwise(self, index: int) -> bool:
-        """Whether a channel is a multiple of the same channel before, by weights of its own, x + w x included."""
+    def _depthwise(self, index: int) -> float | None:
+        """How unequal channels are before weights of their own, x + w x included; None where a step is no such multiple of each channel."""
         step = self.architecture.steps[index]
         if step.kind == "sum":
-            return any(self._is_depthwise(source) for source in step.sources)
-        layer = self.architecture.layers.get(step.name) if step.kind == "layer" else None
-        return layer is not None and 1 < getattr(layer, "groups", 1) == layer.in_channels
+            return next((found for source in step.sources if (found := self._depthwise(source)) is not None), None)
+        if step.kind != "layer" or not is_depthwise(self.architecture.layers[step.name]):
+            return None
+        return min(self.recording.entering.get(step.node, 1.0), LARGEST)
 
     def _seen(self, step: Step) -> Seen | None:
         return self.recording.seen.get(step.node)

@@ -13,7 +13,7 @@ from meanfield.errors import DomainError
 from meanfield.frameworks.torch.installed import checked_model
 from meanfield.frameworks.torch.network import Built, build
 from meanfield.layers.given import Given
-from meanfield.layers.graph import INPUT, Several
+from meanfield.layers.graph import INPUT, Product, Several
 from meanfield.result import Result, left_out, paged
 
 if TYPE_CHECKING:
@@ -246,6 +246,14 @@ def _walked(built: Built) -> tuple[list[Any], list[float]]:
             for place in nodes[node.sources[0]].sources:
                 found = recording.gradients.get(steps[place + 1].node) if place != INPUT else None
                 if found is not None:
+                    anchors[place] = found
+        if isinstance(node.what, Product):
+            # One gate for many places gets the sum of x δ over them, and behind a pooling δ is the same at all of them.
+            whole = recording.seen[steps[index + 1].node].count if steps[index + 1].node in recording.seen else 0
+            for place in node.sources:
+                seen = recording.seen.get(steps[place + 1].node) if place != INPUT else None
+                found = recording.gradients.get(steps[place + 1].node)
+                if seen is not None and seen.count < whole and found is not None and readers[place] == 1:
                     anchors[place] = found
         if not isinstance(node.what, (Given, Several)):
             continue

@@ -14,7 +14,7 @@ from meanfield.frameworks.torch.installed import torch
 from meanfield.frameworks.torch.measurement import tensors_of, undisturbed
 from meanfield.frameworks.torch.recognition import has_weight_layers, is_elementwise
 from meanfield.frameworks.torch.roles import role
-from meanfield.frameworks.torch.weight_layers import is_weight_layer
+from meanfield.frameworks.torch.weight_layers import is_depthwise, is_weight_layer
 
 EPSILON = 1e-5  # torch's own, where a normalisation names none
 WEIGHTED = frozenset({"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
@@ -101,6 +101,8 @@ class Recording:
         The function, its arguments and its result.
     channels : dict by node
         Of what a batch, group or instance normalisation takes.
+    entering : dict by node
+        E[1/s] E[s] over the channels' variances s of what a depthwise convolution takes.
     weighed : dict by node
         Of normalisations of each place: Σ |δ|²/(s + e) over places of variances s, δ the gradient behind, over Σ |δ|²/(E[s] + e).
     """
@@ -114,6 +116,7 @@ class Recording:
     weights: dict[Any, Effective] = field(default_factory=dict)
     calls: dict[Any, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any]] = field(default_factory=dict)
     channels: dict[Any, Channels] = field(default_factory=dict)
+    entering: dict[Any, float] = field(default_factory=dict)
     weighed: dict[Any, float] = field(default_factory=dict)
     outputs: list[Any] = field(default_factory=list)
 
@@ -284,6 +287,9 @@ class _Recorder:
         node = self.found.graph.create_node("call_module", self.names[id(module)], arguments, keywords)
         if self.taken is not None:
             self.found.weights[node] = self.taken
+        if is_depthwise(module) and args and args[0].dim() > 2:
+            x = args[0].detach().float()
+            self.found.entering[node] = _uneven(x.movedim(1, 0).reshape(x.shape[1], -1), EPSILON)
         if role(module) == "normalisation" and args:
             epsilon = getattr(module, "eps", EPSILON)
             self._means(node, type(module).__name__, args[0], getattr(module, "num_groups", 1), epsilon)
@@ -337,12 +343,10 @@ class _Recorder:
             rows = x.reshape(x.shape[0] * groups, -1)
         else:
             return
-        square, means, sizes = float(rows.square().mean()), rows.mean(1), rows.var(1, correction=0)
-        e = float(epsilon) if isinstance(epsilon, (int, float)) else EPSILON
-        # |δ before|² is |δ|²/(s + e) channel by channel: 1/s is larger on average than one over the average.
-        uneven = float((1.0 / (sizes + e)).mean()) * (float(sizes.mean()) + e) if e > 0.0 or bool((sizes > 0.0).all()) else 1.0
+        square, means = float(rows.square().mean()), rows.mean(1)
         share = float(means.square().mean()) / square if square > 0.0 else 0.0
-        self.found.channels[node] = Channels(share, int(rows.shape[1]), max(uneven, 1.0))
+        e = float(epsilon) if isinstance(epsilon, (int, float)) else EPSILON
+        self.found.channels[node] = Channels(share, int(rows.shape[1]), _uneven(rows, e))
 
     def _places(self, node: Any, name: str, tensor: Any, shape: Any, epsilon: Any) -> None:
         """Sizes of the places that a layer or RMS normalisation takes one by one."""
@@ -456,6 +460,17 @@ _setitem.__name__ = "setitem"
 
 def _plain(func: Any) -> str:
     return str(getattr(func, "__name__", type(func).__name__)).removesuffix("_")
+
+
+def _uneven(rows: Any, e: float) -> float:
+    """E[1/(s + e)] (E[s] + e) over rows of variances s.
+
+    |δ before a normalisation|² is |δ|²/(s + e) channel by channel, and 1/s is larger on average than one over the average.
+    """
+    sizes = rows.var(1, correction=0)
+    if e <= 0.0 and not bool((sizes > 0.0).all()):
+        return 1.0
+    return max(float((1.0 / (sizes + e)).mean()) * (float(sizes.mean()) + e), 1.0)
 
 
 def _seen(tensor: Any) -> Seen:

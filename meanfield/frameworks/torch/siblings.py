@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Container
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,7 @@ from meanfield.frameworks.torch.weight_layers import fan_in, is_weight_layer
 ALIKE = 4  # layers from which on they tell what is usual
 TIGHT = 1.15  # factor within which nearly all of them lie, so that one outside means something
 FAR = 1.6  # factor that makes one an outlier
+LOOSE = 4.0  # the same behind a pooling
 DEAD = -2.5  # β/γ from which on ReLU behind a normalisation passes one value in 160
 
 
@@ -68,11 +70,12 @@ def _usual(names: list[str], sizes: dict[str, float]) -> float:
     return usual if len(near) >= ALIKE - 1 and len(near) >= 0.75 * len(names) else 0.0
 
 
-def odd_weights(model: Any, apart: set[str]) -> dict[str, tuple[float, float]]:
+def odd_weights(model: Any, apart: set[str], loose: Container[str] = ()) -> dict[str, tuple[float, float]]:
     """Weights, by the names of their modules, that are unlike their siblings: σ_w, and the one that would be like theirs.
 
     Transformers draw all of them with one standard deviation, others by fan-in, fan-out or the mean of both: what fits its siblings in one
-    of these ways is as drawn.
+    of these ways is as drawn. Those `apart` are left out, and of those in `loose` twice as much is allowed: behind a pooling E[x²]
+    differs from block to block.
     """
     from torch.nn.parameter import is_lazy
 
@@ -97,6 +100,8 @@ def odd_weights(model: Any, apart: set[str]) -> dict[str, tuple[float, float]]:
     for a, b in ((1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (0.5, 0.5)):
         sizes = {name: spread[name] * math.sqrt(a * fans[name][0] + b * fans[name][1] or 1.0) for name in spread}
         for name, (size, usual) in outliers(sizes, kinds, counts).items():
+            if name in loose and size > 0.0 and abs(math.log(size / usual)) < math.log(LOOSE):
+                continue
             scale = spread[name] * math.sqrt(fans[name][0])
             found.setdefault(name, (scale, scale * usual / size) if size > 0.0 else (0.0, usual))
         for name, group in groups.items():

@@ -15,6 +15,11 @@ def is_weight_layer(module: Any) -> bool:
     return isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
 
 
+def is_depthwise(module: Any) -> bool:
+    """Whether each of a convolution's channels is made from one channel alone."""
+    return is_weight_layer(module) and 1 < getattr(module, "groups", 1) == module.in_channels
+
+
 def fan_in(layer: Any) -> float:
     """How many products are summed in one output: in_features, or in_channels/groups · kernel size.
 

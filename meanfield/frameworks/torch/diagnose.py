@@ -474,6 +474,14 @@ class _Judge:
         harmless = not self.given and (mean**2 + square < 2.0 * variance or (lone and not self.harmed)) and not off_mean
         return Finding("wrong bias", what, "warning" if harmless else "fault", f"draw its biases with σ_b = {expected.sigma_b:.4g}")
 
+    def _smallness(self, name: str) -> float:
+        """By what |δ|² would be larger with a head of the size that is planned; 1 for what is no smaller, or no head."""
+        expected = self.expected.get(name)
+        own = self.sigmas[name][0]
+        if expected is None or not math.isfinite(expected.tolerance) or self._follows(name) is not None or not 0.0 < own < expected.sigma_w:
+            return 1.0
+        return (expected.sigma_w / own) ** 2
+
     def _whole(self, gradients: dict[str, tuple[float, float]]) -> list[Finding]:
         """Gradients and variances that change by orders of magnitude from the first layer to the last."""
         # log |δ|² spreads by about 5/N a layer; THEORY: (3E[φ'⁴]/V[φ']² − 1)/N.
@@ -486,7 +494,7 @@ class _Judge:
         passed = [name for name in self.order if name not in self.zero.without_gradient and name not in dark]
         first, last = (passed or self.order)[0], self.order[-1]
         self.notes.extend(self.zero.notes)
-        gradient = gradients[first][0]
+        gradient = gradients[first][0] * (self._smallness(last) if first != last else 1.0)
         if gradient == 0.0 and not passed:
             pass
         elif gradient == 0.0:

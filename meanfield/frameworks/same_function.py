@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 # Values at these points tell functions apart; frameworks compute in single precision.
 POINTS = np.concatenate([np.linspace(-8.0, 8.0, 257), [-0.013, 0.013, -20.0, 20.0]])
 TOLERANCE = 1e-5
-CLOSE = 1e-6  # where the values are of double precision, and only constants were rounded to single
+# The same where the name does not count: relative and absolute, for values of double precision with constants that were rounded to single …
+DOUBLE = (1e-6, 1e-9)
+SINGLE = (1e-5, 1e-6)  # … and for values of single precision
 # Words that the catalogue spells differently (jax and keras say approximate=True).
 _WORDS: dict[tuple[str, Any], Any] = {("approximate", True): "tanh", ("approximate", False): "none"}
 
@@ -56,7 +58,7 @@ def same_function(function: Any, values: Callable[[Array], Array]) -> Activation
     return None
 
 
-def same_values(values: Callable[[Array], Array]) -> Activation | None:
+def same_values(values: Callable[[Array], Array], tolerance: tuple[float, float] = DOUBLE) -> Activation | None:
     """The catalogue's entry with these values, of whatever name: its usual parameters, and the slopes that are often changed.
 
     Examples
@@ -81,7 +83,7 @@ def same_values(values: Callable[[Array], Array]) -> Activation | None:
                 candidate = find_activation(name, **given)
             except (ActivationError, DomainError):  # a slope that the entry does not allow
                 continue
-            if np.all(np.abs(candidate(POINTS) - wanted) <= CLOSE * (np.abs(wanted) + 1e-3)):
+            if np.all(np.abs(candidate(POINTS) - wanted) <= tolerance[0] * np.abs(wanted) + tolerance[1]):
                 return candidate
     return None
 

@@ -45,7 +45,6 @@ class Reader:
         self.program, self.kind = program, kind
         self.values: dict[int, Any] = {**program.constants, **values}
         self.parameters = {number: Parameter(path, tuple(range(len(program.shapes[number])))) for number, path in parameters.items()}
-        self.names = layer_names([path for number, path in parameters.items() if len(program.shapes[number]) > 1], parameters.values())
         self.own_shapes = {path: program.shapes[number] for number, path in parameters.items()}
         self.computed: dict[int, tuple[str, ...]] = {}  # constants that are made from parameters
         self.constant_makers: dict[int, Operation] = {}
@@ -77,9 +76,17 @@ class Reader:
         if not self.layers:
             raise DomainError("model: no weight is multiplied with what comes from x: nothing to initialise")
         met = {*self.weights.values(), *(step.name for step in self.steps if step.embedded)}
+        met |= {layer.bias for layer in self.layers.values() if layer.bias is not None}
+        self._rename()
         missed = [path for path, shape in self.own_shapes.items() if len(shape) > 1 and path not in met]
         left = tuple(f"{path}: no product with it was met" for path in missed)
         return with_followers(Architecture(tuple(self.steps), self.layers, "", left))
+
+    def _rename(self) -> None:
+        """Layers have been called by their weights' places so far."""
+        names = layer_names(list(self.layers))
+        self.steps = [replace(step, name=names[step.name]) if step.kind == "layer" else step for step in self.steps]
+        self.layers = {names[path]: replace(layer, name=names[path]) for path, layer in self.layers.items()}
 
     def _is_signal(self, number: int) -> bool:
         return number in self.settled or number in self.makers
@@ -146,7 +153,7 @@ class Reader:
             product = convolution(operation, parameter, shape)
         else:
             raise DomainError(f"model: {parameter.path} is what is convolved, not the kernel: that is no layer we know")
-        name = self.names[parameter.path]
+        name = parameter.path
         kind = self.kind(parameter.path) or ("Dense" if operation.name == "dot_general" else "Conv")
         layer = WeightLayer(name, kind, self.own_shapes[parameter.path], product.fan_in, product.axes, parameter.path)
         known = self.layers.setdefault(name, layer)
@@ -421,8 +428,9 @@ class _Stretch:
             return end
         first, last = self.chain[here - 1], self.chain[here]
         size = size_of_normalised(operations, first, last, reader.values, reader.program.shapes)
-        if size is None:
-            self._add(here - 1, here, "other", operations[-1].shown)
+        if size is None:  # what follows in one go is a part of it: the exponential of a softmax is no activation
+            here = len(self.chain) - 1
+            self._add(self.chain.index(first), here, "other", self._operations(0, here)[-1].shown)
         else:
             self._add(here - 1, here, "normalisation", "a normalisation", zero=size == 0.0)
             if not math.isclose(size, 1.0, rel_tol=1e-3):
@@ -446,18 +454,16 @@ class _Stretch:
         return here
 
 
-def layer_names(weights: Sequence[str], every: Iterable[str]) -> dict[str, str]:
-    """For each weight the name of its layer: the module's place, or the parameter's own where a module has several weights or is the model.
+def layer_names(weights: Sequence[str]) -> dict[str, str]:
+    """For each weight the name of its layer: the module's place, or the weight's own where a module has several or is the model.
 
     Examples
     --------
-    >>> layer_names(["layers.0.kernel", "mixer.left", "mixer.right", "w"], [])
+    >>> layer_names(["layers.0.kernel", "mixer.left", "mixer.right", "w"])
     {'layers.0.kernel': 'layers.0', 'mixer.left': 'mixer.left', 'mixer.right': 'mixer.right', 'w': 'w'}
     """
-    owners = {path: path.rpartition(".")[0] for path in weights}
-    counts = list(owners.values())
-    names = {path: owner if owner and counts.count(owner) == 1 else path for path, owner in owners.items()}
-    return {**{path: path for path in every if path not in names}, **names}
+    owners = [path.rpartition(".")[0] for path in weights]
+    return {path: owner if owner and owners.count(owner) == 1 else path for path, owner in zip(weights, owners, strict=True)}
 
 
 def _counted(program: Program) -> dict[int, int]:

@@ -7,6 +7,7 @@ Not here: any choice of σ_w or σ_b (meanfield.theory).
 from __future__ import annotations
 
 from meanfield.frameworks.keras.activation import MeanFieldActivation
+from meanfield.frameworks.keras.initialiser import initialise
 from meanfield.frameworks.keras.initializers import MeanFieldBiasInitializer, MeanFieldInitializer
 
-__all__ = ["MeanFieldActivation", "MeanFieldBiasInitializer", "MeanFieldInitializer"]
+__all__ = ["MeanFieldActivation", "MeanFieldBiasInitializer", "MeanFieldInitializer", "initialise"]

@@ -47,7 +47,7 @@ def measured(model, x, networks, training=False, **keywords):
     rows = []
     for seed in range(networks):
         table = mfk.initialise(model, seed=seed, **keywords)
-        looked = keras.Model(model.inputs, [model.get_layer(row.name).output for row in table])
+        looked = keras.Model(model.inputs[0], [model.get_layer(row.name).output for row in table])
         rows.append([float(np.mean(numbers(h) ** 2)) for h in looked(x, training=training)])
     return table, np.array(rows)
 

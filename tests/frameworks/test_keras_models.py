@@ -44,10 +44,11 @@ def dense(activation, depth=25, width=400):
 
 def measured(model, x, networks, training=False, **keywords):
     """(the last table, mean h² of each network and layer)."""
+    names = [row.name for row in mfk.initialise(model, seed=0, **keywords)]
+    looked = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])  # with the same weights, whatever they are
     rows = []
     for seed in range(networks):
         table = mfk.initialise(model, seed=seed, **keywords)
-        looked = keras.Model(model.inputs[0], [model.get_layer(row.name).output for row in table])
         rows.append([float(np.mean(numbers(h) ** 2)) for h in looked(x, training=training)])
     return table, np.array(rows)
 
@@ -183,7 +184,7 @@ def test_what_acts_on_the_signal_is_found():
     assert table["twice"].activation == "leaky_relu"
     assert "used 2 times" in table["twice"].note
     assert table["twice"].method == "guess"  # behind a pooling
-    swish = mf.recommend("x * sigmoid(1.702*x)", 8)
+    swish = mf.recommend("x * sigmoid(1.702*x)", table.depth)
     assert table["swish"].sigma_b == pytest.approx(swish.sigma_b, rel=1e-6)
     assert table["inner.in"].activation == "tanh"
     assert "in a gate" in table["gate"].note
@@ -213,7 +214,7 @@ def test_a_batch_scales_what_theory_does_not_tell():
         (lambda: L.DepthwiseConv2D(3, depth_multiplier=2, name="a"), (12, 12, 8), 9),
         (lambda: L.Conv2DTranspose(6, 4, strides=2, name="a"), (12, 12, 8), 8 * 16 / 4),
         (lambda: L.Conv1D(6, 5, groups=2, name="a"), (12, 8), 20),
-        (lambda: L.EinsumDense("abc,cde->abde", (None, 4, 5), name="a"), (12, 30), 30),
+        (lambda: L.EinsumDense("abc,cde->abde", (12, 4, 5), name="a"), (12, 30), 30),
     ],
     ids=["depthwise", "transposed", "grouped", "einsum"],
 )

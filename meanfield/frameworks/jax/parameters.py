@@ -57,28 +57,34 @@ class Product:
     fan_in : float
     units : int
         Outputs, or channels.
+    places : frozenset of int
+        Which axes of the result these are.
     axes : KernelAxes or None
     """
 
     fan_in: float
     units: int
+    places: frozenset[int]
     axes: KernelAxes | None
 
 
-def dot_product(operation: Operation, side: int, parameter: Parameter, shape: tuple[int, ...]) -> Product:
-    """Of a dot_general with the weight on one side."""
+def dot_product(operation: Operation, side: int, parameter: Parameter, shape: tuple[int, ...], dimensions: int) -> Product:
+    """Of a dot_general with the weight on one side; the result has so many dimensions: batch, those of the left, those of the right."""
     contracted, batched = (pair[side] for pair in operation.parameters["dimension_numbers"])
     inputs, batch = tuple(contracted), tuple(batched)
     outputs = tuple(place for place in range(len(shape)) if place not in (*inputs, *batch))
     units = math.prod(shape[place] for place in outputs)
-    return Product(float(math.prod(shape[place] for place in inputs)), units, _axes(parameter, inputs, outputs, batch))
+    first = dimensions - len(outputs) if side == 1 else len(batch)
+    places = frozenset((*range(len(batch)), *range(first, first + len(outputs))))
+    return Product(float(math.prod(shape[place] for place in inputs)), units, places, _axes(parameter, inputs, outputs, batch))
 
 
 def convolution(operation: Operation, parameter: Parameter, shape: tuple[int, ...]) -> Product:
     """Of a conv_general_dilated; an output of a transposed one meets kernel/stride places in each direction, on average."""
-    unit, channel, *_ = operation.parameters["dimension_numbers"].rhs_spec
+    numbers = operation.parameters["dimension_numbers"]
+    unit, channel, *_ = numbers.rhs_spec
     fan_in = math.prod(shape) / shape[unit] / math.prod(operation.parameters["lhs_dilation"])
-    return Product(fan_in, shape[unit], _axes(parameter, (channel,), (unit,), ()))
+    return Product(fan_in, shape[unit], frozenset({numbers.out_spec[1]}), _axes(parameter, (channel,), (unit,), ()))
 
 
 def _axes(parameter: Parameter, inputs: Any, outputs: Any, batch: Any) -> KernelAxes | None:

@@ -13,7 +13,7 @@ from meanfield.errors import ActivationError, DomainError
 from meanfield.frameworks.architecture import Architecture, Step, with_followers
 from meanfield.frameworks.equality import same
 from meanfield.frameworks.jax import primitives
-from meanfield.frameworks.jax.parameters import Parameter, convolution, dot_product
+from meanfield.frameworks.jax.parameters import NEW, Parameter, convolution, dot_product
 from meanfield.frameworks.jax.pointwise import as_activation, is_one_number, line, pointwise
 from meanfield.frameworks.jax.stretches import mask, probability, size_of_normalised
 from meanfield.frameworks.weight_layer import WeightLayer
@@ -54,7 +54,8 @@ class Reader:
         self.makers: dict[int, Operation] = {}  # of open signals
         self.origins: dict[int, int] = {}  # what an open signal was a function of when it was met
         self.layers: dict[str, WeightLayer] = {}
-        self.products: dict[int, str] = {}  # the layer whose product, with no bias yet, a signal is
+        # The layer whose product, with no bias yet, a signal is, and its axes that hold the layer's units.
+        self.products: dict[int, tuple[str, frozenset[int] | None]] = {}
         self.units: dict[str, int] = {}
         self.weights: dict[Operation, str] = {}  # the parameter that a product takes
         self.parts: dict[tuple[int, str], int] = {}
@@ -148,7 +149,7 @@ class Reader:
             return
         parameter, shape = self.parameters[weight], self.program.shapes[weight]
         if operation.name == "dot_general":
-            product = dot_product(operation, side, parameter, shape)
+            product = dot_product(operation, side, parameter, shape, len(self.program.shapes[operation.outputs[0]]))
         elif side == 1:
             product = convolution(operation, parameter, shape)
         else:
@@ -165,13 +166,13 @@ class Reader:
         self.weights[operation] = parameter.path
         self.units[name] = product.units
         self._step(operation, "layer", signals[:1], name=name)
-        self.products[operation.outputs[0]] = name
+        self.products[operation.outputs[0]] = name, product.places
 
     def _elementwise(self, operation: Operation, signals: list[int]) -> None:
         if len(signals) == 1 and len(operation.inputs) == 2 and operation.name in primitives.SUMS:
             other = next(number for number in operation.inputs if number != signals[0])
             if self._is_bias(signals[0], other):
-                name = self.products[signals[0]]
+                name, _ = self.products[signals[0]]
                 self.layers[name] = replace(self.layers[name], bias=self.parameters[other].path)
                 self.settled[operation.outputs[0]] = self.settled[signals[0]]
                 return
@@ -186,12 +187,13 @@ class Reader:
 
     def _is_bias(self, signal: int, other: int) -> bool:
         """Whether a parameter that is added is the bias of the layer right before."""
-        name = self.products.get(signal)
-        if name is None or other not in self.parameters or self.consumers[signal] != 1:
+        if signal not in self.products or other not in self.parameters or self.consumers[signal] != 1:
             return False
-        size = math.prod(self.program.shapes[other])
+        (name, places), parameter, shape = self.products[signal], self.parameters[other], self.program.shapes[other]
+        own = {place for place, axis in enumerate(parameter.axes or ()) if axis != NEW and shape[place] > 1}
+        size = math.prod(self.own_shapes[parameter.path])
         known = self.layers[name].bias
-        return size == self.units[name] and known in (None, self.parameters[other].path)
+        return size == self.units[name] and (places is None or own <= places) and known in (None, parameter.path)
 
     def _part(self, operation: Operation, signal: int) -> None:
         """Some units of a signal; one step where the same ones are taken twice."""
@@ -234,7 +236,7 @@ class Reader:
         # A layer's product is still that behind what only moves its numbers.
         source = next(number for number in operation.inputs if self._is_signal(number))
         if operation.name in primitives.MOVES and source in self.products and self.consumers[source] == 1:
-            self.products[operation.outputs[0]] = self.products[source]
+            self.products[operation.outputs[0]] = self.products[source][0], None  # which axes its units are now is not followed
             self.settled[operation.outputs[0]] = self.settled[source]
 
     def _root(self, number: int) -> int:

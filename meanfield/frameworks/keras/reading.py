@@ -55,6 +55,8 @@ class Reader:
         self.layers: dict[str, WeightLayer] = {}
         self.products: dict[Call, tuple[str, ...]] = {}  # the layers of a call
         self.left: list[str] = []
+        self.elementwise: dict[Any, bool] = {}
+        self.activations: dict[Any, Activation] = {}
 
     def read(self) -> Architecture:
         """All calls in order."""
@@ -117,7 +119,10 @@ class Reader:
         function = getattr(call.operation, "activation", None)
         if function is None or function is keras.activations.linear:
             return
-        if is_elementwise(function):
+        key = (_settings(function), "")
+        if key not in self.elementwise:
+            self.elementwise[key] = is_elementwise(function)
+        if self.elementwise[key]:
             self.values[call.outputs[0]] = _Value(first, call.outputs[0], function, function)
             self._settle_as(call.outputs[0])
         else:
@@ -146,14 +151,19 @@ class Reader:
         source = self._settle(call.inputs[0])
         arguments, keywords = call.given(*(None for _ in call.inputs))
         for place, number in enumerate(call.outputs):
-            key = (source, f"{type(call.operation).__name__} {place} {arguments} {keywords} {vars_of(call.operation)}")
+            key = (source, f"{place} {arguments} {keywords} {_settings(call.operation)}")
             if key not in self.parts:
                 self.parts[key] = self._new(number, Step("part", (source,), call.name))
             self.values[number] = _Value(self.parts[key], number)
 
     def _is_function(self, call: Call) -> bool:
         """Whether a call acts on each number by itself, the same tensor in all its places."""
-        return len(call.outputs) == 1 and is_elementwise(lambda x: call(*(x for _ in call.inputs)))
+        if len(call.outputs) != 1:
+            return False
+        key = (_settings(call.operation), str(call.given(*(None for _ in call.inputs))))
+        if key not in self.elementwise:
+            self.elementwise[key] = is_elementwise(lambda x: call(*(x for _ in call.inputs)))
+        return self.elementwise[key]
 
     def _open(self, call: Call) -> None:
         """A function of one tensor, put together."""
@@ -211,23 +221,34 @@ class Reader:
         return len(self.steps) - 1
 
     def _activation(self, value: _Value) -> Activation:
-        if value.source is not None and isinstance(value.source, keras.layers.Layer):
-            inner = getattr(value.source, "activation", None)
-            own = type(value.source).__name__ == "Activation" and inner is not None
-            return find_activation(recognised(inner if own else value.source))
-        if value.source is not None and not isinstance(value.source, keras.Operation):
-            return find_activation(recognised(value.source))
-        function = values_of(value.function)
-        return same_values(function, SINGLE) or find_activation(function, name="a function in the model")
+        """Of a layer or function by itself, each kind looked at once; else of what is put together."""
+        source = value.source
+        if type(source).__name__ == "Activation":
+            source = source.activation
+        if source is None or (isinstance(source, keras.Operation) and not isinstance(source, keras.layers.Layer)):
+            function = values_of(value.function)
+            return same_values(function, SINGLE) or find_activation(function, name="a function in the model")
+        key = _settings(source)
+        if key not in self.activations:
+            self.activations[key] = find_activation(recognised(source))
+        return self.activations[key]
 
 
 def _itself(x: Any) -> Any:
     return x
 
 
-def vars_of(operation: Any) -> str:
-    """Plain settings of an operation, as words."""
-    return str(sorted((name, str(value)) for name, value in vars(operation).items() if isinstance(value, (int, float, str, tuple, list))))
+def _settings(source: Any) -> Any:
+    """What makes two layers or operations the same function; a function, or a layer that can't be described, is known by itself."""
+    if not isinstance(source, keras.Operation):
+        return source
+    if type(source).__name__ in ("Activation", "Lambda"):
+        return type(source), getattr(source, "activation", None) or source.function
+    try:
+        settings = source.get_config()
+    except Exception:  # a user's class that describes itself by other than plain arguments
+        return source
+    return type(source), str(sorted((name, str(value)) for name, value in settings.items() if name != "name"))
 
 
 def _array(variable: Any) -> Any:

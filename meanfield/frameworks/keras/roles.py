@@ -20,8 +20,7 @@ JOINS = ("Concatenate", "Stack", "Hstack", "Vstack")
 def role(operation: Any) -> str:
     """ "normalisation", "dropout", "move", "pool", "sum", "mean", "part" or "join"; "" where the class doesn't tell."""
     words = [kind.__name__ for kind in type(operation).__mro__ if kind.__module__.startswith("keras.")]
-    own = type(operation).__name__
-    words.append(own)
+    own = words[0] if words else ""
     if any(word in NORMS for word in words):
         return "normalisation"
     if any(word in DROPOUTS for word in words):

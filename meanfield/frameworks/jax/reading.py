@@ -60,6 +60,7 @@ class Reader:
         self.weights: dict[Operation, str] = {}  # the parameter that a product takes
         self.parts: dict[tuple[int, str], int] = {}
         self.functions: dict[Any, tuple[Any, Any]] = {}
+        self.normalised: dict[Any, float | None] = {}
         self.acted: dict[int, list[tuple[Activation, int]]] = {}
         self.order = {operation: place for place, operation in enumerate(program.operations)}
         self.consumers = _counted(program)
@@ -429,7 +430,11 @@ class _Stretch:
             self._add(here - 1, end, "pool", "a pooling")
             return end
         first, last = self.chain[here - 1], self.chain[here]
-        size = size_of_normalised(operations, first, last, reader.values, reader.program.shapes)
+        shapes, known = reader.program.shapes, all(is_one_number(reader.values[number]) for number in self._constants(operations))
+        key = (_structure(operations, first, last, reader.values), shapes[first]) if known else None
+        if key is None or key not in reader.normalised:
+            reader.normalised[key] = size_of_normalised(operations, first, last, reader.values, shapes)
+        size = reader.normalised[key]
         if size is None:  # what follows in one go is a part of it: the exponential of a softmax is no activation
             here = len(self.chain) - 1
             self._add(self.chain.index(first), here, "other", self._operations(0, here)[-1].shown)

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meanfield.activations import Activation
+    from meanfield.arrays import Array
 
 POINTS = np.array([-7.3, -2.9, -1.1, -0.43, -0.011, 0.017, 0.37, 1.3, 3.1, 6.7, 23.0])
 AGREE = 1e-6  # of the size of φ: single precision
 
 
-def same(first: Activation, second: Activation) -> bool:
-    """Whether two activations have the same values, to single precision.
+def same(first: Activation, second: Callable[[Array], Array]) -> bool:
+    """Whether two activations, or an activation and a function, have the same values at `POINTS`, to single precision.
 
     Examples
     --------

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from meanfield.errors import ActivationError, DomainError
+from meanfield.errors import DomainError
 from meanfield.frameworks.architecture import Architecture, Step, with_followers
-from meanfield.frameworks.equality import same
 from meanfield.frameworks.jax import primitives
 from meanfield.frameworks.jax.parameters import NEW, Parameter, convolution, dot_product
-from meanfield.frameworks.jax.pointwise import as_activation, is_one_number, line, pointwise
-from meanfield.frameworks.jax.stretches import mask, probability, size_of_normalised
+from meanfield.frameworks.jax.taking_apart import Stretch, root_mean_square
 from meanfield.frameworks.weight_layer import WeightLayer
 
 if TYPE_CHECKING:
@@ -69,11 +65,11 @@ class Reader:
         """All operations in order; then which weights were not met."""
         for number in self.program.inputs:
             if number not in self.values:
-                self._new(number, Step("data", name="input"))
+                self.new(number, Step("data", name="input"))
         for operation in self.program.operations:
             self._met(operation)
         for number in self.program.outputs:
-            if self._is_signal(number):
+            if self.is_signal(number):
                 self._settle(number)
         if not self.layers:
             raise DomainError("model: no weight is multiplied with what comes from x: nothing to initialise")
@@ -90,11 +86,12 @@ class Reader:
         self.steps = [replace(step, name=names[step.name]) if step.kind == "layer" else step for step in self.steps]
         self.layers = {names[path]: replace(layer, name=names[path]) for path, layer in self.layers.items()}
 
-    def _is_signal(self, number: int) -> bool:
+    def is_signal(self, number: int) -> bool:
+        """Whether a number depends on x."""
         return number in self.settled or number in self.makers
 
     def _met(self, operation: Operation) -> None:
-        signals = [number for number in operation.inputs if self._is_signal(number)]
+        signals = [number for number in operation.inputs if self.is_signal(number)]
         name = operation.name
         if not signals:
             self._constant(operation)
@@ -102,7 +99,7 @@ class Reader:
             self._product(operation, signals)
         elif name == "gather" and operation.inputs[0] in self.parameters:
             table = self.parameters[operation.inputs[0]].path
-            self._new(operation.outputs[0], Step("data", name=table, size=_size(self.values[operation.inputs[0]]), embedded=True))
+            self.new(operation.outputs[0], Step("data", name=table, size=root_mean_square(self.values[operation.inputs[0]]), embedded=True))
         elif name in primitives.PARTS:
             self._part(operation, signals[0])
         elif name == "concatenate":
@@ -207,7 +204,7 @@ class Reader:
             constants = [str(self.values[number]) for number in operation.inputs if number != signal and number in self.values]
             key = (step, f"{operation.name} {place} {operation.parameters} {constants} {shapes[signal]}")
             if key not in self.parts:
-                self.parts[key] = self._new(output, Step("part", (step,), operation.shown))
+                self.parts[key] = self.new(output, Step("part", (step,), operation.shown))
             self.settled[output] = self.parts[key]
 
     def _other(self, operation: Operation, signals: list[int]) -> None:
@@ -223,10 +220,11 @@ class Reader:
 
     def _step(self, operation: Operation, kind: str, signals: Sequence[int], name: str = "", **more: Any) -> None:
         sources = tuple(self._settle(number) for number in signals)
-        index = self._new(operation.outputs[0], Step(kind, sources, name or operation.shown, **more))
+        index = self.new(operation.outputs[0], Step(kind, sources, name or operation.shown, **more))
         self.settled.update(dict.fromkeys(operation.outputs, index))
 
-    def _new(self, number: int, step: Step) -> int:
+    def new(self, number: int, step: Step) -> int:
+        """A step, and the signal that is its result."""
         self.steps.append(step)
         self.settled[number] = len(self.steps) - 1
         return len(self.steps) - 1
@@ -235,7 +233,7 @@ class Reader:
         for output in operation.outputs:
             self.makers[output], self.origins[output] = operation, origin
         # A layer's product is still that behind what only moves its numbers.
-        source = next(number for number in operation.inputs if self._is_signal(number))
+        source = next(number for number in operation.inputs if self.is_signal(number))
         if operation.name in primitives.MOVES and source in self.products and self.consumers[source] == 1:
             self.products[operation.outputs[0]] = self.products[source][0], None  # which axes its units are now is not followed
             self.settled[operation.outputs[0]] = self.settled[source]
@@ -247,7 +245,7 @@ class Reader:
         found: set[int] = set()
         waiting, seen = [number], {number}
         while waiting:
-            for source in self._signals(self.makers[waiting.pop()]):
+            for source in self.signals(self.makers[waiting.pop()]):
                 if source in self.settled:
                     found.add(source)
                 elif source not in seen:
@@ -265,10 +263,11 @@ class Reader:
             chains.append(chain)
         return next((number for number in chains[0] if all(number in chain for chain in chains)), None)
 
-    def _signals(self, operation: Operation) -> list[int]:
-        return [number for number in operation.inputs if self._is_signal(number)]
+    def signals(self, operation: Operation) -> list[int]:
+        """What of an operation's inputs depends on x."""
+        return [number for number in operation.inputs if self.is_signal(number)]
 
-    def _between(self, start: int, end: int) -> list[Operation]:
+    def between(self, start: int, end: int) -> list[Operation]:
         """The operations on all ways from one signal to another."""
         found: set[Operation] = set()
         waiting = [end]
@@ -277,188 +276,26 @@ class Reader:
             operation = self.makers.get(number) if number != start else None
             if operation is not None and operation not in found:
                 found.add(operation)
-                waiting.extend(self._signals(operation))
+                waiting.extend(self.signals(operation))
         return sorted(found, key=self.order.__getitem__)
 
     def _settle(self, number: int) -> int:
         """The step of a signal; what was left open is taken apart now."""
         if number not in self.settled:
             chain = self._passed(self._root(number), number)
-            _Stretch(self, chain).settle()
+            Stretch(self, chain).settle()
         return self.settled[number]
 
     def _passed(self, start: int, end: int) -> tuple[int, ...]:
         """The signals that every way from start to end leads through."""
         passed: dict[int, tuple[int, ...]] = {start: (start,)}
-        for operation in self._between(start, end):
+        for operation in self.between(start, end):
             ways = [passed[number] for number in operation.inputs if number in passed]
             shared = ways[0]
             for way in ways[1:]:
                 shared = tuple(a for a, b in zip(shared, way, strict=False) if a == b)
             passed.update({output: (*shared, output) for output in operation.outputs})
         return passed[end]
-
-
-class _Stretch:
-    """A chain of open signals, each a function of the one before, and the steps that it becomes."""
-
-    def __init__(self, reader: Reader, chain: tuple[int, ...]) -> None:
-        self.reader, self.chain = reader, chain
-
-    def settle(self) -> None:
-        """From the first signal, whose step is known, to the last."""
-        chain, start = self.chain, 0
-        here = 1
-        while here < len(chain):
-            operations = self._operations(here - 1, here)
-            if self._is_plain(operations):
-                here += 1
-                continue
-            if self._is_random(operations):
-                # The factor that makes up for what is dropped may stand before or behind.
-                first = here - 1
-                while first > start and self._is_scaling(self._operations(first - 1, first)):
-                    first -= 1
-                end = self._behind(here)
-                self._function(start, first)
-                self._dropped(first, end, operations)
-            else:
-                self._function(start, here - 1)
-                end = self._reduced(here, operations) if any(o.name in primitives.REDUCTIONS for o in operations) else self._by_array(here)
-            start, here = end, end + 1
-        self._function(start, len(chain) - 1)
-
-    def _operations(self, start: int, end: int) -> list[Operation]:
-        return self.reader._between(self.chain[start], self.chain[end])
-
-    def _constants(self, operations: Iterable[Operation]) -> list[int]:
-        """What else goes in."""
-        return [number for operation in operations for number in operation.inputs if not self.reader._is_signal(number)]
-
-    def _is_random(self, operations: Iterable[Operation]) -> bool:
-        return any(number in self.reader.random for number in self._constants(operations))
-
-    def _is_plain(self, operations: Sequence[Operation]) -> bool:
-        """Whether it is a function of one number."""
-        if any(operation.name in primitives.REDUCTIONS for operation in operations) or self._is_random(operations):
-            return False
-        numbers = [n for operation in operations if operation.name not in primitives.MOVES for n in self._constants([operation])]
-        return all(is_one_number(self.reader.values[number]) for number in numbers)
-
-    def _is_scaling(self, operations: Sequence[Operation]) -> bool:
-        words = {"mul", "div", "convert_element_type", *primitives.MOVES}
-        return self._is_plain(operations) and all(
-            operation.name in words and len(self.reader._signals(operation)) == 1 for operation in operations
-        )
-
-    def _behind(self, place: int) -> int:
-        """The last signal that is this one times a number."""
-        while place + 1 < len(self.chain) and self._is_scaling(self._operations(place, place + 1)):
-            place += 1
-        return place
-
-    def _add(self, start: int, end: int, kind: str, name: str, **more: Any) -> None:
-        source = self.reader.settled[self.chain[start]]
-        self.reader._new(self.chain[end], Step(kind, (source,), name, **more))
-
-    def _function(self, start: int, end: int) -> None:
-        """A function of one number: an activation, a factor, or nothing."""
-        reader, first, last = self.reader, self.chain[start], self.chain[end]
-        if last in reader.settled:
-            return
-        operations = self._operations(start, end)
-        if all(operation.name in primitives.MOVES for operation in operations):
-            reader.settled[last] = reader.settled[first]
-            return
-        key = _structure(operations, first, last, reader.values)
-        if key not in reader.functions:
-            values = pointwise(operations, first, last, reader.values)
-            straight = line(values)
-            reader.functions[key] = straight, None if straight else self._activation(values, operations, start)
-        straight, act = reader.functions[key]
-        if straight is None:
-            self._acted(start, end, act, operations[-1].shown)
-            return
-        factor, shift = straight
-        reader.settled[last] = reader.settled[first]
-        if factor != 1.0 and not math.isclose(factor, 1.0, rel_tol=1e-6):
-            self._add(start, end, "scale", f"× {factor:.4g}", size=factor, zero=factor == 0.0)
-        if shift != 0.0:
-            reader._new(last, Step("shift", (reader.settled[last],), f"+ {shift:.4g}", size=abs(shift)))
-
-    def _activation(self, values: Any, operations: Sequence[Operation], start: int) -> Activation:
-        inside = [operation.inside.strip("_") for operation in operations if operation.inside]
-        name = inside[-1] if inside else f"f({', '.join(dict.fromkeys(operation.name for operation in operations))})"
-        try:
-            return as_activation(values, name)
-        except ActivationError as error:
-            before = self.reader.steps[self.reader.settled[self.chain[start]]].name
-            raise ActivationError(f"the activation after {before!r}: {error}") from error
-
-    def _acted(self, start: int, end: int, act: Activation, name: str) -> None:
-        """The same function of the same signal, written twice, is one step."""
-        reader, source = self.reader, self.reader.settled[self.chain[start]]
-        known = next((index for other, index in reader.acted.setdefault(source, []) if same(other, act)), None)
-        if known is None:
-            self._add(start, end, "activation", name, activation=act)
-            reader.acted[source].append((act, reader.settled[self.chain[end]]))
-        else:
-            reader.settled[self.chain[end]] = known
-
-    def _dropped(self, start: int, end: int, operations: Sequence[Operation]) -> None:
-        """Zeros with probability 1 − p, and a factor on what is left; or noise of another kind."""
-        reader, every, last = self.reader, self._operations(start, end), self.chain[end]
-        found = mask(every, self.chain[start], last, reader.values, reader.program.shapes)
-        p = probability(reader.constant_makers, self._constants(operations), reader.random, reader.values)
-        if found is None or p is None or not 0.0 < p < 1.0:
-            self._add(start, end, "other", operations[-1].shown)
-            return
-        factor, share = found
-        kept = min((p, 1.0 - p), key=lambda probability: abs(probability - share))
-        if factor == 0.0:
-            shape = reader.program.shapes[last]
-            raise DomainError(f"x: a dropout leaves nothing of an array of shape {shape}, and its factor can't be told: give more examples")
-        self._add(start, end, "dropout", f"dropout of {1.0 - kept:.6g}", rate=1.0 - kept)
-        if not math.isclose(factor * kept, 1.0, rel_tol=1e-5):
-            reader._new(last, Step("scale", (reader.settled[last],), f"× {factor * kept:.4g}", size=factor * kept))
-
-    def _reduced(self, here: int, operations: Sequence[Operation]) -> int:
-        """A pooling, a normalisation, or something else; the place behind it."""
-        reader = self.reader
-        if len(operations) == 1:
-            end = self._behind(here)
-            self._add(here - 1, end, "pool", "a pooling")
-            return end
-        first, last = self.chain[here - 1], self.chain[here]
-        shapes, known = reader.program.shapes, all(is_one_number(reader.values[number]) for number in self._constants(operations))
-        key = (_structure(operations, first, last, reader.values), shapes[first]) if known else None
-        if key is None or key not in reader.normalised:
-            reader.normalised[key] = size_of_normalised(operations, first, last, reader.values, shapes)
-        size = reader.normalised[key]
-        if size is None:  # what follows in one go is a part of it: the exponential of a softmax is no activation
-            here = len(self.chain) - 1
-            self._add(self.chain.index(first), here, "other", self._operations(0, here)[-1].shown)
-        else:
-            self._add(here - 1, here, "normalisation", "a normalisation", zero=size == 0.0)
-            if not math.isclose(size, 1.0, rel_tol=1e-3):
-                reader._new(last, Step("scale", (reader.settled[last],), f"× {size:.4g}", size=size, zero=size == 0.0))
-        return here
-
-    def _by_array(self, here: int) -> int:
-        """Times an array, or plus one; the place behind it."""
-        (operation, *more) = self._operations(here - 1, here)
-        arrays = [number for number in operation.inputs if not self.reader._is_signal(number)]
-        if more or len(arrays) != 1 or operation.name not in ("mul", "div", *primitives.SUMS):
-            self._add(here - 1, here, "other", operation.shown)
-            return here
-        array = np.asarray(self.reader.values[arrays[0]], dtype=np.float64)
-        if operation.name in primitives.SUMS:
-            self._add(here - 1, here, "shift", operation.name, size=_size(array))
-        else:
-            over = operation.name == "div" and operation.inputs[1] == arrays[0]
-            size = _size(1.0 / array) if over else _size(array)
-            self._add(here - 1, here, "scale", operation.name, size=size, zero=size == 0.0)
-        return here
 
 
 def layer_names(weights: Sequence[str]) -> dict[str, str]:
@@ -482,22 +319,3 @@ def _counted(program: Program) -> dict[int, int]:
     for number in program.outputs:
         counts[number] += 1
     return counts
-
-
-def _structure(operations: Sequence[Operation], start: int, end: int, values: Mapping[int, Any]) -> Any:
-    """What tells two functions apart: operations, their settings and numbers, in what order they are put together."""
-    places = {start: 0}
-    parts: list[Any] = []
-    for operation in operations:
-        moved = operation.name in primitives.MOVES
-        inputs = operation.inputs[:1] if moved else operation.inputs
-        words = [places[n] if n in places else repr(np.asarray(values[n]).ravel()[0]) for n in inputs]
-        settings = "" if moved else repr(sorted(operation.parameters.items()))
-        parts.append((operation.name if not moved else "move", settings, tuple(map(str, words))))
-        places[operation.outputs[0]] = len(places)
-    return (*parts, places[end])
-
-
-def _size(array: Any) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(np.square(np.asarray(array, dtype=np.float64)))))

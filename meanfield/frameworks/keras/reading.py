@@ -11,7 +11,7 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.errors import ActivationError, DomainError
 from meanfield.frameworks.architecture import Architecture, Step, with_followers
-from meanfield.frameworks.equality import same
+from meanfield.frameworks.equality import POINTS, same
 from meanfield.frameworks.keras.installed import keras
 from meanfield.frameworks.keras.recognition import is_elementwise, recognised, values_of
 from meanfield.frameworks.keras.roles import SUMS, role
@@ -227,11 +227,17 @@ class Reader:
             source = source.activation
         if source is None or (isinstance(source, keras.Operation) and not isinstance(source, keras.layers.Layer)):
             function = values_of(value.function)
-            return same_values(function, SINGLE) or find_activation(function, name="a function in the model")
+            found = self._met_before(function) or same_values(function, SINGLE)
+            return self.activations.setdefault(value, found or find_activation(function, name="a function in the model"))
         key = _settings(source)
         if key not in self.activations:
-            self.activations[key] = find_activation(recognised(source))
+            self.activations[key] = self._met_before(values_of(source)) or find_activation(recognised(source))
         return self.activations[key]
+
+    def _met_before(self, values: Callable[[Any], Any]) -> Activation | None:
+        """The activation with these values that is known already: to look at a new one costs seconds."""
+        wanted = values(POINTS)
+        return next((act for act in self.activations.values() if same(act, lambda x: wanted)), None)
 
 
 def _itself(x: Any) -> Any:

@@ -38,8 +38,8 @@ UNCOUNTED = (
     "tests/test_training_examples.py",
 )
 # Code for a framework that is not installed can't run, nor what only JAX and Keras need.
-FRAMEWORKS = {"torch": ["torch/*"], "jax": ["jax.py"], "keras": ["keras.py"]}
-JAX_OR_KERAS = ["distributions.py", "initial_law.py", "kernel_axes.py", "same_function.py", "starting_point.py"]
+FRAMEWORKS = {"torch": ["torch/*"], "jax": ["jax/*"], "keras": ["keras/*"]}
+JAX_OR_KERAS = ["distributions.py", "initial_law.py", "kernel_axes.py", "same_function.py", "starting_point.py", "weight_layer.py"]
 
 
 def main(arguments: list[str]) -> int:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.activations import activation as find_activation
+from meanfield.activations import activations as catalogue
 from meanfield.activations.catalogue.names import find
-from meanfield.errors import ActivationError
+from meanfield.errors import ActivationError, DomainError
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # Values at these points tell functions apart; frameworks compute in single precision.
 POINTS = np.concatenate([np.linspace(-8.0, 8.0, 257), [-0.013, 0.013, -20.0, 20.0]])
 TOLERANCE = 1e-5
+# The same where the name does not count: relative and absolute, for values of double precision with constants that were rounded to single …
+DOUBLE = (1e-6, 1e-9)
+SINGLE = (1e-5, 1e-6)  # … and for values of single precision
 # Words that the catalogue spells differently (jax and keras say approximate=True).
 _WORDS: dict[tuple[str, Any], Any] = {("approximate", True): "tanh", ("approximate", False): "none"}
 
@@ -51,6 +55,36 @@ def same_function(function: Any, values: Callable[[Array], Array]) -> Activation
             continue
         if np.all(np.abs(candidate(POINTS) - wanted) <= TOLERANCE * (1.0 + np.abs(wanted))):
             return candidate
+    return None
+
+
+def same_values(values: Callable[[Array], Array], tolerance: tuple[float, float] = DOUBLE) -> Activation | None:
+    """The catalogue's entry with these values, of whatever name: its usual parameters, and the slopes that are often changed.
+
+    Examples
+    --------
+    >>> same_values(lambda x: np.where(x > 0, x, 0.3 * x))
+    activation('leaky_relu', negative_slope=0.3)
+    """
+    wanted = values(POINTS)
+    with np.errstate(all="ignore"):
+        if wanted.shape != POINTS.shape or not np.all(np.isfinite(wanted)):
+            return None
+        slope, floor = -float(values(np.array([-1.0]))[0]), -float(values(np.array([-60.0]))[0])
+        candidates: list[tuple[str, dict[str, Any]]] = [
+            *((name, {}) for name in sorted(catalogue(), key=len)),
+            ("gelu", {"approximate": "tanh"}),
+            ("leaky_relu", {"negative_slope": float(f"{slope:.7g}")}),  # what single precision made of a number somebody typed
+            ("elu", {"alpha": float(f"{floor:.7g}")}),
+            ("celu", {"alpha": float(f"{floor:.7g}")}),
+        ]
+        for name, given in candidates:
+            try:
+                candidate = find_activation(name, **given)
+            except (ActivationError, DomainError):  # a slope that the entry does not allow
+                continue
+            if np.all(np.abs(candidate(POINTS) - wanted) <= tolerance[0] * np.abs(wanted) + tolerance[1]):
+                return candidate
     return None
 
 

@@ -12,7 +12,7 @@ from meanfield.plot.line_styles import draw_legend, shades
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from meanfield.frameworks.torch.initialisation import Initialisation
+    from meanfield.frameworks.initialisation import Initialisation
 
 _SERIES = (("sigma_w", r"$\sigma_w$", "o"), ("sigma_b", r"$\sigma_b$", "s"), ("q", r"$q$ expected", "^"))
 _WIDE = 20.0  # the largest number over the smallest, from which on the axis is logarithmic
@@ -48,7 +48,7 @@ def initialisation(result: Initialisation, ax: Axes | None = None, *, legend: bo
     import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    from meanfield.frameworks.torch.initialisation import Initialisation
+    from meanfield.frameworks.initialisation import Initialisation
 
     if not isinstance(result, Initialisation):
         raise DomainError(f"result = {result!r} is no initialisation; give a result of meanfield.frameworks.torch.init_")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.stats import norm, t
 
 import meanfield as mf
 
+Z = 5.0  # |t| of 29 degrees of freedom: 2.5e-5 a layer
 FALSE_ALARM = 1e-3  # of all layers and inputs together, Šidák; layers of a network are dependent, so it is an upper bound
 
 
@@ -31,6 +34,14 @@ def convolutional_z(measured, activation, sigma_w, sigma_b, q, channels):
     error = measured.std(axis=0, ddof=1) / networks**0.5
     gap = np.abs(measured.mean(axis=0) - theory.q1) - np.abs(theory.q1_shift) / channels
     return float((gap / error).max()), float(t.isf(0.5 * (1 - (1 - FALSE_ALARM) ** (1 / layers)), networks - 1))
+
+
+def check(table, squares, bias=0.0):
+    """Means within Z standard errors of the plan and a relative bias, where finite width makes one; squares: (networks, layers)."""
+    error = squares.std(axis=0, ddof=1) / math.sqrt(len(squares))
+    gap = np.abs(squares.mean(axis=0) - table.q) - bias * table.q
+    worst = int(np.argmax(gap / error))
+    assert gap[worst] < Z * error[worst], (table[worst], squares.mean(axis=0)[worst], error[worst])
 
 
 def image(size, channels, seed=0):

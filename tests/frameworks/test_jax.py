@@ -16,6 +16,7 @@ import pytest
 
 import meanfield as mf
 import meanfield.frameworks.jax as mfj
+from meanfield.frameworks.jax.recognition import recognised
 from tests.frameworks.layer_variances import convolutional_z, dense_z, image
 
 
@@ -135,7 +136,7 @@ def test_other_functions_are_taken_in_double_precision():
     def gelu(x):  # not what its name says
         return jnp.tanh(x) + 0.1 * x
 
-    found = mfj._recognised(gelu)
+    found = recognised(gelu)
     assert found.name == "gelu"
     assert mf.second_moment(found, 1.0) == pytest.approx(float(mf.second_moment("tanh(x) + 0.1*x", 1.0)), rel=1e-12)
     assert not jax.config.jax_enable_x64

@@ -104,7 +104,7 @@ def test_modules_are_recognised_with_their_parameters(make, name):
     module = make().double().eval()
     x = torch.linspace(-4, 4, 101, dtype=torch.float64)
     expected = module(x[:, None].expand(101, 40)).detach().numpy()[:, 0]
-    from meanfield.frameworks.torch.following import followed
+    from meanfield.frameworks.following import followed
     from meanfield.frameworks.torch.tracing import architecture_of
 
     for act in followed(architecture_of(mlp(make, depth=3)), None).follows.values():

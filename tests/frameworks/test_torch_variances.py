@@ -13,9 +13,7 @@ torch = pytest.importorskip("torch", reason='torch is not installed: pip install
 nn, F = torch.nn, torch.nn.functional
 
 from meanfield.frameworks.torch import init_  # noqa: E402
-from tests.frameworks.layer_variances import dense_z  # noqa: E402
-
-Z = 5.0  # |t| of 29 degrees of freedom: 2.5e-5 a layer
+from tests.frameworks.layer_variances import Z, check, dense_z  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -47,14 +45,6 @@ def measured(make, x, networks=30, **keywords):
             model.train()(x)
         rows.append([seen[row.name] for row in table])
     return table, np.array(rows)
-
-
-def check(table, squares, bias=0.0):
-    """Means within Z standard errors of the plan and a relative bias, where finite width makes one."""
-    error = squares.std(axis=0, ddof=1) / math.sqrt(len(squares))
-    gap = np.abs(squares.mean(axis=0) - table.q) - bias * table.q
-    worst = int(np.argmax(gap / error))
-    assert gap[worst] < Z * error[worst], (table[worst], squares.mean(axis=0)[worst], error[worst])
 
 
 def inputs(*shape):

@@ -6,9 +6,9 @@ Not here: any choice of σ_w or σ_b (meanfield.theory). torch is imported when 
 
 from __future__ import annotations
 
+from meanfield.frameworks.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.diagnose import diagnose
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
-from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.initialiser import init_
 from meanfield.frameworks.torch.jacobian import LayerJacobian, ModelJacobian, jacobian
 from meanfield.frameworks.torch.module import module

@@ -10,27 +10,28 @@ import numpy as np
 
 from meanfield.errors import ActivationError, DomainError
 from meanfield.expectation.second_moment import second_moment
-from meanfield.frameworks.torch.architecture import behind_guesses, gated, is_output
+from meanfield.frameworks.architecture import behind_guesses, gated, is_output
+from meanfield.frameworks.following import followed
+from meanfield.frameworks.plan import normalised_layers
+from meanfield.frameworks.residual import residual_sums
+from meanfield.frameworks.signal import ALPHA
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
 from meanfield.frameworks.torch.expectations import Expected, ends_of, expected_sigmas, off_the_edge, planned_factors
-from meanfield.frameworks.torch.following import followed
-from meanfield.frameworks.torch.initialiser import layer_count
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measurement import measured
-from meanfield.frameworks.torch.plan import normalised_layers
-from meanfield.frameworks.torch.residual import residual_sums
+from meanfield.frameworks.torch.recognition import given_activation
 from meanfield.frameworks.torch.siblings import ALIKE, odd_normalisations, odd_weights
-from meanfield.frameworks.torch.signal import ALPHA
 from meanfield.frameworks.torch.standardised import own_sigmas, standardises
 from meanfield.frameworks.torch.tracing import architecture_of
 from meanfield.frameworks.torch.weight_layers import check_fillable, units
-from meanfield.frameworks.torch.zeros import zero_by_design
+from meanfield.frameworks.whole_model import layer_count
+from meanfield.frameworks.zeros import zero_by_design
 from meanfield.theory.arguments import one_standard_deviation
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.frameworks.torch.architecture import Architecture, Step
-    from meanfield.frameworks.torch.following import Followed
+    from meanfield.frameworks.architecture import Architecture, Step
+    from meanfield.frameworks.following import Followed
     from meanfield.frameworks.torch.measurement import Measured
 
 FLAT = 0.1  # |φ'| below this part of its maximum counts as flat
@@ -132,7 +133,7 @@ def diagnose(
     notes: list[str] = []
     known: Followed | None
     try:
-        known = followed(architecture, activation, strict=False, checked=False)
+        known = followed(architecture, activation, strict=False, checked=False, read=given_activation)
     except ActivationError as error:
         if activation is not None:
             raise

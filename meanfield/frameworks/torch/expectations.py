@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meanfield.errors import DomainError
-from meanfield.frameworks.torch.plan import PlannedLayer, Planner
-from meanfield.frameworks.torch.signal import slope_of
+from meanfield.frameworks.plan import PlannedLayer, Planner
+from meanfield.frameworks.signal import slope_of
 from meanfield.frameworks.torch.weight_layers import fan_in
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 from meanfield.theory.recommend import recommend
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meanfield.activations import Activation
-    from meanfield.frameworks.torch.architecture import Step
-    from meanfield.frameworks.torch.following import Followed
+    from meanfield.frameworks.architecture import Step
+    from meanfield.frameworks.following import Followed
 
 ALIKE = 3  # hidden layers from which on they tell what is usual
 NARROW, WIDE, WIDEST = 0.05, 0.15, 0.35  # relative departures of σ_w that matter: from one's likes, from a plan, of outputs from it

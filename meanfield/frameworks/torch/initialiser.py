@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
+from meanfield.frameworks.arguments import documented
+from meanfield.frameworks.following import Followed, followed
+from meanfield.frameworks.initialisation import Initialisation, LayerInitialisation
+from meanfield.frameworks.plan import UnknownWidths
 from meanfield.frameworks.torch.examples import guessed
-from meanfield.frameworks.torch.following import Followed, followed
-from meanfield.frameworks.torch.initialisation import Initialisation, LayerInitialisation
 from meanfield.frameworks.torch.inner_weights import filled, is_inner
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measuring import scaled_on
-from meanfield.frameworks.torch.plan import Planner, UnknownWidths, longest_path
 from meanfield.frameworks.torch.published_schemes import as_they_come, checked_scheme, with_scheme
+from meanfield.frameworks.torch.recognition import given_activation
 from meanfield.frameworks.torch.recording import recorded
 from meanfield.frameworks.torch.standardised import own_sigmas, standardises
 from meanfield.frameworks.torch.tracing import architecture_of
 from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, fill, is_weight_layer
-from meanfield.frameworks.torch.zeros import zero_by_design
-from meanfield.theory.arguments import one_standard_deviation
-from meanfield.theory.trajectory import checked_depth
+from meanfield.frameworks.whole_model import Wishes, kept_at_zero, row, warn_of_missing_biases
 
 if TYPE_CHECKING:
-    from meanfield.frameworks.torch.architecture import Architecture
-    from meanfield.frameworks.torch.plan import PlannedLayer
-
-METHODS = ("theory", "measure")
+    from meanfield.frameworks.architecture import Architecture
+    from meanfield.frameworks.plan import PlannedLayer
 
 
+@documented
 def init_(
     model: Any,
     activation: Any = None,
@@ -56,28 +55,20 @@ def init_(
     activation : optional
         Where that can't tell: anything `meanfield.activation` accepts, a torch module or its class, for the whole model, or a
         dictionary from layer names to activations. Where it can tell, what is said is checked.
-    depth : int, optional
-        For `meanfield.recommend`; by default the number of layers on the longest way through the model.
-    sigma_w, sigma_b : float, optional
-        Standard deviations, the same for all layers, instead of the recommended ones: W has standard deviation
-        σ_w/√fan_in, b has σ_b. sigma_w alone: no biases. sigma_b alone: σ_w on the edge of chaos at that σ_b.
-    orthogonal : bool
-        Orthogonal weights of the same size (convolutions: as a matrix, outputs × inputs · kernel) instead of normal ones.
+    <model_depth>
+    <model_sigmas>
+    <orthogonal>
     seed : int, optional
         Of the draw. Without it torch's own random state is used.
     generator : torch.Generator, optional
         Instead of seed.
-    input_variance : float
-        Mean square of the numbers that the model is fed, in (0, 1e100].
-    scale_ends : bool, optional
-        Scale the first layer so that its variance is the fixed point q, and output layers, which no activation follows, to
-        variance 1 with no bias. By default where sigma_w is not given.
+    <model_input_variance>
+    <scale_ends>
     example : tensor or tuple of tensors, optional
         An input. Its shapes tell how wide tensors are that the model concatenates; by default that is read from the layers around them.
         The model is run on it without gradients; a run that fails is an error. Layers of which theory does not tell E[x²] (behind an
         attention, a gate, a pooling) are scaled on it. Without one, and where the model can't be traced, random inputs are tried.
-    method : {"theory", "measure"}
-        "measure": every layer is scaled on the example, one after the other, to the variance that theory plans for it.
+    <method>
     scheme : {"fixup", "rezero", "default"}, optional
         Another recipe than ours. "fixup": ends of residual branches and output layers 0, the other m − 1 layers of a branch ×
         L^(−1/(2m − 2)) [Zhang et al. 2019]; "rezero": ends of residual branches 0, as SkipInit and ReZero start; "default": the layers' own
@@ -98,8 +89,7 @@ def init_(
 
     Warns
     -----
-    UserWarning
-        Where layers without biases can't be on the edge of chaos, and variances or gradients change a hundredfold.
+    <model_missing_biases>
 
     Notes
     -----
@@ -122,7 +112,7 @@ def init_(
 
     References
     ----------
-    Hayou et al. (2018), section 3; Hayou et al. (2021), for 1/√L; Schoenholz et al. (2017), for dropout.
+    <model_references>
 
     Examples
     --------
@@ -141,52 +131,43 @@ def init_(
     plain = checked_model(model)
     if isinstance(activation, t.Tensor):
         raise DomainError(f"activation is a tensor of shape {tuple(activation.shape)}: a batch of inputs is given as example=")
-    weight = None if sigma_w is None else one_standard_deviation("sigma_w", sigma_w)
-    bias = None if sigma_b is None else one_standard_deviation("sigma_b", sigma_b)
-    variance = checked_input_variance(input_variance)
-    chosen = checked_scheme(scheme, weight, bias)
-    if method not in METHODS:
-        raise DomainError(f"method = {method!r} is out of range: it must be one of {', '.join(map(repr, METHODS))}")
+    wishes = Wishes.checked(depth, sigma_w, sigma_b, input_variance, scale_ends, method)
+    chosen = checked_scheme(scheme, wishes.sigma_w, wishes.sigma_b)
     drawing = _generator(t, seed, generator)
     inner = [(name, module) for name, module in plain.named_modules() if is_inner(module)]
     if inner and not any(is_weight_layer(module) for module in plain.modules()):
         return Initialisation(tuple(row for name, module in inner for row in filled(name, module, drawing)), 1, False, ())
     example = _materialised(plain, example)
     architecture, example, notes = _understood(plain, example, activation, method)
-    found = followed(architecture, activation, strict=False)
+    found = followed(architecture, activation, strict=False, read=given_activation)
     for name, layer in architecture.layers.items():
         check_fillable(name, layer)
-    layers = layer_count(found, depth)
-    ends = weight is None if scale_ends is None else bool(scale_ends)
-    kept = _kept(found) if weight is None and not chosen else {}
-
+    layers = wishes.layers(found)
+    kept = _kept(found) if wishes.sigma_w is None and not chosen else {}
     fixed = {name: own_sigmas(layer)[0] for name, layer in architecture.layers.items() if standardises(layer)}
-
-    def plan(known: Followed, any_widths: bool = False) -> dict[str, PlannedLayer]:
-        return Planner(known, layers, weight, bias, variance, ends, depth is None, kept, not chosen, any_widths, fixed).plan()
-
+    plan = partial(wishes.plan, kept=kept, scale_branches=not chosen, fixed=fixed)
     try:
         planned = plan(found)
     except UnknownWidths:
         tried = guessed(plain) if example is None else None
         if tried is not None:
             architecture, example = architecture_of(plain, recording=tried[1]), tried[0]
-            found = followed(architecture, activation, strict=False)
-        planned = plan(found, tried is None)
+            found = followed(architecture, activation, strict=False, read=given_activation)
+        planned = plan(found, any_widths=tried is None)
     if chosen == "default":
         planned = as_they_come(found, planned, drawing)
     else:
         planned = with_scheme(found, planned, chosen)
         _draw(found, planned, orthogonal, drawing)
     if not chosen:
-        _warn_of_missing_biases(found, planned)
+        warn_of_missing_biases(planned, stacklevel=2)
     inside: list[LayerInitialisation] = []
     for name, module in inner:
         if chosen == "default":
             notes.append(f"{name or type(module).__name__}: left as it came")
         else:
             inside.extend(filled(name, module, drawing))
-    planned = _measured(plain, example, found, planned, method, weight is not None)
+    planned = _measured(plain, example, found, planned, wishes)
     rows = (*_rows(found, planned), *inside)
     why = architecture.untraced
     if why:
@@ -242,8 +223,7 @@ def _kept(found: Followed) -> dict[str, float]:
     """Layers whose weights are 0 by design, and their σ_b."""
     layers = found.architecture.layers
     empty = {name for name, layer in layers.items() if not layer.weight.is_meta and not bool(layer.weight.detach().any())}
-    kept = zero_by_design(found.architecture, list(layers), empty).layers if empty else {}
-    return {name: own_sigmas(layers[name])[1] for name in kept if name in empty}
+    return kept_at_zero(found.architecture, empty, lambda name: own_sigmas(layers[name])[1])
 
 
 def _draw(found: Followed, planned: dict[str, PlannedLayer], orthogonal: bool, drawing: Any) -> None:
@@ -264,66 +244,21 @@ def _draw(found: Followed, planned: dict[str, PlannedLayer], orthogonal: bool, d
         planned[name] = replace(plan, note=note)
 
 
-def _measured(
-    model: Any, example: Any, found: Followed, planned: dict[str, PlannedLayer], method: str, given: bool
-) -> dict[str, PlannedLayer]:
+def _measured(model: Any, example: Any, found: Followed, planned: dict[str, PlannedLayer], wishes: Wishes) -> dict[str, PlannedLayer]:
     """The layers of which theory does not tell E[x²], or all, scaled on the example."""
-    if example is None or given:
-        return planned
-    wanted = ("guess", "theory", "convention") if method == "measure" else ("guess",)
-    targets = {
-        name: plan.q - plan.sigma_b**2
-        for name, plan in planned.items()
-        if plan.method in wanted
-        and not plan.standardised
-        and name in found.architecture.layers
-        and 0.0 < plan.q - plan.sigma_b**2 < math.inf
-        and not found.architecture.layers[name].weight.is_meta
-    }
-    if not targets:
-        return planned
-    factors = scaled_on(model, example, found.architecture.layers, targets)
-    result = dict(planned)
-    for name, (factor, _) in factors.items():
-        plan = planned[name]
-        said = "; ".join(part for part in plan.note.split("; ") if "taken as unchanged" not in part)
-        said = "; ".join(
-            filter(None, [said, "scaled on a batch: theory does not tell E[x²] before it" if method != "measure" else "scaled on a batch"])
-        )
-        result[name] = replace(plan, sigma_w=plan.sigma_w * factor, incoming=plan.incoming / factor**2, note=said, method="measured")
-    return result
+    layers = found.architecture.layers
+    targets = {} if example is None else wishes.to_be_scaled(planned, layers)
+    targets = {name: target for name, target in targets.items() if not layers[name].weight.is_meta}
+    factors = scaled_on(model, example, layers, targets) if targets else {}
+    return wishes.scaled(planned, {name: factor for name, (factor, _) in factors.items()})
 
 
 def _rows(found: Followed, planned: dict[str, PlannedLayer]) -> tuple[LayerInitialisation, ...]:
     rows = []
     for name, plan in planned.items():
         layer = found.architecture.layers[name]
-        shown = "" if plan.follows is None else plan.follows.name
-        kind = type(layer).__name__.removeprefix("Parametrized")
-        rows.append(
-            LayerInitialisation(
-                name, kind, tuple(layer.weight.shape), fan_in(layer), shown, plan.sigma_w, plan.sigma_b, plan.q, plan.note, plan.method
-            )
-        )
+        rows.append(row(plan, type(layer).__name__.removeprefix("Parametrized"), tuple(layer.weight.shape), fan_in(layer)))
     return tuple(rows)
-
-
-def checked_input_variance(value: Any) -> float:
-    """A mean square in (0, 1e100]."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0.0 < number <= 1e100:
-        raise DomainError(f"input_variance = {value!r} is out of range: the inputs' mean square must lie in (0, 1e100]")
-    return number
-
-
-def layer_count(found: Followed, depth: Any) -> int:
-    """The depth that was given, or the longest way through the model."""
-    if depth is None:
-        return max(longest_path(found.architecture.steps), 1)
-    return checked_depth(depth, least=1)
 
 
 def _generator(t: Any, seed: Any, generator: Any) -> Any:
@@ -336,26 +271,3 @@ def _generator(t: Any, seed: Any, generator: Any) -> Any:
     if generator is not None and not isinstance(generator, t.Generator):
         raise DomainError(f"generator must be a torch.Generator, not {type(generator).__name__}")
     return generator
-
-
-def _warn_of_missing_biases(found: Followed, planned: dict[str, PlannedLayer]) -> None:
-    """A warning where χ₁ of layers without bias multiplies to more than 100 or less than 1/100."""
-    import warnings
-
-    from meanfield.expectation.second_moment import second_moment
-
-    total, names = 0.0, []
-    for name, plan in planned.items():
-        act = plan.preceded_by
-        if "no bias (σ_b" in plan.note and act is not None and plan.q < math.inf:
-            chi = plan.sigma_w**2 * float(second_moment(act, max(plan.q, 1e-250), 1))
-            if 0.0 < chi < math.inf:
-                total += math.log(chi)
-                names.append(name)
-    if abs(total) > math.log(100.0):
-        warnings.warn(
-            f"{len(names)} layers without bias ({names[0]}, …) can't be on the edge of chaos: gradients change by a factor of "
-            f"{math.exp(max(min(total, 700.0), -700.0)):.2g} over them; give them biases",
-            UserWarning,
-            stacklevel=3,
-        )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from meanfield.frameworks.torch.initialisation import LayerInitialisation
+from meanfield.frameworks.initialisation import LayerInitialisation
 from meanfield.frameworks.torch.installed import torch
 
 

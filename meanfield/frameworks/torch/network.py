@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meanfield.errors import DomainError, MeanFieldError
+from meanfield.frameworks.signal import slope_of
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.recording import Effective, Recording, Seen, factors_of_an_operation, recorded
-from meanfield.frameworks.torch.signal import slope_of
 from meanfield.frameworks.torch.tracing import architecture_of
 from meanfield.frameworks.torch.weight_layers import is_depthwise
 from meanfield.layers.activation import Activation
@@ -30,7 +30,7 @@ from meanfield.layers.state import Part, State
 from meanfield.theory.network import Network
 
 if TYPE_CHECKING:
-    from meanfield.frameworks.torch.architecture import Architecture, Step
+    from meanfield.frameworks.architecture import Architecture, Step
 
 LARGEST = 1e90
 EVENLY = math.log(2.0)  # of a gradient's parts over their widths: the channels of two layers differ by less

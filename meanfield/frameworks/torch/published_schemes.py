@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
-from meanfield.frameworks.torch.architecture import is_output
+from meanfield.frameworks.architecture import is_output
+from meanfield.frameworks.residual import residual_sums
 from meanfield.frameworks.torch.installed import torch
-from meanfield.frameworks.torch.residual import residual_sums
 from meanfield.frameworks.torch.standardised import own_sigmas
 
 if TYPE_CHECKING:
-    from meanfield.frameworks.torch.following import Followed
-    from meanfield.frameworks.torch.plan import PlannedLayer
+    from meanfield.frameworks.following import Followed
+    from meanfield.frameworks.plan import PlannedLayer
 
 SCHEMES = ("fixup", "rezero", "default")
 SHAPING = ("dks", "tat")

@@ -12,22 +12,12 @@ import numpy as np
 from meanfield.activations import activation as find_activation
 from meanfield.activations.catalogue.names import find
 from meanfield.errors import ActivationError, MeanFieldError
+from meanfield.frameworks.equality import AGREE, POINTS
 from meanfield.frameworks.torch.installed import torch
 from meanfield.frameworks.torch.weight_layers import is_weight_layer
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-
-POINTS = np.array([-7.3, -2.9, -1.1, -0.43, -0.011, 0.017, 0.37, 1.3, 3.1, 6.7, 23.0])
-AGREE = 1e-6  # of the size of φ: single precision
-
-
-def same(first: Activation, second: Activation) -> bool:
-    """Whether two activations have the same values, to single precision."""
-    if first is second:
-        return True
-    a, b = first(POINTS), second(POINTS)
-    return bool(np.all(np.abs(a - b) <= AGREE * (np.abs(a) + np.abs(b) + 1e-3)))
 
 
 def has_weight_layers(module: Any) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import ActivationError, DomainError
+from meanfield.frameworks.architecture import Architecture, Step, with_followers
 from meanfield.frameworks.torch import elementwise
-from meanfield.frameworks.torch.architecture import Architecture, Step, with_followers
 from meanfield.frameworks.torch.installed import torch
 from meanfield.frameworks.torch.measurement import undisturbed
 from meanfield.frameworks.torch.recognition import from_function, from_module, has_weight_layers, is_elementwise, is_random
@@ -237,7 +237,7 @@ class _Reader:
             self.layers.setdefault(name, module)
             return self._step(node, "layer", name, found[:1])
         if isinstance(module, (torch().nn.Embedding, torch().nn.EmbeddingBag)):
-            return self._new(node, Step("data", name=str(node.target), size=_size(module.weight), node=node))
+            return self._new(node, Step("data", name=str(node.target), size=_size(module.weight), embedded=True, node=node))
         role = _role(module)
         if role == "move":
             alpha = any("Alpha" in kind.__name__ for kind in type(module).__mro__)

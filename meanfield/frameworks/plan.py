@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from meanfield.errors import DomainError
 from meanfield.expectation.second_moment import second_moment
-from meanfield.frameworks.torch.architecture import Step, gated, stretches
-from meanfield.frameworks.torch.recognition import same
-from meanfield.frameworks.torch.residual import End, blocks_in_stretch, branch_scale, residual_sums
-from meanfield.frameworks.torch.signal import DRAWS, Laws, Signal, bounded
+from meanfield.frameworks.architecture import Step, gated, stretches
+from meanfield.frameworks.equality import same
+from meanfield.frameworks.residual import End, blocks_in_stretch, branch_scale, residual_sums
+from meanfield.frameworks.signal import DRAWS, Laws, Signal, bounded
 from meanfield.theory.edge_of_chaos import edge_of_chaos
 from meanfield.theory.mean_field import MeanField
 from meanfield.theory.recommend import recommend
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.frameworks.torch.following import Followed
+    from meanfield.frameworks.following import Followed
 
 
 class UnknownWidths(DomainError):
@@ -137,8 +137,7 @@ class Planner:
     def _next(self, step: Step, arriving: list[Signal], notes: tuple[str, ...], planned: dict[str, PlannedLayer], unsure: bool) -> Signal:
         laws = self._laws
         if step.kind == "data" or not arriving:
-            embedded = step.node is not None and step.node.op == "call_module"
-            return laws.gaussian(step.size**2 if embedded else self.input_variance, start=True)
+            return laws.gaussian(step.size**2 if step.embedded else self.input_variance, start=True)
         first = arriving[0]
         if step.kind == "layer":
             if step.name not in planned:

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meanfield.frameworks.torch.signal import slope_of
+from meanfield.frameworks.signal import slope_of
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
-    from meanfield.frameworks.torch.architecture import Step
+    from meanfield.frameworks.architecture import Step
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meanfield.frameworks.torch.architecture import is_output
-from meanfield.frameworks.torch.residual import residual_sums
-from meanfield.frameworks.torch.signal import slope_of
+from meanfield.frameworks.architecture import is_output
+from meanfield.frameworks.residual import residual_sums
+from meanfield.frameworks.signal import slope_of
 
 if TYPE_CHECKING:
-    from meanfield.frameworks.torch.architecture import Architecture
+    from meanfield.frameworks.architecture import Architecture
 
 
 @dataclass(frozen=True)

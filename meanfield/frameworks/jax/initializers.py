@@ -1,26 +1,19 @@
-"""Initialisers with the signature of jax.nn.initializers, for Flax and Equinox."""
+"""Initialisers with the signature of jax.nn.initializers."""
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from meanfield.errors import DomainError, MeanFieldError
+from meanfield.errors import DomainError
+from meanfield.frameworks.arguments import documented
 from meanfield.frameworks.distributions import TRUNCATED, orthogonal_scale
 from meanfield.frameworks.initial_law import InitialLaw, told_biases, told_weights
+from meanfield.frameworks.jax.installed import jax
+from meanfield.frameworks.jax.recognition import recognised
 from meanfield.frameworks.kernel_axes import KernelAxes, KernelLayout
-
-if TYPE_CHECKING:
-    from meanfield.arrays import Array
-
-_FUNCTIONS = (
-    *("exp", "expm1", "log", "log1p", "sqrt", "abs", "sign", "sin", "cos", "tan", "sinh", "cosh", "tanh"),
-    *("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
-    *("maximum", "minimum", "where", "full_like", "logical_and", "logical_or", "logical_not"),
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Initializer(InitialLaw):
         """
         layout = self.axes.of(shape)
         kind, work = _dtypes(self.dtype if dtype is None else dtype)
-        jnp = _jax().numpy
+        jnp = jax().numpy
         if 0 in layout.shape:
             weights = jnp.zeros(layout.shape, work)
         elif self.distribution == "orthogonal":
@@ -61,11 +54,11 @@ class Initializer(InitialLaw):
         return _placed(weights.astype(kind), out_sharding)
 
     def _orthogonal(self, key: Any, layout: KernelLayout, work: Any) -> Any:
-        jax = _jax()
+        library = jax()
         batch, fan_in, units = layout.matrices
-        draw = jax.nn.initializers.orthogonal(orthogonal_scale(self.sigma_w, fan_in, units))
-        stack = jax.vmap(lambda one: draw(one, (fan_in, units), work))(jax.random.split(key, batch))
-        return jax.numpy.transpose(stack.reshape(layout.stacked), layout.back)
+        draw = library.nn.initializers.orthogonal(orthogonal_scale(self.sigma_w, fan_in, units))
+        stack = library.vmap(lambda one: draw(one, (fan_in, units), work))(library.random.split(key, batch))
+        return library.numpy.transpose(stack.reshape(layout.stacked), layout.back)
 
     def __str__(self) -> str:
         return told_weights(self)
@@ -95,6 +88,7 @@ class BiasInitializer(InitialLaw):
         return told_biases(self)
 
 
+@documented
 def initializer(
     activation: Any,
     depth: int | None = None,
@@ -114,16 +108,10 @@ def initializer(
     ----------
     activation : str, callable or Activation
         Anything `meanfield.activation` accepts, functions of jax.nn included.
-    depth : int, optional
-        Number of layers: σ_w and σ_b are those of `recommend`. Needed where neither σ is given.
-    sigma_w, sigma_b : float, optional
-        Standard deviations (σ, not σ²) of weights times √fan_in, and of biases; in [0, 1e100]. sigma_w alone: no biases.
-        sigma_b alone: σ_w on the edge of chaos there.
-    input_variance : float, optional
-        For the first layer, which sees data instead of φ(h): the mean square of an input's components, |a|²/d. Its σ_w
-        is chosen so that the first pre-activations have the variance q of the others.
-    distribution : {"normal", "truncated_normal", "uniform", "orthogonal"}
-        Of variance σ_w²/fan_in all of them. Orthogonal matrices are fan_in × units, receptive field included.
+    <depth>
+    <sigmas>
+    <input_variance>
+    <distribution>
     in_axis, out_axis, batch_axis : int or sequence of int
         As in ``jax.nn.initializers.variance_scaling``: (-2, -1) for Flax, (1, 0) for Equinox, whose arrays start with the outputs.
     dtype : optional
@@ -136,16 +124,13 @@ def initializer(
 
     Raises
     ------
-    ActivationError
-        If the activation is missing or can't be understood.
-    DomainError
-        If an argument is out of its range, or there is no edge of chaos to start at.
+    <layer_errors>
     MeanFieldError
         If jax is not installed.
 
     References
     ----------
-    Poole et al. (2016), eq. 3; Hayou et al. (2018), section 3.
+    <layer_references>
 
     Examples
     --------
@@ -157,10 +142,11 @@ def initializer(
     (300, 100)
     """
     axes = KernelAxes.checked(in_axis, out_axis, batch_axis)
-    act = _recognised(activation)
+    act = recognised(activation)
     return Initializer.of_weights(act, depth, sigma_w, sigma_b, input_variance, distribution, axes=axes, dtype=dtype)
 
 
+@documented
 def bias_initializer(
     activation: Any,
     depth: int | None = None,
@@ -176,7 +162,7 @@ def bias_initializer(
     ----------
     activation, depth, sigma_w, sigma_b
         As in `initializer`; give both the same.
-    distribution : {"normal", "truncated_normal", "uniform"}
+    <bias_distribution>
     dtype : optional
         What to draw where a call names no dtype.
 
@@ -196,19 +182,12 @@ def bias_initializer(
     >>> print(mfj.bias_initializer("tanh", sigma_b=0.2))  # doctest: +SKIP
     normal biases for tanh: σ_b = 0.2 (σ_w = 1.30414584, q = 0.512079)
     """
-    return BiasInitializer.of_biases(_recognised(activation), depth, sigma_w, sigma_b, distribution, dtype=dtype)
-
-
-def _jax() -> Any:
-    try:
-        return importlib.import_module("jax")
-    except ImportError as error:
-        raise MeanFieldError(f"meanfield.frameworks.jax needs jax ({error}): install meanfield-nets[jax]") from error
+    return BiasInitializer.of_biases(recognised(activation), depth, sigma_w, sigma_b, distribution, dtype=dtype)
 
 
 def _dtypes(dtype: Any) -> tuple[Any, Any]:
     """The dtype to return, and the one to compute in: σ_w rounded to eight bits would be off by 0.2%."""
-    jnp = _jax().numpy
+    jnp = jax().numpy
     kind = jnp.zeros((), dtype).dtype  # jax's default for None, and single precision for double where that is off
     if not jnp.issubdtype(kind, jnp.floating):
         raise DomainError(f"dtype = {dtype!r} is out of range: weights and biases are real floating-point numbers")
@@ -217,7 +196,7 @@ def _dtypes(dtype: Any) -> tuple[Any, Any]:
 
 def _standard(key: Any, shape: tuple[int, ...], work: Any, distribution: str) -> Any:
     """Independent numbers of mean 0 and variance 1."""
-    random = _jax().random
+    random = jax().random
     if distribution == "normal":
         return random.normal(key, shape, work)
     if distribution == "truncated_normal":
@@ -229,86 +208,5 @@ def _placed(array: Any, out_sharding: Any) -> Any:
     """The array on the devices that were asked for."""
     if out_sharding is None:
         return array
-    jax = _jax()
-    return jax.lax.with_sharding_constraint(array, out_sharding)
-
-
-def _recognised(activation: Any) -> Any:
-    """A function of jax as the catalogue's, or in double precision; anything else as it is."""
-    jax = _jax()
-    if not callable(activation) or isinstance(activation, type) or not _is_jax(activation):
-        return activation
-    from meanfield.frameworks.same_function import as_activation
-
-    return as_activation(activation, _in_double_precision(activation), (jax.errors.JAXTypeError,))
-
-
-def _is_jax(function: Any) -> bool:
-    """Whether a function answers an array with one of jax's."""
-    import numpy as np
-
-    module = str(getattr(function, "__module__", "") or "")
-    if module.partition(".")[0] == "meanfield":
-        return False
-    jax = _jax()
-    try:
-        return isinstance(function(np.linspace(-1.0, 1.0, 3)), jax.Array)
-    except Exception:  # whatever a function that is not jax's may raise; `activation` says what is wrong with it
-        return False
-
-
-def _in_double_precision(function: Callable[..., Any]) -> Callable[[Array], Array]:
-    """The function on arrays of doubles."""
-    import numpy as np
-
-    from meanfield.frameworks.same_function import padded
-
-    jax = _jax()
-    enable = getattr(jax, "enable_x64", None)
-    if enable is None:
-        enable = importlib.import_module("jax.experimental").enable_x64
-
-    def values(x: Array) -> Array:
-        with enable(True):
-            longer = padded(x)
-            y = np.asarray(function(jax.numpy.asarray(longer)))
-        return y[: x.size] if y.shape == longer.shape else y
-
-    return values
-
-
-def function(activation: Any) -> Callable[[Any], Any]:
-    """The same function in jax.numpy: differentiable, compiled and mapped over as any other.
-
-    Parameters
-    ----------
-    activation : str, callable or Activation
-        Anything `meanfield.activation` accepts that has a formula: the catalogue, formulas and what `shape_activation` makes of them.
-
-    Returns
-    -------
-    callable
-        From arrays to arrays of the same shape and dtype.
-
-    Raises
-    ------
-    ActivationError
-        If the activation is known by its values only.
-    MeanFieldError
-        If JAX is not installed.
-    """
-    from meanfield.frameworks.translation import Scales, translated
-
-    jax = _jax()
-    scales = Scales(activation)
-    jnp = jax.numpy
-    table = {
-        **{name: getattr(jnp, name) for name in _FUNCTIONS},
-        "erf": jax.scipy.special.erf,
-        "erfc": jax.scipy.special.erfc,
-        "sigmoid": jax.nn.sigmoid,
-        "relu": jax.nn.relu,
-        "softplus": lambda a: jnp.logaddexp(a, 0.0),
-        "heaviside": lambda a: jnp.where(a > 0, jnp.ones_like(a), jnp.zeros_like(a)),
-    }
-    return scales.around(translated(scales.tree("JAX"), table))
+    library = jax()
+    return library.lax.with_sharding_constraint(array, out_sharding)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from meanfield.activations import activation as find_activation
 from meanfield.errors import ActivationError, DomainError
-from meanfield.frameworks.torch.architecture import Architecture, Step, with_followers
-from meanfield.frameworks.torch.recognition import given_activation, same
+from meanfield.frameworks.architecture import Architecture, Step, with_followers
+from meanfield.frameworks.equality import same
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -27,9 +27,19 @@ class Followed:
     unclear: dict[str, str] = field(default_factory=dict)  # layers of which it can't be told, and why; only where that is allowed
 
 
-def followed(architecture: Architecture, spec: Any, *, strict: bool = True, checked: bool = True) -> Followed:
-    """The activation after each layer; with strict a missing one is an error that names the layer, with checked one that `spec` claims."""
-    whole, single = _given(architecture, spec)
+def followed(
+    architecture: Architecture,
+    spec: Any,
+    *,
+    strict: bool = True,
+    checked: bool = True,
+    read: Callable[[Any], Activation] = find_activation,
+) -> Followed:
+    """The activation after each layer; with strict a missing one is an error that names the layer, with checked one that `spec` claims.
+
+    `read` makes an activation of what a user of the framework may name.
+    """
+    whole, single = _given(architecture, spec, read)
     architecture = _spelled_out(architecture, whole, single, strict) if architecture.untraced else _told(architecture, whole, single)
     follows: dict[str, Activation | None] = {}
     missing: dict[str, str] = {}
@@ -70,17 +80,17 @@ def followed(architecture: Architecture, spec: Any, *, strict: bool = True, chec
     return Followed(architecture, follows, missing, doubtful)
 
 
-def _given(architecture: Architecture, spec: Any) -> tuple[Activation | None, dict[str, Activation]]:
+def _given(architecture: Architecture, spec: Any, read: Callable[[Any], Activation]) -> tuple[Activation | None, dict[str, Activation]]:
     if spec is None:
         return None, {}
     if not isinstance(spec, Mapping):
-        return given_activation(spec), {}
+        return read(spec), {}
     single = {}
     for name, value in spec.items():
         if name not in architecture.layers:
             raise DomainError(f"activation: {name!r} is no layer of the model; its layers are {', '.join(map(repr, architecture.layers))}")
         try:
-            single[name] = given_activation(value)
+            single[name] = read(value)
         except ActivationError as error:
             raise ActivationError(f"activation of layer {name!r}: {error}") from error
     return None, single

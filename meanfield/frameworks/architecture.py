@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meanfield.frameworks.torch.residual import residual_sums
+from meanfield.frameworks.residual import residual_sums
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation
@@ -37,9 +37,11 @@ class Step:
     zero : bool
         Whether its weights are all exactly 0.
     size : float
-        Root mean square of the parameter that a scale multiplies with, or a shift adds.
-    node : torch.fx.Node or None
-        Whose result it is.
+        Root mean square of the parameter that a scale multiplies with, or a shift adds, or that data are looked up in.
+    embedded : bool
+        Whether data are rows of a table of parameters.
+    node : object or None
+        What the framework calls it whose result it is: a torch.fx.Node.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Step:
     signs: tuple[float, ...] = ()
     zero: bool = False
     size: float = 1.0
+    embedded: bool = False
     node: Any = field(default=None, compare=False, repr=False)
 
 

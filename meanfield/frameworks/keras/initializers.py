@@ -1,32 +1,25 @@
-"""Keras 3 initialisers that serialise; importing this module registers them with Keras."""
+"""Keras 3 initialisers that serialise."""
 
 from __future__ import annotations
 
-import importlib
 import math
 import random
-import warnings
 import zlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
-from meanfield.errors import DomainError, MeanFieldError
+from meanfield.errors import DomainError
+from meanfield.frameworks.arguments import documented
 from meanfield.frameworks.distributions import BIASES, TRUNCATED, WEIGHTS, checked_distribution, orthogonal_scale
 from meanfield.frameworks.initial_law import InitialLaw, told_biases, told_weights
+from meanfield.frameworks.keras.installed import keras as _keras
+from meanfield.frameworks.keras.installed import needs_keras, registered
+from meanfield.frameworks.keras.recognition import recognised
 from meanfield.frameworks.kernel_axes import KernelAxes, KernelLayout
 from meanfield.theory.arguments import one_standard_deviation
 
-if TYPE_CHECKING:
-    from meanfield.arrays import Array
-
-_keras: Any = None
-_missing: ImportError | None = None
-try:  # a class must know its base when it is defined; without Keras the classes only say what to install
-    _keras = importlib.import_module("keras")
-except ImportError as error:
-    _missing = error
 _Base: Any = object if _keras is None else _keras.initializers.Initializer
 
 
@@ -41,7 +34,7 @@ class _Drawn(_Base):  # type: ignore[misc, unused-ignore]
     seed: Any
 
     def _set(self, activation: str, sigma_w: float, sigma_b: float, q: float, distribution: str, seed: Any) -> None:
-        _needs_keras()
+        needs_keras()
         self.activation, self.sigma_w, self.sigma_b, self.q, self.distribution = activation, sigma_w, sigma_b, q, distribution
         self.seed = _checked_seed(seed)
         # keras.utils.set_random_seed seeds Python's generator, so it settles these too.
@@ -95,6 +88,8 @@ class _Drawn(_Base):  # type: ignore[misc, unused-ignore]
         return draw.normal(shape, dtype=work, seed=seed)
 
 
+@registered
+@documented
 class MeanFieldInitializer(_Drawn):
     """Kernels of standard deviation σ_w/√fan_in, for the layers of a network with that activation.
 
@@ -103,15 +98,10 @@ class MeanFieldInitializer(_Drawn):
     activation : str, callable or Activation
         What Keras calls by that name (its leaky_relu has slope 0.2), a function of keras.activations, an activation layer, or
         anything `meanfield.activation` accepts.
-    depth : int, optional
-        For `recommend`: how many layers the network has. It decides where neither σ is given.
-    sigma_w, sigma_b : float, optional
-        Standard deviations (σ, not σ²), in [0, 1e100]: kernels get σ_w/√fan_in, biases σ_b. sigma_w alone: no biases. sigma_b alone:
-        σ_w on the edge of chaos there.
-    input_variance : float, optional
-        Mean square of the numbers that a first layer is fed, |a|²/d; its σ_w then brings them to the variance q of the other layers.
-    distribution : {"normal", "truncated_normal", "uniform", "orthogonal"}
-        Each has the same variance; an orthogonal kernel is one as a matrix, fan_in × units.
+    <depth>
+    <sigmas>
+    <input_variance>
+    <distribution>
     in_axis, out_axis, batch_axis : int or sequence of int
         Which axes of the kernel are inputs, outputs, and neither; the others are a convolution's receptive field. Depthwise
         convolutions: in_axis=(), batch_axis=-2. Transposed ones: in_axis=-1, out_axis=-2.
@@ -127,14 +117,13 @@ class MeanFieldInitializer(_Drawn):
 
     Raises
     ------
-    ActivationError, DomainError
-        If there is no such activation, a number is out of its range, or no edge of chaos to start at.
+    <layer_errors>
     MeanFieldError
         If keras or its backend is not installed.
 
     References
     ----------
-    Poole et al. (2016), eq. 3; Hayou et al. (2018), section 3.
+    <layer_references>
 
     Examples
     --------
@@ -161,9 +150,9 @@ class MeanFieldInitializer(_Drawn):
         batch_axis: int | Iterable[int] = (),
         seed: Any = None,
     ) -> None:
-        _needs_keras()
+        needs_keras()
         self.axes = KernelAxes.checked(in_axis, out_axis, batch_axis)
-        law = InitialLaw.of_weights(_recognised(activation), depth, sigma_w, sigma_b, input_variance, distribution)
+        law = InitialLaw.of_weights(recognised(activation), depth, sigma_w, sigma_b, input_variance, distribution)
         self._set(**vars(law), seed=seed)
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
@@ -212,6 +201,8 @@ class MeanFieldInitializer(_Drawn):
         return told_weights(self)
 
 
+@registered
+@documented
 class MeanFieldBiasInitializer(_Drawn):
     """The biases that go with `MeanFieldInitializer`: independent ones of standard deviation σ_b.
 
@@ -219,7 +210,7 @@ class MeanFieldBiasInitializer(_Drawn):
     ----------
     activation, depth, sigma_w, sigma_b
         As in `MeanFieldInitializer`; give both the same.
-    distribution : {"normal", "truncated_normal", "uniform"}
+    <bias_distribution>
     seed : int, keras.random.SeedGenerator or None
 
     Raises
@@ -244,8 +235,8 @@ class MeanFieldBiasInitializer(_Drawn):
         distribution: str = "normal",
         seed: Any = None,
     ) -> None:
-        _needs_keras()
-        law = InitialLaw.of_biases(_recognised(activation), depth, sigma_w, sigma_b, distribution)
+        needs_keras()
+        law = InitialLaw.of_biases(recognised(activation), depth, sigma_w, sigma_b, distribution)
         self._set(**vars(law), seed=seed)
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
@@ -259,101 +250,6 @@ class MeanFieldBiasInitializer(_Drawn):
 
     def __str__(self) -> str:
         return told_biases(self)
-
-
-_Layer: Any = object if _keras is None else _keras.layers.Layer
-
-
-class MeanFieldActivation(_Layer):  # type: ignore[misc, unused-ignore]
-    """The same function as a Keras layer: differentiable with any backend, saved and loaded with its model.
-
-    Parameters
-    ----------
-    activation : str or Activation
-        Anything `meanfield.activation` accepts that has a formula: the catalogue, formulas and what `shape_activation` makes of them.
-    **settings
-        Keras's own: name, dtype, trainable.
-
-    Raises
-    ------
-    ActivationError
-        If the activation is known by its values only.
-    MeanFieldError
-        If Keras is not installed.
-
-    Examples
-    --------
-    >>> import meanfield as mf
-    >>> import meanfield.frameworks.keras as mfk  # doctest: +SKIP
-    >>> layer = mfk.MeanFieldActivation(mf.shape_activation("gelu", depth=100, method="tat"))  # doctest: +SKIP
-    """
-
-    def __init__(self, activation: Any = None, **settings: Any) -> None:
-        _needs_keras()
-        from meanfield.frameworks.translation import Scales, translated
-
-        super().__init__(**settings)
-        self._scales = Scales(activation)
-        self._function = self._scales.around(translated(self._scales.tree("Keras"), _operations()))
-
-    def call(self, inputs: Any) -> Any:
-        """φ of every number."""
-        return self._function(inputs)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """As it came."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """φ by name and parameters, and the scales as numbers: `from_config` solves nothing again."""
-        scales = self._scales
-        return {
-            **super().get_config(),
-            "activation": scales.base.name,
-            "parameters": dict(scales.base.parameters),
-            **{name: getattr(scales, name) for name in ("output_scale", "input_scale", "input_shift", "output_shift")},
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The layer that `get_config` described."""
-        from meanfield.activations import activation as find_activation
-        from meanfield.activations.shaped import Shape, ShapedActivation
-
-        given = dict(config)
-        if "output_scale" not in given:  # written by hand: the arguments of the class
-            return cls(**given)
-        base = find_activation(given.pop("activation"), **given.pop("parameters"))
-        shape = Shape(**{name: given.pop(name) for name in ("output_scale", "input_scale", "input_shift", "output_shift")})
-        return cls(ShapedActivation(base, (shape,), {}, "saved", f"shaped {base.name}"), **given)
-
-
-def _operations() -> dict[str, Any]:
-    ops = _keras.ops
-    names = (
-        *("exp", "expm1", "log", "log1p", "sqrt", "abs", "sign", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "sigmoid", "relu"),
-        *("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
-        *("maximum", "minimum", "where", "full_like", "logical_and", "logical_or", "logical_not"),
-    )
-    return {
-        **{name: getattr(ops, name) for name in names},
-        "erfc": lambda a: 1.0 - ops.erf(a),
-        "softplus": lambda a: ops.logaddexp(a, ops.zeros_like(a)),
-        "heaviside": lambda a: ops.where(a > 0, ops.ones_like(a), ops.zeros_like(a)),
-    }
-
-
-if _keras is not None:
-    for _class in (MeanFieldInitializer, MeanFieldBiasInitializer, MeanFieldActivation):
-        _keras.saving.register_keras_serializable(package="meanfield")(_class)
-
-
-def _needs_keras() -> None:
-    if _missing is not None:
-        raise MeanFieldError(
-            f"meanfield.frameworks.keras needs Keras 3 and a backend, which can't be imported ({_missing}): install meanfield-nets[keras] "
-            "and jax, torch or tensorflow, and name it in KERAS_BACKEND"
-        ) from _missing
 
 
 def _checked_seed(seed: Any) -> Any:
@@ -374,52 +270,3 @@ def _dtypes(dtype: Any) -> tuple[str, str]:
     if "float" not in kind:
         raise DomainError(f"dtype = {dtype!r} is out of range: weights and biases are real floating-point numbers")
     return kind, "float64" if kind == "float64" else "float32"
-
-
-def _recognised(activation: Any) -> Any:
-    """What Keras knows, as the catalogue's or as its own function; anything else as it is."""
-    function = activation
-    if isinstance(activation, str):
-        try:
-            function = _keras.activations.get(activation)
-        except ValueError:  # not one of Keras's names
-            return activation
-    elif isinstance(activation, type) and issubclass(activation, _keras.layers.Layer):
-        function = activation()
-    elif not callable(activation) or isinstance(activation, type) or not _is_keras(activation):
-        return activation
-    from meanfield.frameworks.same_function import as_activation
-
-    return as_activation(function, _values(function))
-
-
-def _is_keras(function: Any) -> bool:
-    """Whether a function is a layer, or answers an array with a tensor of the backend and is no torch module."""
-    if isinstance(function, _keras.layers.Layer):
-        return True
-    module = str(getattr(function, "__module__", "") or type(function).__module__).partition(".")[0]
-    if module in ("meanfield", "torch", "numpy", "scipy"):
-        return False
-    try:
-        return bool(_keras.ops.is_tensor(function(np.linspace(-1.0, 1.0, 3))))
-    except Exception:  # whatever another kind of function may raise; `activation` says what is wrong with it
-        return False
-
-
-def _values(function: Any) -> Any:
-    """The function on arrays of doubles; single precision in and out with jax, where keras.ops know no other."""
-    from meanfield.frameworks.same_function import padded
-
-    ops = _keras.ops
-    precision = "float32" if _keras.backend.backend() == "jax" else "float64"
-
-    def values(x: Array) -> Array:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # how tensors become NumPy arrays is between Keras and its backend
-            longer = padded(x) if precision == "float32" else x
-            y = np.asarray(ops.convert_to_numpy(function(ops.convert_to_tensor(longer, dtype=precision))))
-        y = y[: x.size] if y.shape == longer.shape else y
-        # Single precision must show: `activation` takes the size of rounding errors from the dtype.
-        return y.astype(np.float32) if precision == "float32" else y
-
-    return values

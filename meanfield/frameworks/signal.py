@@ -13,7 +13,7 @@ import numpy as np
 from meanfield.errors import AccuracyWarning
 from meanfield.expectation.estimate import expectation
 from meanfield.expectation.second_moment import second_moment
-from meanfield.frameworks.torch.recognition import POINTS
+from meanfield.frameworks.equality import POINTS
 
 if TYPE_CHECKING:
     from meanfield.activations import Activation

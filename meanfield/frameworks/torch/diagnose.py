@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from meanfield.frameworks.following import Followed
     from meanfield.frameworks.torch.measurement import Measured
 
+FEW = 12  # units whose spread says nothing
 FLAT = 0.1  # |φ'| below this part of its maximum counts as flat
 MORE_FLAT = 0.15  # excess of the flat fraction over theory's that matters
 CHANGE = 1e3  # of gradients or variances over the whole depth, beyond what finite width does
@@ -592,7 +593,9 @@ def _flatness(act: Activation | None, seen: Measured, q: float) -> tuple[float, 
     # Places of different norms give a mixture of Gaussians.
     expected = float((np.abs(act.derivative(np.sqrt(q * seen.spread)[:, None] * z)) < level).mean())
     share = float(by_unit.mean())
-    spread = math.sqrt(max(float(by_unit.var()), expected * (1.0 - expected), 1e-12) / by_unit.size)
+    # The variance over a few units tells little of that over all: that of fractions is 1/4 at most.
+    least = 0.25 if by_unit.size < FEW else 1e-12
+    spread = math.sqrt(max(float(by_unit.var()), expected * (1.0 - expected), least) / by_unit.size)
     there = np.abs(act(values[flat])) if flat.any() else np.zeros(1)
     dead = bool(there.mean() < 0.05 * max(float(np.abs(act(np.array([-1.0, 1.0]))).max()), 1e-12))
     return share, expected, (share - expected) / spread, dead

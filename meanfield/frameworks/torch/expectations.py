@@ -92,7 +92,11 @@ def expected_sigmas(
         if name in judged_by_likes:
             w, b, count = usual[_key(followed, name, factors)]
             way = best.get(name) if best is not None else None
-            if _as_drawn(name, _key(followed, name, factors), followed, found, factors):
+            linear = [plan[name].sigma_w for plan in plans if name in followed.missing and name in plan]
+            near = [size for size in linear if abs(found[name][0] - size) <= NARROW * size]
+            if near:  # a linear pair is planned for the variance that it gives on, wherever it stands
+                w, count = near[0], 1
+            elif _as_drawn(name, _key(followed, name, factors), followed, found, factors):
                 w = found[name][0]
             elif way is not None and abs(found[name][0] - way.sigma_w) <= NARROW * way.sigma_w and abs(w / way.sigma_w - 1.0) > 1e-6:
                 w, b, count = way.sigma_w, way.sigma_b, 1  # along a residual stream like layers are planned unlike

@@ -117,17 +117,38 @@ def looked_at(library: str, name: str, side: int, seeds: int) -> dict[str, Any]:
     return row | {"worst": f"{worst[1]} ({worst[0]:.2f} times the band)" if worst[1] else ""}
 
 
+def page(rows: list[dict[str, Any]]) -> str:
+    """The rows as the documentation has them."""
+    lines = ["| model | weight layers | init_ | faults, published | faults, init_ | outside, published | outside, init_ |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        if row["refused"] and not row["layers"]:
+            lines.append(f"| {row['model']} ({row['library']}) | | {row['refused']} | | | | |")
+            continue
+        counts = [f"{row['variance_outside' + when]}, {row['gradient_outside' + when]}" for when in ("", "_after")]
+        alarms = [str(len(str(row[key]).split("; "))) if row[key] else "0" for key in ("false_alarms", "faults_after")]
+        library = "" if row["library"] == "own" else f" ({row['library']})"
+        how = row["refused"] or row["methods"]
+        lines.append(f"| {row['model']}{library} | {row['layers']} | {how} | {alarms[0]} | {alarms[1]} | {counts[0]} | {counts[1]} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="names, separated by commas")
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     parser.add_argument("--keep", type=Path, default=None, help="a CSV file to write")
+    parser.add_argument("--page", type=Path, default=None, help="a CSV file that was kept: print it as a table")
     parser.add_argument("--part", default="0/1", help="i/n: every n-th model from the i-th on")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     torch.set_num_threads(1)
+    if arguments.page:
+        with arguments.page.open(newline="", encoding="utf-8") as file:
+            print(page(list(csv.DictReader(file))))
+        return
     everything = [("own", name, 0) for name in own()] + names()
     if arguments.one:
         library, name, side = json.loads(arguments.one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -285,7 +286,7 @@ def test_schemes():
     init_(model, seed=0, scheme="default")
     assert torch.equal(model[0].weight, again)
     for keywords, words in (
-        ({"scheme": "tat"}, "shape_activation"),
+        ({"scheme": "tat"}, "plain chains"),
         ({"scheme": "none"}, "scheme = 'none'"),
         ({"scheme": "fixup", "sigma_w": 1.0}, "not both"),
     ):
@@ -293,6 +294,46 @@ def test_schemes():
             init_(model, **keywords)
     with pytest.raises(mf.DomainError, match="no residual sum"):
         init_(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3)), scheme="fixup")
+
+
+@pytest.mark.parametrize("scheme", ["dks", "tat"])
+@pytest.mark.parametrize("act", [nn.GELU, nn.LeakyReLU])
+def test_a_plain_model_is_shaped_for_its_depth(scheme, act):
+    """50 layers of width 300: variances within the band of `predict`, and correlations along C(c) of the shaped activation."""
+    parts = [part for _ in range(50) for part in (act(), nn.Linear(300, 300))]
+    model = nn.Sequential(nn.Linear(20, 300), *parts, act(), nn.Linear(300, 10))
+    done = init_(model, scheme=scheme, seed=0)
+    assert done.scheme == scheme
+    assert done.depth == 52
+    assert f"became {scheme}(" in done.notes[0]
+    np.testing.assert_allclose(done.q, 1.0, rtol=2e-6)
+    np.testing.assert_allclose(done.sigma_w, 1.0, rtol=2e-6)
+    assert not any(isinstance(part, act) for part in model)
+    x = normal(64, 20)
+    x = x / x.square().mean(1, keepdim=True).sqrt()
+    found = predict(model, x)
+    assert not found.departures, str(found)
+    assert diagnose(model, x, sigma_w=1.0, sigma_b=0.0).healthy
+    shaped = mf.shape_activation("gelu" if act is nn.GELU else "leaky_relu", 52, scheme)
+    assert torch.allclose(model[1](x.double()), torch.from_numpy(shaped(x.double().numpy())), atol=1e-12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.jit.script(model[1])(x).shape == x.shape
+
+
+def test_what_cannot_be_shaped_is_said():
+    class Called(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(5, 50), nn.Linear(50, 5)
+
+        def forward(self, x):
+            return self.two(F.gelu(self.one(x)))
+
+    with pytest.raises(mf.DomainError, match="gelu is called in forward"):
+        init_(Called(), scheme="dks")
+    with pytest.raises(mf.DomainError, match="not both"):
+        init_(nn.Sequential(nn.Linear(5, 50), nn.GELU(), nn.Linear(50, 5)), scheme="dks", sigma_w=1.0)
 
 
 def plant_scale(model):

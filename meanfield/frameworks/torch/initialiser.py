@@ -15,9 +15,10 @@ from meanfield.frameworks.torch.examples import guessed
 from meanfield.frameworks.torch.inner_weights import filled, is_inner
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measuring import scaled_on
-from meanfield.frameworks.torch.published_schemes import as_they_come, checked_scheme, with_scheme
+from meanfield.frameworks.torch.published_schemes import SHAPING, as_they_come, checked_scheme, with_scheme
 from meanfield.frameworks.torch.recognition import given_activation
 from meanfield.frameworks.torch.recording import recorded
+from meanfield.frameworks.torch.reshaping import reshaped
 from meanfield.frameworks.torch.standardised import own_sigmas, standardises
 from meanfield.frameworks.torch.tracing import architecture_of
 from meanfield.frameworks.torch.weight_layers import check_fillable, fan_in, fill, is_weight_layer
@@ -69,10 +70,11 @@ def init_(
         The model is run on it without gradients; a run that fails is an error. Layers of which theory does not tell E[x²] (behind an
         attention, a gate, a pooling) are scaled on it. Without one, and where the model can't be traced, random inputs are tried.
     <method>
-    scheme : {"fixup", "rezero", "default"}, optional
+    scheme : {"fixup", "rezero", "dks", "tat", "default"}, optional
         Another recipe than ours. "fixup": ends of residual branches and output layers 0, the other m − 1 layers of a branch ×
-        L^(−1/(2m − 2)) [Zhang et al. 2019]; "rezero": ends of residual branches 0, as SkipInit and ReZero start; "default": the layers' own
-        ``reset_parameters``.
+        L^(−1/(2m − 2)) [Zhang et al. 2019]; "rezero": ends of residual branches 0, as SkipInit and ReZero start; "dks", "tat":
+        activations that are modules become shaped ones for the model's depth, in place, and weights σ_w = 1 [Martens et al. 2021; Zhang et
+        al. 2022]; "default": the layers' own ``reset_parameters``.
 
     Returns
     -------
@@ -143,6 +145,13 @@ def init_(
     for name, layer in architecture.layers.items():
         check_fillable(name, layer)
     layers = wishes.layers(found)
+    shaped = chosen if chosen in SHAPING else ""
+    if shaped:
+        notes.extend(reshaped(plain, found, layers, shaped))
+        wishes = replace(wishes, sigma_w=1.0, sigma_b=0.0, scale_ends=scale_ends is None or bool(scale_ends))
+        architecture, example, _ = _understood(plain, example, None, method)
+        found = followed(architecture, None, strict=False, read=given_activation)
+        chosen = ""
     kept = _kept(found) if wishes.sigma_w is None and not chosen else {}
     fixed = {name: own_sigmas(layer)[0] for name, layer in architecture.layers.items() if standardises(layer)}
     plan = partial(wishes.plan, kept=kept, scale_branches=not chosen, fixed=fixed)
@@ -174,7 +183,7 @@ def init_(
         notes.append(f"the model can't be traced ({why}): its layers were taken in the order of registration")
     prefixes = tuple(f"{name}." if name else "" for name, _ in inner)
     left = tuple(text for text in architecture.left_alone if not (prefixes and text.startswith(prefixes)))
-    return Initialisation(rows, layers, bool(orthogonal), left, tuple(notes), chosen)
+    return Initialisation(rows, layers, bool(orthogonal), left, tuple(notes), shaped or chosen)
 
 
 def _materialised(model: Any, example: Any) -> Any:

@@ -45,14 +45,21 @@ def module(activation: Any) -> Any:
     scales = Scales(activation)
     original = getattr(scales.base, "_original", None)
     if original is not None:
-        return _wrapped(torch, scales, original)
+        return _known(_wrapped(torch, scales, original), activation)
     function = scales.around(translated(scales.tree("torch"), _operations(torch)))
 
     class Formula(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, x):  # type: ignore[no-untyped-def]  # annotations would end up in the traced code
             return function(x)
 
-    return torch.fx.symbolic_trace(Formula())
+    return _known(torch.fx.symbolic_trace(Formula()), activation)
+
+
+def _known(made: Any, activation: Any) -> Any:
+    """The module, with what it was made of: `init_` and the others need not search its values."""
+    if isinstance(made, torch_installed().fx.GraphModule):
+        type(made).meanfield_activation = activation  # each has a class of its own, and scripting asks what an instance holds
+    return made
 
 
 def _wrapped(torch: Any, scales: Scales, original: Any) -> Any:

@@ -23,12 +23,7 @@ def checked_scheme(scheme: Any, sigma_w: float | None, sigma_b: float | None) ->
     """A scheme's name, "" for our own."""
     if scheme is None:
         return ""
-    if scheme in SHAPING:
-        raise DomainError(
-            f"scheme = {scheme!r} shapes the activations, which are the model's: build it with "
-            f"meanfield.shape_activation(φ, depth, method={scheme!r}) and initialise with sigma_w=1, sigma_b=0"
-        )
-    if scheme not in SCHEMES:
+    if scheme not in (*SCHEMES, *SHAPING):
         raise DomainError(f"scheme = {scheme!r} is out of range: it must be one of {', '.join(map(repr, (*SCHEMES, *SHAPING)))}")
     if sigma_w is not None or sigma_b is not None:
         raise DomainError(f"scheme = {scheme!r} has σ's of its own: give a scheme or sigma_w, sigma_b, not both")

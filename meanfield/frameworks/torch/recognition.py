@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meanfield.activations import Activation as MeanFieldActivation
 from meanfield.activations import activation as find_activation
 from meanfield.activations.catalogue.names import find
 from meanfield.errors import ActivationError, MeanFieldError
@@ -57,6 +58,9 @@ def is_random(module: Any) -> bool:
 
 def from_module(module: Any) -> Activation:
     """The activation that a module computes; of slopes that differ by channel the root mean square, which gives the same V and V'."""
+    made_of = getattr(module, "meanfield_activation", None)
+    if isinstance(made_of, MeanFieldActivation) and _agrees(made_of, module):
+        return made_of
     given = {name: getattr(module, name) for name in _parameter_names(type(module).__name__) if _is_plain(getattr(module, name, None))}
     if isinstance(module, torch().nn.PReLU):
         slopes = module.weight

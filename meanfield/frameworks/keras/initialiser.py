@@ -196,16 +196,13 @@ def _scaled(model: Any, graph: Graph, reader: Reader, x: Any, targets: Mapping[s
 
 def _factor(operation: Any, layer: WeightLayer, x: Any, target: float) -> float:
     """What the layer's weight was multiplied by: W x is linear in W, so it is exact for this batch."""
-    activation, bias = operation.activation, None if layer.bias is None else _array(layer.bias)
-    try:
-        operation.activation = keras.activations.linear
-        if layer.bias is not None:
-            layer.bias.assign(np.zeros(layer.bias.shape))
-        square = float(np.mean(np.square(_array(operation(x)))))
-    finally:
-        operation.activation = activation
-        if layer.bias is not None:
-            layer.bias.assign(bias)
+    bare = type(operation).from_config({**operation.get_config(), "activation": None})  # the layer itself stays as it is meanwhile
+    bare.build(x.shape)
+    for own, given in zip(bare.weights, operation.weights, strict=True):
+        own.assign(given)
+    if layer.bias is not None:
+        bare.bias.assign(np.zeros(layer.bias.shape))
+    square = float(np.mean(np.square(_array(bare(x)))))
     factor = math.sqrt(target / square) if LEAST < square < math.inf else 1.0
     layer.weight.assign(layer.weight * factor)
     return factor

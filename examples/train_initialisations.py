@@ -4,7 +4,7 @@ What an initialisation is worth in training
 
 ``meanfield.frameworks.torch.init_`` against PyTorch's default, Kaiming's and Xavier's, LSUV [Mishkin & Matas 2016] and, where there are
 skips, Fixup [Zhang, Dauphin & Ma 2019]: plain and residual networks of 50 and 100 layers without normalisation, five activations,
-scikit-learn's digits (or MNIST). Some 40 minutes of one core::
+scikit-learn's digits (or MNIST). Half an hour of one core::
 
     python examples/train_initialisations.py
 
@@ -18,7 +18,7 @@ The plan, which was written down before the tested networks were trained:
 - Each cell (architecture, activation, way) has a step size of its own: the one with the best training accuracy of two networks whose
   seeds are seen no more; of equals the smallest. Then networks of seeds of their own are trained with it.
 - What is compared is test accuracy after the last step; a network whose outputs overflow gets nothing right. Networks of one
-  architecture, activation and seed are pairs; no seed is used in two architectures or for two activations, so pairs are independent.
+  architecture, activation and seed are pairs; no seed is used in two architectures or for two activations.
 - Five pairs of one cell can't decide anything after a correction. So comparisons pool: meanfield against each rival in each
   architecture, over the five activations (25 pairs); against each in each activation, over the three plain architectures (15); and
   two that ask why: orthogonal draws of ours against LSUV, which is orthogonal, in the shallower MLP, and ours scaled on the batch on

@@ -78,8 +78,8 @@ def fixup_(model: Residual, activation: str) -> None:
 
     1. The output layer and the last layer of each branch are 0. 2. All else is He's (here ``kaiming_normal_`` with ``gain``); the first
     of the m = 2 layers of each of L branches times L^(−1/(2m − 2)) = 1/√L. 3. A multiplier at 1 in every branch, and a number at 0 to
-    add before every layer and activation inside and behind it. The numbers learn at a tenth of the step size, as in the authors' code, where one
-    stands behind the first layer and one before the output as well.
+    add before every layer and activation inside, and behind it. The numbers learn at a tenth of the step size, as in the authors'
+    code, where one stands behind the first layer and one before the output as well.
     """
     kaiming_(model, activation)
     nn.init.zeros_(model.last.weight)

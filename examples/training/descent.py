@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,10 +15,23 @@ from torch.nn.functional import cross_entropy
 
 from training.checkpoint import Kept
 from training.images import Images
-from training.networks import Networks
+from training.rules import Plain
+
+
+class SideBySide(Protocol):
+    """K networks as one: what descent needs of ``Networks`` and of ``Stack``."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Logits (K, B, classes) of (K, B, d)."""
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Each with K in front."""
+
+    def __len__(self) -> int: ...
+
 
 Draw = Callable[[int], tuple[Tensor, Tensor]]
-Look = Callable[[Networks, int], Mapping[str, np.ndarray]]
+Look = Callable[[Any, int], Mapping[str, np.ndarray]]
 
 KEEP_EVERY = 20.0  # seconds
 TRIAL = 50  # steps after which a long part says how long it takes
@@ -47,25 +61,28 @@ def losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def descend(
-    nets: Networks,
+    nets: SideBySide,
     draw: Draw,
     rates: Sequence[float],
     steps: int,
     *,
+    rule: type[Plain] = Plain,
     look: Look | None = None,
     when: Collection[int] = (),
     kept: Kept | None = None,
     key: str = "",
     progress: Callable[[], None] | None = None,
 ) -> Course:
-    """Plain gradient descent, in place, with a look at the networks after each of the steps ``when`` (0 is the start).
+    """Gradient descent, plain or by another rule, in place, with a look after each of the steps ``when`` (0 is the start).
 
     The sum of the losses has the k-th network's gradient in the k-th block, so one network's overflow stays its own.
     With ``kept`` it begins where an earlier run with this ``key`` was interrupted. The result has the same bits as without
-    the interruption: ``draw`` knows a step's examples from its number alone, and there is no other state than the weights.
+    the interruption: ``draw`` knows a step's examples from its number alone, and there is no other state than the weights and
+    the rule's memory.
     """
     parameters = list(nets.parameters())
-    factor = -torch.tensor(rates, dtype=torch.float32, device=parameters[0].device).view(-1, 1, 1)
+    descent = rule(parameters, rates)
+    state = {"parameter": parameters, "memory": descent.memory}
     seen: dict[str, list[np.ndarray]] = {}
     curve = np.full((steps, len(nets)), np.nan, dtype=np.float32)
     done = -1  # the steps whose looks are taken, too
@@ -74,8 +91,9 @@ def descend(
         done, curve = int(saved["done"]), saved["loss"]
         seen = {name.removeprefix("look "): list(values) for name, values in saved.items() if name.startswith("look ")}
         with torch.no_grad():
-            for number, parameter in enumerate(parameters if "parameter 0" in saved else ()):
-                parameter.copy_(torch.from_numpy(saved[f"parameter {number}"]))
+            for kind, tensors in state.items():
+                for number, tensor in enumerate(tensors if f"{kind} 0" in saved else ()):
+                    tensor.copy_(torch.from_numpy(saved[f"{kind} {number}"]))
         for _ in range(done if progress else 0):
             progress()  # type: ignore[misc]
     if done < 0:
@@ -87,13 +105,12 @@ def descend(
         loss = losses(nets(inputs), labels)
         gradients = torch.autograd.grad(loss.sum(), parameters)
         with torch.no_grad():
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.addcmul_(gradient, factor)
+            descent(step, parameters, gradients)
         curve[step] = loss.detach().cpu().numpy()
         _look(nets, step + 1, look, when, seen)
         if kept is not None and step + 1 < steps and time.monotonic() - last >= KEEP_EVERY:
-            weights = {f"parameter {number}": parameter.detach().cpu().numpy() for number, parameter in enumerate(parameters)}
-            kept.save(key, {**_state(step + 1, curve, seen), **weights})
+            numbers = {f"{kind} {k}": each.detach().cpu().numpy() for kind, tensors in state.items() for k, each in enumerate(tensors)}
+            kept.save(key, {**_state(step + 1, curve, seen), **numbers})
             last = time.monotonic()
         if progress is not None:
             progress()
@@ -104,7 +121,7 @@ def descend(
     return Course(curve, {name: np.stack(values) for name, values in seen.items()})
 
 
-def _look(nets: Networks, step: int, look: Look | None, when: Collection[int], seen: dict[str, list[np.ndarray]]) -> None:
+def _look(nets: SideBySide, step: int, look: Look | None, when: Collection[int], seen: dict[str, list[np.ndarray]]) -> None:
     if look is not None and step in when:
         for name, value in look(nets, step).items():
             seen.setdefault(name, []).append(value)
@@ -151,7 +168,7 @@ class _Order:
         return self._numbers[start - self._first : stop - self._first]
 
 
-def accuracies(nets: Networks, inputs: Tensor, labels: Tensor, rows: int = 512) -> np.ndarray:
+def accuracies(nets: SideBySide, inputs: Tensor, labels: Tensor, rows: int = 512) -> np.ndarray:
     """The share that each network gets right, (K,); a network whose outputs are not finite gets nothing right."""
     right = torch.zeros(len(nets), device=inputs.device)
     with torch.no_grad():

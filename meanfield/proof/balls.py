@@ -51,6 +51,11 @@ def precision(bits: int) -> Iterator[None]:
             flint.ctx.prec = before
 
 
+def square(x: Ball) -> Ball:
+    """x². FLINT's power of a ball whose middle is exactly 0 is no number."""
+    return x * x
+
+
 def ball(value: Fraction | int) -> Ball:
     """The ball of a rational number at the current precision."""
     if isinstance(value, int):

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from meanfield.proof import lattices
-from meanfield.proof.balls import Ball, ProofError, ball, flint, precision
+from meanfield.proof.balls import Ball, ProofError, ball, flint, precision, square
 from meanfield.proof.closed_forms import Form, closed_form
 from meanfield.proof.function import Function
 from meanfield.proof.jets import REALS, Complexes, program
@@ -210,7 +210,7 @@ class _Double:
         for node, weight in zip(self.nodes, self.weights, strict=True):
             x = middle + half * node
             values = [inner.at(x) for inner in smooth]
-            total = total + weight * values[0] * (values[0] if self.same else values[1]) * (-(x**2) / 2).exp()
+            total = total + weight * values[0] * (values[0] if self.same else values[1]) * (-square(x) / 2).exp()
         return total * half + error.union(-error)
 
     def smooth(self, side: Side, middle: Ball, half: Ball, across: Ball, up: Ball) -> _Smooth | _Rough | None:
@@ -239,7 +239,7 @@ class _Double:
                 near = (abs(m) - wide).nonnegative_part()
                 error = r * self.rate * bound * (-(near**2 - tall**2) / 2).exp()
                 if error < self.tolerance / (64 * (1 + most)):
-                    nodes = [(m + r * node, w * r * (-((m + r * node) ** 2) / 2).exp()) for node, w in self._pairs()]
+                    nodes = [(m + r * node, w * r * (-square(m + r * node) / 2).exp()) for node, w in self._pairs()]
                     panels.append((nodes, error))
                     continue
             if len(panels) > _MOST_INNER or len(todo) > 60 or r < 1e-6:

@@ -11,7 +11,7 @@ from typing import Any
 from meanfield.activations import activation as find_activation
 from meanfield.activations.activation import Activation, shortened
 from meanfield.errors import ActivationError, DomainError
-from meanfield.proof.balls import Ball, ProofError, ball, decimal, ends, flint, precision, require
+from meanfield.proof.balls import Ball, ProofError, ball, decimal, ends, flint, precision, require, square
 from meanfield.proof.function import Function, function_of, one_sided
 from meanfield.proof.integrals import Expectations
 from meanfield.result import Result
@@ -266,7 +266,7 @@ def _second_moment(subject: _Subject, digits: int, q: Any, derivative: Any = 0) 
 def _at_zero(subject: _Subject, k: int) -> Ball:
     """lim V[φ^(k)] as q → 0: the mean of both sides' squares."""
     right, left = one_sided(subject.function, 2)
-    return (right[k] ** 2 + left[k] ** 2) / 2
+    return (square(right[k]) + square(left[k])) / 2
 
 
 def _covariance(subject: _Subject, digits: int, q1: Any, q2: Any, c: Any, derivative: Any = 0) -> Enclosure:

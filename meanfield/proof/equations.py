@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from meanfield.proof.balls import Ball, ProofError, ball, flint, fraction, precision
+from meanfield.proof.balls import Ball, ProofError, ball, flint, fraction, precision, square
 from meanfield.proof.function import one_sided
 from meanfield.proof.search import DoubleMoments, first_change, tightened
 
@@ -74,20 +74,20 @@ def edge_of_chaos(subject: Any, sigma_b: Fraction, digits: int) -> dict[str, Bal
     """The point with the smallest q."""
     _continuous(subject)
     m = Moments(subject)
-    square = sigma_b**2
+    offset = sigma_b**2
     with precision(int((digits + 20) * 3.4) + 60):
         right, left = one_sided(subject.function, 1)
         if sigma_b == 0 and right[0].is_zero() and left[0].is_zero():
-            weight = 2 / (right[1] ** 2 + left[1] ** 2)
+            weight = 2 / (square(right[1]) + square(left[1]))
             if not weight.is_finite():
                 raise ProofError("there is no point at σ_b = 0: the slopes of φ at 0 vanish")
             return {"sigma_w": weight.sqrt(), "q": flint.arb(0), "variance_slope": flint.arb(1)}
 
     def rest(q: Ball, n: int) -> Ball:
-        return (q - ball(square)) * m.v1(q, n) - m.v(q, n)
+        return (q - ball(offset)) * m.v1(q, n) - m.v(q, n)
 
     doubles = DoubleMoments(subject.act)
-    bias = float(square)
+    bias = float(offset)
 
     def roughly(q: float) -> float:
         return (q - bias) * doubles("v1", q) - doubles("v", q) * (1.0 + _ROUNDING)  # ReLU's is 0 but for σ_b²: no root at 2^50
@@ -122,7 +122,7 @@ def fixed_point(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int)
     with precision(int((digits + 20) * 3.4) + 60):
         right, left = one_sided(subject.function, 1)
         still = bool(right[0].is_zero() and left[0].is_zero())
-        chi = ball(weight) * (right[1] ** 2 + left[1] ** 2) / 2
+        chi = ball(weight) * (square(right[1]) + square(left[1])) / 2
         at_zero = {"q": flint.arb(0), "variance_slope": chi, "chi_1": chi}
         if found is None:
             if bias == 0 and still and grid[1] < 1:
@@ -162,7 +162,7 @@ def c_star(subject: Any, sigma_w: Fraction, sigma_b: Fraction, digits: int) -> B
         """q(f(c) − c): σ_b² + σ_w² C(q, q, c) − q c, at an exact c in [0, 1)."""
         with precision(int((n + 14) * 3.33) + 20):
             side = side_of(subject.function, 0, q, False)
-            found = mean(side, n) ** 2 if c.is_zero() else correlated(side, side, fraction(c), True, n)
+            found = square(mean(side, n)) if c.is_zero() else correlated(side, side, fraction(c), True, n)
             return ball(sigma_b**2) + ball(sigma_w**2) * found - q * c
 
     with precision(int((digits + 20) * 3.4) + 60):

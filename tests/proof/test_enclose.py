@@ -6,10 +6,12 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
+import flint
 import mpmath
 import pytest
 
 import meanfield as mf
+from meanfield.proof.balls import square
 from tests.proof.all_references import Question, questions
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "enclosures.json").read_text(encoding="utf-8"))
@@ -85,6 +87,16 @@ def test_lattices_and_panels_agree(name: str, derivative: int, s: Fraction) -> N
         assert one.overlaps(two)
         for found in (one, two):
             assert float(found.rad()) < 1e-4 * float(f.bound(f.q) * g.bound(g.q))
+
+
+def test_a_ball_around_zero_has_a_square() -> None:
+    """FLINT 3.6 gives nan for a ball whose middle is exactly 0 to the power 2; the mean of tanh is such a ball at some σ_w."""
+    around = flint.arb(0, 0.5)
+    assert square(around).contains(0)
+    assert square(around) < 0.251
+    for sigma_w in ("2", "2.4", "2.5", "2.6", "3"):
+        network = {"sigma_w": sigma_w, "sigma_b": "0.3", "digits": 12}
+        assert holds(mf.enclose("c_star", "tanh", **network), repr(mf.MeanField("tanh", float(sigma_w), 0.3).c_star), 1e-12)
 
 
 def test_half_stable_point_of_swish() -> None:

@@ -317,7 +317,7 @@ def test_a_plain_model_is_shaped_for_its_depth(scheme, act):
     shaped = mf.shape_activation("gelu" if act is nn.GELU else "leaky_relu", 52, scheme)
     assert torch.allclose(model[1](x.double()), torch.from_numpy(shaped(x.double().numpy())), atol=1e-12)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that scripting itself is old
+        warnings.simplefilter("ignore")  # torch tells that it will take scripts away, and that a GraphModule is annotated
         assert torch.jit.script(model[1])(x).shape == x.shape
 
 

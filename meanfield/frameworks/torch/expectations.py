@@ -93,7 +93,8 @@ def expected_sigmas(
             w, b, count = usual[_key(followed, name, factors)]
             way = best.get(name) if best is not None else None
             linear = [plan[name].sigma_w for plan in plans if name in followed.missing and name in plan]
-            near = [size for size in linear if abs(found[name][0] - size) <= NARROW * size]
+            chance = 3.0 / math.sqrt(2.0 * followed.architecture.layers[name].weight.numel())
+            near = [size for size in linear if abs(found[name][0] - size) <= (NARROW + chance) * size]
             if near:  # a linear pair is planned for the variance that it gives on, wherever it stands
                 w, count = near[0], 1
             elif _as_drawn(name, _key(followed, name, factors), followed, found, factors):

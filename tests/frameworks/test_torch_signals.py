@@ -321,6 +321,22 @@ def test_a_plain_model_is_shaped_for_its_depth(scheme, act):
         assert torch.jit.script(model[1])(x).shape == x.shape
 
 
+def test_a_shaped_model_can_be_shaped_again():
+    model = nn.Sequential(nn.Linear(5, 50), nn.GELU(), nn.Linear(50, 50), nn.GELU(), nn.Linear(50, 3))
+    first = init_(model, scheme="dks", seed=0)
+    before = model[1](torch.ones(1))
+    assert init_(model, scheme="dks", seed=0).notes == first.notes
+    assert torch.equal(model[1](torch.ones(1)), before)
+    assert "depth=100" in init_(model, scheme="tat", depth=100).notes[0]
+
+
+def test_weights_that_are_no_numbers_are_named():
+    model = nn.Sequential(nn.Linear(5, 50), nn.GELU(), nn.Linear(50, 3))
+    model[2].weight.data[0, 0] = math.nan
+    with pytest.raises(mf.DomainError, match="the weights of '2' are not finite"):
+        predict(model, normal(8, 5))
+
+
 def test_what_cannot_be_shaped_is_said():
     class Called(nn.Module):
         def __init__(self):

@@ -238,6 +238,8 @@ class _Builder:
     def _weights(self, effective: Effective | None, step: Step) -> Layer:
         if effective is None:
             raise _Outside("what it multiplies with was not seen")
+        if not math.isfinite(effective.sigma_w) or not math.isfinite(effective.sigma_b):
+            raise DomainError(f"model: the weights of {step.name!r} are not finite numbers")
         sigma_w, sigma_b = effective.sigma_w * math.sqrt(effective.inside * self._padded(step)), effective.sigma_b
         module = self.architecture.layers.get(step.name)
         map_ = Convolution(sigma_w, sigma_b) if hasattr(module, "kernel_size") else Dense(sigma_w, sigma_b)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meanfield.activations.shaped import ShapedActivation
 from meanfield.errors import DomainError
 from meanfield.frameworks.residual import residual_sums
 from meanfield.frameworks.signal import slope_of
@@ -43,7 +44,8 @@ def reshaped(model: Any, found: Followed, depth: int, method: str) -> list[str]:
                 f"scheme = {method!r} puts modules in the place of activations, and {step.activation.name} is called in forward: "
                 "make it a module of its own, as torch.nn.GELU() is"
             )
-        wanted[str(node.target)] = step.activation
+        act = step.activation
+        wanted[str(node.target)] = act.base if isinstance(act, ShapedActivation) else act  # once more, perhaps for another depth
     shaped = {act.name: shape_activation(act, depth, method) for act in wanted.values()}
     modules = {name: module(act) for name, act in shaped.items()}
     for name, act in wanted.items():

@@ -233,39 +233,37 @@ def predict(model: Any, x: Any, *, seed: int = 0) -> Prediction:
 
 def _walked(built: Built) -> tuple[list[Any], list[float]]:
     """States behind all nodes and E|δ|² there; where moments are measured, the gradient starts anew too."""
-    graph, steps, recording = built.graph, built.architecture.steps, built.recording
-    anchors: dict[int, float] = {}
-    readers = [0] * (len(graph.nodes) + 1)
-    for node in graph.nodes:
+    steps, gradients = built.architecture.steps, built.recording.gradients
+    readers = [0] * (len(built.graph.nodes) + 1)
+    for node in built.graph.nodes:
         for source in node.sources:
             readers[source] += 1
-    nodes = graph.nodes
-    for index, node in enumerate(nodes):
-        if recording.channels.get(steps[index + 1].node) is not None and steps[steps[index + 1].sources[0]].kind == "activation":
-            # Channels in which φ' is small are those that a normalisation of φ makes large: no product of the two either.
-            for place in nodes[node.sources[0]].sources:
-                found = recording.gradients.get(steps[place + 1].node) if place != INPUT else None
-                if found is not None:
-                    anchors[place] = found
-        if isinstance(node.what, Product):
-            # One gate for many places gets the sum of x δ over them, and behind a pooling δ is the same at all of them.
-            whole = recording.seen[steps[index + 1].node].count if steps[index + 1].node in recording.seen else 0
-            for place in node.sources:
-                seen = recording.seen.get(steps[place + 1].node) if place != INPUT else None
-                found = recording.gradients.get(steps[place + 1].node)
-                if seen is not None and seen.count < whole and found is not None and readers[place] == 1:
-                    anchors[place] = found
-        if not isinstance(node.what, (Given, Several)):
-            continue
-        places = [index, *(s for s in node.sources if s != INPUT and readers[s] == 1)]
-        if steps[index + 1].kind == "pool":
-            # A maximum is taken where φ' is large: what passes it and φ is no product of the two.
-            places += [s for place in places[1:] if steps[place + 1].kind == "activation" for s in nodes[place].sources if s != INPUT]
-        for place in places:
-            found = recording.gradients.get(steps[place + 1].node)
-            if found is not None:
-                anchors[place] = found
-    return graph.gradients(built.start, built.outputs, anchors)[:2]
+    places = {place for index in range(len(built.graph.nodes)) for place in _measured(built, index, readers) if place != INPUT}
+    anchors = {place: gradients[steps[place + 1].node] for place in places if steps[place + 1].node in gradients}
+    return built.graph.gradients(built.start, built.outputs, anchors)[:2]
+
+
+def _measured(built: Built, index: int, readers: list[int]) -> Iterator[int]:
+    """Nodes whose |δ|² theory can't tell for what node `index` is: it is taken as measured."""
+    nodes, steps, seen = built.graph.nodes, built.architecture.steps, built.recording.seen
+    node, step = nodes[index], steps[index + 1]
+    if step.node in built.recording.channels and steps[step.sources[0]].kind == "activation":
+        # Channels in which φ' is small are those that a normalisation of φ makes large: no product of the two.
+        yield from nodes[node.sources[0]].sources
+    if isinstance(node.what, Product) and step.node in seen:
+        # One gate for many places gets the sum of x δ over them, and behind a pooling δ is the same at all of them.
+        for source in node.sources:
+            gate = seen.get(steps[source + 1].node)
+            if gate is not None and gate.count < seen[step.node].count and readers[source] == 1:
+                yield source
+    if isinstance(node.what, (Given, Several)):
+        yield index
+        own = [source for source in node.sources if readers[source] == 1]
+        yield from own
+        for source in own:
+            if step.kind == "pool" and steps[source + 1].kind == "activation":
+                # A maximum is taken where φ' is large: what passes it and φ is no product of the two either.
+                yield from nodes[source].sources
 
 
 def _units(built: Built, index: int) -> int:

@@ -16,6 +16,7 @@ from meanfield.frameworks.torch.recognition import has_weight_layers, is_element
 from meanfield.frameworks.torch.roles import role
 from meanfield.frameworks.torch.weight_layers import is_depthwise, is_weight_layer
 
+SMALLEST = 1e-38  # of single precision
 EPSILON = 1e-5  # torch's own, where a normalisation names none
 WEIGHTED = frozenset({"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
 
@@ -404,21 +405,21 @@ class _Recorder:
         if tensor.is_floating_point() and tensor.numel() and not tensor.is_meta:
             self.found.seen[node] = _seen(tensor)
             if self.backward and tensor.requires_grad and t.is_grad_enabled():
-                gradients, carried, weighed = self.found.gradients, self.found.carried, self.found.weighed
                 places, joint = self.sizes.pop(node, None), self.joints.pop(node, None)
+                tensor.register_hook(lambda gradient: self._gradient(node, gradient.float().square(), places, joint))
 
-                def keep(gradient: Any) -> None:
-                    squares = gradient.float().square()
-                    if joint is not None and sum(joint[1]) == squares.shape[joint[0]]:
-                        self.found.pulls[node] = tuple(float(part.sum()) for part in squares.split(joint[1], joint[0]))
-                    if places is not None and float(squares.sum()) > 0.0 and bool((places[0] > 0.0).all()):
-                        by_place = squares.sum(places[1], keepdim=True)
-                        weighed[node] = float((by_place / places[0]).sum() / by_place.sum() * places[0].mean())
-                    gradients[node] = float(squares.sum())
-                    fourth = float((squares / squares.max().clamp_min(1e-38)).square().sum())
-                    carried[node] = (float((squares / squares.max().clamp_min(1e-38)).sum())) ** 2 / fourth if fourth > 0.0 else math.inf
-
-                tensor.register_hook(keep)
+    def _gradient(self, node: Any, squares: Any, places: tuple[Any, tuple[int, ...]] | None, joint: tuple[int, list[int]] | None) -> None:
+        """Keeps of ∂E/∂x, of which the squares are given, what `Recording` has."""
+        found, whole = self.found, float(squares.sum())
+        found.gradients[node] = whole
+        shares = squares / squares.max().clamp_min(SMALLEST)  # whose squares don't underflow
+        fourth = float(shares.square().sum())
+        found.carried[node] = float(shares.sum()) ** 2 / fourth if fourth > 0.0 else math.inf
+        if joint is not None and sum(joint[1]) == squares.shape[joint[0]]:
+            found.pulls[node] = tuple(float(part.sum()) for part in squares.split(joint[1], joint[0]))
+        if places is not None and whole > 0.0 and bool((places[0] > 0.0).all()):
+            by_place = squares.sum(places[1], keepdim=True)
+            found.weighed[node] = float((by_place / places[0]).sum() / by_place.sum() * places[0].mean())
 
     def node(self, tensor: Any) -> Any:
         """The node of a tensor; one for what was not seen."""

@@ -48,11 +48,11 @@ def test_one_that_is_unlike_the_others_is_found():
 
 
 class Pyramid(nn.Module):
-    """Widths that grow from stage to stage."""
+    """Narrow and ever wider layers by turns: what is alike by one convention is so by no other."""
 
     def __init__(self, law):
         super().__init__()
-        widths = [32, 32, 64, 64, 128, 128, 256, 256, 512]
+        widths = [32, 64, 32, 128, 32, 256, 32, 512, 32]
         self.stages = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         for layer in self.stages:
             layer.weight.data = normal(*layer.weight.shape, seed=layer.in_features) * law(layer.in_features, layer.out_features)

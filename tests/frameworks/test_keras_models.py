@@ -184,7 +184,7 @@ def test_what_acts_on_the_signal_is_found():
     assert table["twice"].activation == "leaky_relu"
     assert "used 2 times" in table["twice"].note
     assert table["twice"].method == "guess"  # behind a pooling
-    swish = mf.recommend("x * sigmoid(1.702*x)", table.depth)
+    swish = mf.recommend("x * sigmoid(1.702*x)", table.depth - 1)  # layers behind the normalisation
     assert table["swish"].sigma_b == pytest.approx(swish.sigma_b, rel=1e-6)
     assert table["inner.in"].activation == "tanh"
     assert "in a gate" in table["gate"].note

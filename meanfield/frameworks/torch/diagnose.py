@@ -16,7 +16,15 @@ from meanfield.frameworks.plan import normalised_layers
 from meanfield.frameworks.residual import residual_sums
 from meanfield.frameworks.signal import ALPHA
 from meanfield.frameworks.torch.diagnosis import Diagnosis, Finding, LayerDiagnosis
-from meanfield.frameworks.torch.expectations import Expected, ends_of, expected_sigmas, off_the_edge, planned_factors
+from meanfield.frameworks.torch.expectations import (
+    Expected,
+    as_planned,
+    ends_of,
+    expected_sigmas,
+    off_the_edge,
+    planned_by_us,
+    planned_factors,
+)
 from meanfield.frameworks.torch.installed import checked_model, torch
 from meanfield.frameworks.torch.measurement import measured
 from meanfield.frameworks.torch.recognition import given_activation
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from meanfield.activations import Activation
     from meanfield.frameworks.architecture import Architecture, Step
     from meanfield.frameworks.following import Followed
+    from meanfield.frameworks.plan import PlannedLayer
     from meanfield.frameworks.torch.measurement import Measured
 
 FEW = 12  # units whose spread says nothing
@@ -189,10 +198,12 @@ class _Judge:
         self.standardised = {name for name, layer in layers.items() if standardises(layer)}
         self.expected: dict[str, Expected] = {}
         self.off: dict[str, tuple[str, float]] = {}
+        self.planned: dict[str, PlannedLayer] = {}
         if known is not None:
             every = {name: self.sigmas.get(name) or own_sigmas(layer) for name, layer in layers.items()}
             first = found[self.order[0]].incoming
-            factors = planned_factors(known, depth)
+            self.planned = planned_by_us(known, depth)
+            factors = planned_factors(self.planned)
             if given[0] is None:
                 self.off = off_the_edge(known, depth, every, factors)
             self.expected, more = expected_sigmas(known, depth, every, given, first if first > 0.0 else 1.0, self.off, factors)
@@ -213,6 +224,8 @@ class _Judge:
         # Off the edge is a fault where it does harm.
         self.harmed = any(finding.severity == "fault" for finding in self.whole)
         apart = {name for name in self.layers if name not in self.unjudged} | set(self.zero.layers) | self.standardised
+        ours = as_planned(self.planned, self.sigmas)
+        apart |= ours | (set(self.guesses) if ours else set())  # scaled on a batch, each by what reaches it
         self.unlike = odd_weights(model, apart, self.guesses)
 
     def judged(self) -> Diagnosis:

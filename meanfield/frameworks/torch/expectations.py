@@ -114,12 +114,23 @@ def expected_sigmas(
     return expected, notes
 
 
-def planned_factors(followed: Followed, depth: int) -> dict[str, tuple[float, float, float]]:
-    """What dropout, the ends of branches and the lack of an activation before multiply each layer's σ_w by, where there is a plan."""
+def planned_by_us(followed: Followed, depth: int) -> dict[str, PlannedLayer]:
+    """What `init_` would plan; nothing where it can't."""
     with contextlib.suppress(DomainError):
-        planned = Planner(followed, depth, None, None, 1.0, True).plan()
-        return {name: (layer.dropout, layer.branch, layer.raw) for name, layer in planned.items()}
+        return Planner(followed, depth, None, None, 1.0, True).plan()
     return {}
+
+
+def planned_factors(planned: dict[str, PlannedLayer]) -> dict[str, tuple[float, float, float]]:
+    """What dropout, the ends of branches and the lack of an activation before multiply each layer's σ_w by."""
+    return {name: (layer.dropout, layer.branch, layer.raw) for name, layer in planned.items()}
+
+
+def as_planned(planned: dict[str, PlannedLayer], found: dict[str, tuple[float, float]]) -> set[str]:
+    """Layers with the σ_w that is planned for them, in a model most of whose layers are so: σ_w may differ from block to block there."""
+    known = [name for name in planned if name in found and planned[name].sigma_w > 0.0]
+    near = {name for name in known if abs(found[name][0] - planned[name].sigma_w) <= WIDE * planned[name].sigma_w}
+    return near if len(near) > 0.7 * len(known) else set()
 
 
 def off_the_edge(

@@ -374,7 +374,9 @@ def normalised_layers(steps: tuple[Step, ...]) -> dict[str, str]:
 
 
 def normalised_branches(steps: tuple[Step, ...]) -> dict[str, int]:
-    """Layers in residual branches with a normalisation or behind one, and how many follow one another: a stretch sees a variance of 1."""
+    """How many layers follow one another without a normalisation or a sum, for those that begin anew: behind a normalisation a stretch sees
+    a variance of 1, and where residual branches have one there is no chain of the whole depth.
+    """
     inside = {
         steps[i].name
         for item in residual_sums(steps)
@@ -382,12 +384,13 @@ def normalised_branches(steps: tuple[Step, ...]) -> dict[str, int]:
         for i in item.inner
         if steps[i].kind == "layer"
     }
+    everywhere = bool(inside)
     anew: list[bool] = []  # whether a normalisation lies behind a step, no sum between
     for step in steps:
         anew.append(step.kind == "normalisation" or (step.kind != "sum" and any(anew[source] for source in step.sources)))
         if step.kind == "layer" and anew[-1]:
             inside.add(step.name)
-    return {name: count for name, count in stretches(steps).items() if name in inside} if inside else {}
+    return {name: count for name, count in stretches(steps).items() if everywhere or name in inside} if inside else {}
 
 
 def longest_path(steps: tuple[Step, ...]) -> int:

@@ -450,11 +450,9 @@ def _reason(act: Activation, depth: int, start: float, point: _Point, changes: l
     if status == "attracting":
         text += f" Variances return to q = {q:.6g}."
     elif status == "repelling":
-        slope = MeanField(act, sigma_w, sigma_b).variance_slope(q)
-        text += (
-            f" The variance q = {q:.6g} is unstable: deviations grow e-fold in {1.0 / math.log(slope):.3g} layers, so scale the inputs "
-            f"to it."
-        )
+        slope = float(MeanField(act, sigma_w, sigma_b).variance_slope(q))
+        growth = f"grow e-fold in {1.0 / math.log(slope):.3g} layers" if slope > 1.0 else "grow more slowly than exponentially"
+        text += f" The variance q = {q:.6g} is unstable: deviations {growth}, so scale the inputs to it."
         if "attracting" in edge_of_chaos_curve(act, CANDIDATES * start).status:
             text += " At this depth that costs less than what the attracting points do to correlations and gradients."
         else:

@@ -172,7 +172,7 @@ def test_functions_methods_and_formulas():
     assert found["formula"].activation == "mul(x, tanh(softplus(x)))"
     # fan_in: in_channels/groups · kernel, for the transposed one divided by the stride.
     assert [found[name].fan_in for name in ("stem", "left", "right", "up", "swish")] == [18, 6, 8, 8 * 16 / 4, 4]
-    best = mf.recommend("mish", 7)
+    best = mf.recommend("mish", 4)  # up, swish, formula and out follow one another behind a sum with a normalised branch
     assert found["formula"].sigma_b == pytest.approx(best.sigma_b, rel=1e-6)
     assert "BatchNorm2d after it" in found["right"].note
     assert "sum" in found["up"].note

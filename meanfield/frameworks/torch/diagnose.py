@@ -225,8 +225,8 @@ class _Judge:
         self.harmed = any(finding.severity == "fault" for finding in self.whole)
         apart = {name for name in self.layers if name not in self.unjudged} | set(self.zero.layers) | self.standardised
         ours = as_planned(self.planned, self.sigmas)
-        apart |= ours | (set(self.guesses) if ours else set())  # scaled on a batch, each by what reaches it
-        self.unlike = odd_weights(model, apart, self.guesses)
+        ours |= set(self.guesses) if ours else set()  # scaled on a batch, each by what reaches it
+        self.unlike = {name: sizes for name, sizes in odd_weights(model, apart, self.guesses).items() if name not in ours}
 
     def judged(self) -> Diagnosis:
         """Everything."""

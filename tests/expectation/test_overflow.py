@@ -39,7 +39,7 @@ def test_moments_up_to_where_they_diverge(q: float) -> None:
     exact = [m[0], quarter**2 * m[1], quarter**2 * (m[0] + quarter * 2 * m[1] + quarter**2 * m[2])]
     for value, right in zip(found, exact, strict=True):
         assert _off(value, right) < 1e-14 * conditioning
-    assert _off(third, m[3]) < 1e-14 * conditioning
+    assert _off(third, m[3]) < 1e-14 * 3.5 * conditioning  # E[x⁶ exp(x²/4)] goes with the power 7/2 of what has that conditioning
 
 
 @pytest.mark.parametrize("q", [3.0, 3.8, 3.9, 3.99])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -265,3 +266,75 @@ def test_a_gradient_that_few_numbers_carry_widens_the_band():
     assert narrow > 3.0 * wide
     # One input instead of 64: 67 numbers at the end, not 4267, carry the gradient of 200 units.
     assert predict(model, x[:1])["0"].gradient_band > 1.15 * predict(model, x)["0"].gradient_band
+
+
+class Written(nn.Module):
+    """Normalisations written out, and a mask of -inf."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.one, self.two, self.out = kind, nn.Linear(20, 200), nn.Linear(200, 200), nn.Linear(200, 10)
+
+    def forward(self, x):
+        h = self.one(x)
+        if self.kind == "rms":
+            h = h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-6)
+        elif self.kind == "layer":
+            h = (h - h.mean(-1, keepdim=True)) / torch.sqrt(h.var(-1, keepdim=True) + 1e-6)
+        elif self.kind == "root":
+            h = h / torch.sqrt((h**2).mean(-1, keepdim=True) + 1e-6)
+        else:
+            a = (h @ h.mT / 14).masked_fill(torch.ones(h.shape[-2], h.shape[-2]).triu(1).bool(), float("-inf"))
+            h = a.softmax(-1) @ h
+        return self.out(torch.relu(self.two(h)))
+
+
+@pytest.mark.parametrize("kind", ["rms", "layer", "root", "mask"])
+def test_what_is_written_out_is_understood_or_measured(kind):
+    torch.manual_seed(0)
+    model, x = Written(kind), normal(32, 8, 20)
+    assert not predict(model, x).departures
+    assert diagnose(model, x).layers
+    for example in (None, x):
+        init_(model, example=example, seed=0)
+    assert predict(model, x)["out"].variance == pytest.approx(1.0, rel=0.6)
+    network(model, x)
+
+
+class Keeps(nn.Module):
+    """Counts its calls and keeps what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.out = nn.Linear(8, 32), nn.Linear(32, 2)
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("anew", torch.zeros(1))
+        self.log, self.table, self.features = [], {}, None
+
+    def forward(self, x):
+        self.calls += 1
+        self.anew = self.anew + 1
+        h = F.relu(self.one(x))
+        self.features = h
+        self.log.append(h)
+        self.table["h"] = h
+        return self.out(h)
+
+
+def test_what_a_model_keeps_of_a_run_is_taken_back():
+    model, x = Keeps(), normal(16, 8)
+    for ask in (init_, lambda m: init_(m, example=x), lambda m: diagnose(m, x), lambda m: predict(m, x), lambda m: network(m, x)):
+        before = model.calls, model.anew
+        ask(model)
+        assert (model.features, model.log, model.table) == (None, [], {})
+        assert (float(model.calls), float(model.anew)) == (0.0, 0.0)
+        assert (model.calls is before[0], model.anew is before[1]) == (True, True)
+        copy.deepcopy(model)
+
+
+def test_lazy_layers_are_refused_and_stay_lazy():
+    model = nn.Sequential(nn.LazyLinear(5), nn.ReLU(), nn.Linear(5, 2))
+    for ask in (predict, network):
+        with pytest.raises(mf.DomainError, match="'0' is lazy"):
+            ask(model, normal(4, 3))
+    assert type(model[0]) is nn.LazyLinear

@@ -48,24 +48,48 @@ class Measured:
 
 
 @contextmanager
+def attributes_kept(model: Any) -> Iterator[None]:
+    """Puts what modules keep as attributes back as it was: a forward may store features, count its calls, fill lists."""
+    kept = [(module, dict(module.__dict__), dict(module._buffers)) for module in model.modules() if isinstance(module._buffers, dict)]
+    lists = [(value, list(value)) for _, own, _ in kept for name, value in own.items() if type(value) is list and name[0] != "_"]
+    tables = [(value, dict(value)) for _, own, _ in kept for name, value in own.items() if type(value) is dict and name[0] != "_"]
+    numbers = [(buffer, buffer.detach().clone()) for _, _, buffers in kept for buffer in buffers.values() if buffer is not None]
+    try:
+        yield
+    finally:
+        for module, own, buffers in kept:
+            module.__dict__.clear()
+            module.__dict__.update(own)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+        for value, items in lists:
+            value[:] = items
+        for table, entries in tables:
+            table.clear()
+            table.update(entries)
+        with torch().no_grad():
+            for buffer, before in numbers:
+                if buffer.shape != before.shape:  # changed in place by set_ or resize_
+                    buffer.set_(before)
+                else:
+                    buffer.copy_(before)
+
+
+@contextmanager
 def undisturbed(model: Any) -> Iterator[None]:
-    """Puts mode, buffers, random state and parameters' gradients back as they were; training mode inside."""
+    """Puts mode, attributes, buffers, random state and parameters' gradients back as they were; training mode inside."""
     t = torch()
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
     try:
-        with t.random.fork_rng(devices=devices):
+        with t.random.fork_rng(devices=devices), attributes_kept(model):
             for module, _ in modes:
                 module.training = True
             yield
     finally:
         for module, mode in modes:
             module.training = mode
-        with t.no_grad():
-            for buffer, value in buffers:
-                buffer.copy_(value)
         for parameter, gradient in gradients:
             parameter.grad = gradient
 

@@ -132,6 +132,11 @@ def network(model: Any, x: Any, *, seed: int = 0) -> ModelNetwork:
 
 def build(model: Any, x: Any, seed: int, backward: bool) -> Built:
     """Run a model on a batch and make its graph."""
+    from torch.nn.parameter import is_lazy
+
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise DomainError(f"layer {name.rpartition('.')[0]!r} is lazy and has no shape yet: call the model on a batch first")
     recording = recorded(model, x, seed, backward=backward)
     architecture = architecture_of(model, recording=recording)
     builder = _Builder(model, architecture, recording)
@@ -335,7 +340,8 @@ class _Builder:
         if seen is None:
             seen = Seen(0.0, 0.0, 0.0, 0)
         q = min(seen.square, LARGEST)
-        c = 1.0 if seen.square == 0.0 or math.isnan(seen.pair) else max(min(seen.pair / seen.square, 1.0), -1.0)
+        ratio = seen.pair / seen.square if seen.square != 0.0 else math.nan
+        c = max(min(ratio, 1.0), -1.0) if math.isfinite(ratio) else 1.0  # a mask of −∞, too
         if not math.isfinite(q):
             raise DomainError(f"x: {step.name} gives numbers that are not finite")
         factors = self._factors(step)

@@ -14,7 +14,7 @@ from meanfield.errors import ActivationError, DomainError
 from meanfield.frameworks.architecture import Architecture, Step, with_followers
 from meanfield.frameworks.torch import elementwise
 from meanfield.frameworks.torch.installed import torch
-from meanfield.frameworks.torch.measurement import undisturbed
+from meanfield.frameworks.torch.measurement import attributes_kept, undisturbed
 from meanfield.frameworks.torch.recognition import from_function, from_module, has_weight_layers, is_elementwise, is_random
 from meanfield.frameworks.torch.recording import Recording, recorded
 from meanfield.frameworks.torch.roles import role as _role
@@ -50,7 +50,7 @@ def architecture_of(model: Any, example: Any = None, recording: Recording | None
 
 def _traced(model: Any) -> tuple[Any, str]:
     """The model's graph, or None and why there is none."""
-    with _training(model):  # dropout counts whatever mode the model is in now
+    with _training(model), attributes_kept(model):  # dropout counts whatever mode the model is in now
         tracer, arguments = _Tracer.made(model), _defaults(model)
         try:
             return tracer.trace(model, concrete_args=arguments), ""
@@ -327,6 +327,11 @@ class _Reader:
                 act = self._activation(value)
             except ActivationError as error:
                 before = self.steps[value.step].name
+                if self.steps[value.step].kind in ("pool", "other", "part"):
+                    # 1/√(mean(x²) + ε) of a normalisation written out: what it takes is never negative, and no Gaussian.
+                    self.steps.append(Step("other", (value.step,), _name(value.last), node=value.last))
+                    self.made[value.last] = len(self.steps) - 1
+                    return self.made[value.last]
                 raise ActivationError(f"the activation after {before!r}: {error}") from error
             key = (value.step, id(act))
             if key not in self.acted:  # the same function of the same tensor, called twice, is one signal

@@ -305,7 +305,9 @@ class Planner:
             if not item.scaled or self.sigma_w is not None or not self.scale_branches:
                 continue
             self._scaled.add(item.step)
-            blocks = stretch.get(item.step, item.branches)
+            # What is kept at 0 adds nothing: the low-rank side of an adapter.
+            alive = item.branches - sum(end.name in self.kept for end in item.ends) if not item.skip else item.branches
+            blocks = stretch.get(item.step, max(alive, 1))
             behind = "behind a" if any(steps[i].kind == "normalisation" for i in item.inner) else "without"
             kind = f"residual branches {behind} normalisation" if item.skip else "branches that are added"
             for end in item.ends:

@@ -338,3 +338,36 @@ def test_lazy_layers_are_refused_and_stay_lazy():
         with pytest.raises(mf.DomainError, match="'0' is lazy"):
             ask(model, normal(4, 3))
     assert type(model[0]) is nn.LazyLinear
+
+
+class Adapter(nn.Module):
+    """W x + B A x, B = 0 (Hu et al. 2022)."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.w, self.a, self.b = nn.Linear(width, width), nn.Linear(width, 4, bias=False), nn.Linear(4, width, bias=False)
+        nn.init.zeros_(self.b.weight)
+
+    def forward(self, x):
+        return self.w(x) + self.b(self.a(x))
+
+
+def test_what_is_kept_at_zero_is_no_term_of_a_sum():
+    model = nn.Sequential(*(part for _ in range(12) for part in (Adapter(256), nn.ReLU())), nn.Linear(256, 3))
+    h = normal(64, 256)
+    init_(model, example=h, seed=0)
+    for layer in model:
+        h = layer(h)
+        if isinstance(layer, Adapter):
+            assert 1 / 3 < float(h.detach().square().mean()) < 3  # as two terms it would be 2⁻¹² at the end
+    assert not model[0].b.weight.any()
+
+
+@pytest.mark.parametrize("x", [None, {}, [1.0], "x", (normal(4, 8), None), torch.zeros(0, 8), torch.tensor(1.0)])
+def test_what_is_no_batch_is_said(x):
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    for ask in (predict, network, diagnose):
+        with pytest.raises(mf.DomainError, match="x "):
+            ask(model, x)
+    with torch.inference_mode(), pytest.raises(mf.DomainError, match="inference_mode"):
+        predict(model, normal(4, 8))

@@ -158,6 +158,8 @@ def diagnose(
 def _checked_batch(x: Any) -> Any:
     t = torch()
     parts = x if isinstance(x, tuple) else (x,)
+    if t.is_inference_mode_enabled():
+        raise DomainError("gradients are looked at, which torch.inference_mode() forbids: ask outside of it")
     if not parts or not all(isinstance(part, t.Tensor) for part in parts):
         raise DomainError(f"x must be a torch.Tensor or a tuple of them, not {type(x).__name__}")
     if parts[0].dim() == 0 or parts[0].shape[0] == 0:

@@ -134,6 +134,14 @@ def build(model: Any, x: Any, seed: int, backward: bool) -> Built:
     """Run a model on a batch and make its graph."""
     from torch.nn.parameter import is_lazy
 
+    t = torch()
+    parts = x if isinstance(x, tuple) else (x,)
+    if not parts or not all(isinstance(part, t.Tensor) for part in parts):
+        raise DomainError(f"x must be a torch.Tensor or a tuple of them, not {type(x).__name__}")
+    if parts[0].dim() == 0 or parts[0].shape[0] == 0:
+        raise DomainError(f"x has shape {tuple(parts[0].shape)}: a batch of at least one input is needed")
+    if t.is_inference_mode_enabled():
+        raise DomainError("gradients are looked at, which torch.inference_mode() forbids: ask outside of it")
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):
             raise DomainError(f"layer {name.rpartition('.')[0]!r} is lazy and has no shape yet: call the model on a batch first")

@@ -5,20 +5,17 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from meanfield.activations import Activation as MeanFieldActivation
+from meanfield.activations import Activation
 from meanfield.activations import activation as find_activation
 from meanfield.activations.catalogue.names import find
 from meanfield.errors import ActivationError, MeanFieldError
 from meanfield.frameworks.equality import AGREE, POINTS
 from meanfield.frameworks.torch.installed import torch
 from meanfield.frameworks.torch.weight_layers import is_weight_layer
-
-if TYPE_CHECKING:
-    from meanfield.activations import Activation
 
 
 def has_weight_layers(module: Any) -> bool:
@@ -59,7 +56,7 @@ def is_random(module: Any) -> bool:
 def from_module(module: Any) -> Activation:
     """The activation that a module computes; of slopes that differ by channel the root mean square, which gives the same V and V'."""
     made_of = getattr(module, "meanfield_activation", None)
-    if isinstance(made_of, MeanFieldActivation) and _agrees(made_of, module):
+    if isinstance(made_of, Activation) and _agrees(made_of, module):
         return made_of
     given = {name: getattr(module, name) for name in _parameter_names(type(module).__name__) if _is_plain(getattr(module, name, None))}
     if isinstance(module, torch().nn.PReLU):
